@@ -1,0 +1,35 @@
+import type { Graph } from '../graph/graph.js';
+
+export type Device = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
+
+export interface EngineOptions {
+  /** Default `cpu`. */
+  readonly device?: Device;
+  /** Threads of one operator. Default: the engine's own choice, one for each physical core. */
+  readonly threads?: number;
+}
+
+/** Runs one graph. */
+export interface Runner {
+  /**
+   * @param images `[n, height, width, channels]`, flat, in C order
+   * @returns one flat array for each of the graph's asked outputs, `[n, ...shape]`
+   */
+  run(images: Float32Array | Uint8Array, n: number): Promise<Float32Array[]>;
+  release(): Promise<void>;
+}
+
+/** What runs a layer graph. `onnx` is the default engine; a second one implements the same interface. */
+export interface Engine {
+  readonly name: 'onnx' | 'tensorflow';
+  /** Version of the library that does the work. */
+  readonly version: string;
+  /**
+   * @param outputs names of the nodes to return; default: the graph's output
+   * @throws EngineError when the device is absent
+   */
+  load(
+    graph: Graph,
+    options?: EngineOptions & { readonly outputs?: readonly string[]; readonly input?: 'float32' | 'uint8' },
+  ): Promise<Runner>;
+}

@@ -1,0 +1,42 @@
+/** What every failure of Permafrost that a caller can act on extends. Its message is one sentence: what, where, what to do. */
+export class PermafrostError extends Error {
+  override readonly name: string = new.target.name;
+}
+
+/** Wrong use: an unknown name or option, a value out of range. The command line exits with 2. */
+export class UsageError extends PermafrostError {}
+
+/** A model file that cannot be read or holds something that is not supported. */
+export class ModelError extends PermafrostError {}
+
+/** Weights that do not fit the architecture they are meant for. */
+export class WeightsError extends PermafrostError {}
+
+/** A download that failed: no network, a cut connection, a wrong hash. */
+export class DownloadError extends PermafrostError {}
+
+/** One image that cannot be used. It costs only itself: stage one puts it in the quarantine with this message. */
+export class ImageError extends PermafrostError {
+  /** Where it failed: `read`, `sniff` (not an image, or a kind that is not supported) or `decode`. */
+  readonly stage: 'read' | 'sniff' | 'decode';
+
+  constructor(stage: ImageError['stage'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.stage = stage;
+  }
+}
+
+/** A folder of images, or a label file, that cannot be used as a whole. */
+export class DataError extends PermafrostError {}
+
+/** A feature set that is damaged, missing, or made with other settings. */
+export class CacheError extends PermafrostError {}
+
+/** Labels that cannot be trained on. */
+export class LabelError extends PermafrostError {}
+
+/** A saved head that is damaged, or whose base cannot be matched. */
+export class HeadError extends PermafrostError {}
+
+/** An engine or device that is absent, or that fails while running. */
+export class EngineError extends PermafrostError {}

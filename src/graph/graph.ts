@@ -1,0 +1,115 @@
+/** Float32 values with a shape, in C order. */
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** The shape of one example, without the batch axis; `null` where the model file leaves a size open. */
+export type Shape = readonly (number | null)[];
+
+export type Padding = 'same' | 'valid';
+export type Pair = readonly [number, number];
+/** `[[top, bottom], [left, right]]` */
+export type Margins = readonly [Pair, Pair];
+
+/**
+ * An activation and what it means, whatever Keras version wrote the file: `hard_sigmoid` is relu6(x + 3) / 6 (Keras 3),
+ * `hard_sigmoid_v2` is clip(0.2 x + 0.5, 0, 1) (Keras 2).
+ */
+export type Activation =
+  | 'linear'
+  | 'relu'
+  | 'relu6'
+  | 'sigmoid'
+  | 'tanh'
+  | 'softmax'
+  | 'elu'
+  | 'selu'
+  | 'softplus'
+  | 'softsign'
+  | 'silu'
+  | 'gelu'
+  | 'gelu_tanh'
+  | 'hard_sigmoid'
+  | 'hard_sigmoid_v2'
+  | 'hard_silu'
+  | 'exponential';
+
+export interface Convolution {
+  readonly kernelSize: Pair;
+  readonly strides: Pair;
+  readonly padding: Padding;
+  readonly dilation: Pair;
+  readonly useBias: boolean;
+  readonly activation: Activation;
+}
+
+/** What a node computes: Keras's layers under their Keras names, channels last, attributes in camel case. */
+export type Op =
+  | { readonly kind: 'InputLayer'; readonly shape: Shape }
+  | ({ readonly kind: 'Conv2D'; readonly filters: number; readonly groups: number } & Convolution)
+  | ({ readonly kind: 'DepthwiseConv2D'; readonly depthMultiplier: number } & Convolution)
+  | ({ readonly kind: 'SeparableConv2D'; readonly filters: number; readonly depthMultiplier: number } & Convolution)
+  | { readonly kind: 'BatchNormalization'; readonly epsilon: number; readonly scale: boolean; readonly center: boolean }
+  | { readonly kind: 'Activation'; readonly activation: Activation }
+  | {
+      readonly kind: 'ReLU';
+      readonly maxValue: number | null;
+      readonly negativeSlope: number;
+      readonly threshold: number;
+    }
+  | { readonly kind: 'LeakyReLU'; readonly negativeSlope: number }
+  | { readonly kind: 'ELU'; readonly alpha: number }
+  /** `sharedAxes` count from 1, the first axis after the batch, as in Keras. */
+  | { readonly kind: 'PReLU'; readonly sharedAxes: readonly number[] }
+  | { readonly kind: 'Softmax'; readonly axis: number }
+  | {
+      readonly kind: 'MaxPooling2D' | 'AveragePooling2D';
+      readonly poolSize: Pair;
+      readonly strides: Pair;
+      readonly padding: Padding;
+    }
+  | { readonly kind: 'GlobalAveragePooling2D' | 'GlobalMaxPooling2D'; readonly keepdims: boolean }
+  | { readonly kind: 'ZeroPadding2D' | 'Cropping2D'; readonly margins: Margins }
+  | { readonly kind: 'UpSampling2D'; readonly size: Pair; readonly interpolation: 'nearest' | 'bilinear' }
+  | { readonly kind: 'Add' | 'Multiply' | 'Subtract' | 'Average' | 'Maximum' | 'Minimum' }
+  /** Axes count from 0, the batch, as in Keras, and are never negative here. */
+  | { readonly kind: 'Concatenate'; readonly axis: number }
+  | { readonly kind: 'Dense'; readonly units: number; readonly useBias: boolean; readonly activation: Activation }
+  | { readonly kind: 'Flatten' }
+  /** One size may be -1: what is left. */
+  | { readonly kind: 'Reshape'; readonly targetShape: readonly number[] }
+  | { readonly kind: 'Permute'; readonly dims: readonly number[] }
+  /** Layers that do nothing at inference (Dropout and its kin), under their Keras class name. */
+  | { readonly kind: 'Identity'; readonly className: string }
+  /** One value, or one a channel: x * scale + offset. */
+  | { readonly kind: 'Rescaling'; readonly scale: readonly number[]; readonly offset: readonly number[] }
+  /** (x - mean) / max(sqrt(variance), 1e-7), one value a channel; without `mean` here they are its weights. */
+  | {
+      readonly kind: 'Normalization';
+      readonly mean: readonly number[] | null;
+      readonly variance: readonly number[] | null;
+      readonly invert: boolean;
+    }
+  /** RGB to BGR (Keras's `caffe` preprocessing; its own layer graph has no name for it). */
+  | { readonly kind: 'ReverseChannels' };
+
+export type OpOf<K extends Op['kind']> = Extract<Op, { kind: K }>;
+
+/** One call of a layer. */
+export interface Node {
+  /** Unique in the graph. The layer's name, unless a layer is called more than once or stands in a nested model. */
+  readonly name: string;
+  readonly op: Op;
+  /** Names of the nodes whose outputs it takes, in order. */
+  readonly inputs: readonly string[];
+  /** In the order in which Keras saves them; empty in an architecture that has no weights yet. */
+  readonly weights: readonly Tensor[];
+}
+
+/** A layer graph with one image input, immutable. Nodes stand in Keras's order (`model.layers`), inputs before users. */
+export interface Graph {
+  readonly nodes: readonly Node[];
+  readonly input: string;
+  readonly output: string;
+}
