@@ -1,6 +1,9 @@
 /** What every failure of Permafrost that a caller can act on extends. Its message is one sentence: what, where, what to do. */
 export class PermafrostError extends Error {
-  override readonly name: string = new.target.name;
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
 }
 
 /** Wrong use: an unknown name or option, a value out of range. The command line exits with 2. */
