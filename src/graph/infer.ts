@@ -1,0 +1,270 @@
+import { ModelError } from '../errors.js';
+import type { Convolution, Graph, Margins, Node, Op, Padding, Pair, Shape } from './graph.js';
+
+/** What one weight of a layer is called in Keras, and the shape it must have. */
+export interface WeightSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** The largest number of values that one example may have at any node: refuses absurd models before any memory is asked for. */
+const MAX_VALUES = 2 ** 31 - 1;
+
+/**
+ * The weights of a layer in the order in which Keras saves them.
+ * @throws ModelError when a size that they depend on is left open
+ */
+export function weightSpecs(op: Op, inputs: readonly Shape[]): WeightSpec[] {
+  const channels = (): number => {
+    const size = inputs[0]?.at(-1);
+    if (typeof size !== 'number') throw new ModelError('the number of channels must be known');
+    return size;
+  };
+  const bias = (op: { useBias: boolean }, size: number): WeightSpec[] =>
+    op.useBias ? [{ name: 'bias', shape: [size] }] : [];
+  switch (op.kind) {
+    case 'Conv2D':
+      return [
+        { name: 'kernel', shape: [...op.kernelSize, channels() / op.groups, op.filters] },
+        ...bias(op, op.filters),
+      ];
+    case 'DepthwiseConv2D':
+      return [
+        { name: 'depthwise_kernel', shape: [...op.kernelSize, channels(), op.depthMultiplier] },
+        ...bias(op, channels() * op.depthMultiplier),
+      ];
+    case 'SeparableConv2D':
+      return [
+        { name: 'depthwise_kernel', shape: [...op.kernelSize, channels(), op.depthMultiplier] },
+        { name: 'pointwise_kernel', shape: [1, 1, channels() * op.depthMultiplier, op.filters] },
+        ...bias(op, op.filters),
+      ];
+    case 'BatchNormalization': {
+      const names = [...(op.scale ? ['gamma'] : []), ...(op.center ? ['beta'] : []), 'moving_mean', 'moving_variance'];
+      return names.map((name) => ({ name, shape: [channels()] }));
+    }
+    case 'Dense':
+      return [{ name: 'kernel', shape: [channels(), op.units] }, ...bias(op, op.units)];
+    case 'PReLU': {
+      const shape = (inputs[0] ?? []).map((size, i) => (op.sharedAxes.includes(i + 1) ? 1 : size));
+      if (!shape.every((size) => size !== null)) {
+        throw new ModelError('PReLU without shared axes needs a fixed input size');
+      }
+      return [{ name: 'alpha', shape }];
+    }
+    case 'Normalization':
+      if (op.mean !== null) return [];
+      return [
+        { name: 'mean', shape: [channels()] },
+        { name: 'variance', shape: [channels()] },
+        { name: 'count', shape: [] },
+      ];
+    default:
+      return [];
+  }
+}
+
+/** How one spatial axis of a window operation is laid out: its output size and, for `same`, TensorFlow's padding. */
+export function windowAxis(
+  size: number,
+  kernel: number,
+  stride: number,
+  dilation: number,
+  padding: Padding,
+): { out: number; before: number; after: number } {
+  const reach = (kernel - 1) * dilation + 1;
+  if (padding === 'valid') return { out: Math.floor((size - reach) / stride) + 1, before: 0, after: 0 };
+  const out = Math.ceil(size / stride);
+  const total = Math.max((out - 1) * stride + reach - size, 0);
+  return { out, before: Math.floor(total / 2), after: Math.ceil(total / 2) };
+}
+
+const NO_DILATION: Pair = [1, 1];
+
+type Window = Pick<Convolution, 'strides' | 'padding'>;
+
+function slide(shape: Shape, kernel: Pair, op: Window, channels: number | null, dilation: Pair = NO_DILATION): Shape {
+  if (shape.length !== 3) throw new ModelError(`expected an image [height, width, channels], found ${show(shape)}`);
+  const size = (axis: 0 | 1): number | null => {
+    const input = shape[axis] ?? null;
+    if (input === null) return null;
+    return windowAxis(input, kernel[axis], op.strides[axis], dilation[axis], op.padding).out;
+  };
+  return [size(0), size(1), channels];
+}
+
+function scale(shape: Shape, change: (size: number, axis: 0 | 1) => number): Shape {
+  if (shape.length !== 3) throw new ModelError(`expected an image [height, width, channels], found ${show(shape)}`);
+  const [height = null, width = null, channels = null] = shape;
+  return [height === null ? null : change(height, 0), width === null ? null : change(width, 1), channels];
+}
+
+const sum = (margins: Margins, axis: 0 | 1): number => margins[axis][0] + margins[axis][1];
+
+/** The shape that broadcasting two shapes gives, as numpy does it. */
+function broadcast(a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const x = i < rank - a.length ? 1 : (a[i - (rank - a.length)] ?? null);
+    const y = i < rank - b.length ? 1 : (b[i - (rank - b.length)] ?? null);
+    if (x === 1) return y;
+    if (y === 1 || x === y) return x;
+    if (x === null || y === null) return x ?? y;
+    throw new ModelError(`shapes ${show(a)} and ${show(b)} do not go together`);
+  });
+}
+
+const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+const isKnown = (shape: Shape): shape is readonly number[] => shape.every((size) => size !== null);
+
+/**
+ * The shape of one example that an operation gives, as Keras infers it.
+ * @param inputs shapes of its inputs, without the batch axis
+ * @throws ModelError when the inputs do not fit
+ */
+export function inferShape(op: Op, inputs: readonly Shape[]): Shape {
+  const merges = ['Add', 'Multiply', 'Subtract', 'Average', 'Maximum', 'Minimum', 'Concatenate'].includes(op.kind);
+  const wanted = op.kind === 'InputLayer' ? 0 : op.kind === 'Subtract' ? 2 : 1;
+  if (merges && op.kind !== 'Subtract' ? inputs.length < 1 : inputs.length !== wanted) {
+    throw new ModelError(`expected ${wanted} input${wanted === 1 ? '' : 's'}, found ${inputs.length}`);
+  }
+  const shape = inputs[0] ?? [];
+  const last = shape.at(-1) ?? null;
+  switch (op.kind) {
+    case 'InputLayer':
+      return op.shape;
+    case 'Conv2D':
+      if (last === null || last % op.groups !== 0 || op.filters % op.groups !== 0) {
+        throw new ModelError(`${last} channels and ${op.filters} filters do not divide into ${op.groups} groups`);
+      }
+      return slide(shape, op.kernelSize, op, op.filters, op.dilation);
+    case 'DepthwiseConv2D':
+      return slide(shape, op.kernelSize, op, last === null ? null : last * op.depthMultiplier, op.dilation);
+    case 'SeparableConv2D':
+      return slide(shape, op.kernelSize, op, op.filters, op.dilation);
+    case 'MaxPooling2D':
+    case 'AveragePooling2D':
+      return slide(shape, op.poolSize, op, last);
+    case 'GlobalAveragePooling2D':
+    case 'GlobalMaxPooling2D':
+      if (shape.length !== 3) throw new ModelError(`expected an image [height, width, channels], found ${show(shape)}`);
+      return op.keepdims ? [1, 1, last] : [last];
+    case 'ZeroPadding2D':
+      return scale(shape, (size, axis) => size + sum(op.margins, axis));
+    case 'Cropping2D':
+      return scale(shape, (size, axis) => size - sum(op.margins, axis));
+    case 'UpSampling2D':
+      return scale(shape, (size, axis) => size * op.size[axis]);
+    case 'Add':
+    case 'Multiply':
+    case 'Subtract':
+    case 'Average':
+    case 'Maximum':
+    case 'Minimum':
+      return inputs.reduce(broadcast);
+    case 'Concatenate': {
+      const axis = op.axis - 1;
+      if (axis < 0 || axis >= shape.length) throw new ModelError(`there is no axis ${op.axis} to concatenate`);
+      return shape.map((size, i) => {
+        const sizes = inputs.map((input) => input[i] ?? null);
+        if (inputs.some((input) => input.length !== shape.length)) {
+          throw new ModelError(`shapes ${inputs.map(show).join(' and ')} do not go together`);
+        }
+        if (i === axis) return sizes.includes(null) ? null : sizes.reduce<number>((a, b) => a + (b ?? 0), 0);
+        if (sizes.some((other) => other !== size)) {
+          throw new ModelError(`shapes ${inputs.map(show).join(' and ')} do not go together`);
+        }
+        return size;
+      });
+    }
+    case 'Dense':
+      return [...shape.slice(0, -1), op.units];
+    case 'Flatten':
+      return isKnown(shape) ? [product(shape)] : [null];
+    case 'Reshape': {
+      if (!isKnown(shape)) return op.targetShape.map((size) => (size === -1 ? null : size));
+      const known = product(op.targetShape.filter((size) => size !== -1));
+      const target = op.targetShape.map((size) => (size === -1 ? product(shape) / known : size));
+      if (product(target) !== product(shape) || !target.every(Number.isInteger)) {
+        throw new ModelError(`${show(shape)} cannot be reshaped to ${show(op.targetShape)}`);
+      }
+      return target;
+    }
+    case 'Permute': {
+      if ([...op.dims].sort((a, b) => a - b).some((dim, i) => dim !== i + 1) || op.dims.length !== shape.length) {
+        throw new ModelError(`dims ${show(op.dims)} do not permute ${show(shape)}`);
+      }
+      return op.dims.map((dim) => shape[dim - 1] ?? null);
+    }
+    default:
+      return shape;
+  }
+}
+
+/** A shape as Keras prints it, the batch left out. */
+export const show = (shape: Shape): string => `(${shape.map((size) => size ?? 'None').join(', ')})`;
+
+/**
+ * The shape of one example at every node.
+ * @throws ModelError that names the node where shapes do not fit, or where a size falls to nothing
+ */
+export function inferShapes(graph: Graph): Map<string, Shape> {
+  const shapes = new Map<string, Shape>();
+  for (const node of graph.nodes) {
+    const inputs = inputShapes(node, shapes);
+    const shape = inLayer(node, () => inferShape(node.op, inputs));
+    if (shape.some((size) => size !== null && size < 1)) {
+      const from = inputs.map(show).join(' and ') || 'the input';
+      throw new ModelError(
+        `layer ${node.name} (${node.op.kind}) would shrink ${from} to ${show(shape)}: give a larger --input-size`,
+      );
+    }
+    if (shape.reduce<number>((a, b) => a * (b ?? 1), 1) > MAX_VALUES) {
+      throw new ModelError(`layer ${node.name} (${node.op.kind}) would hold ${show(shape)} values, more than 2^31`);
+    }
+    shapes.set(node.name, shape);
+  }
+  return shapes;
+}
+
+/** The shapes of a node's inputs, out of those inferred so far. */
+export function inputShapes(node: Node, shapes: ReadonlyMap<string, Shape>): Shape[] {
+  return node.inputs.map((name) => {
+    const shape = shapes.get(name);
+    if (!shape) throw new ModelError(`layer ${node.name} takes ${name}, which is not computed before it`);
+    return shape;
+  });
+}
+
+/** Runs a check of one layer; a ModelError of it gets the layer's name in front. */
+export function inLayer<T>(node: Node, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    throw new ModelError(`layer ${node.name} (${node.op.kind}): ${error.message}`, { cause: error });
+  }
+}
+
+/**
+ * Checks that every node carries the weights it needs, in the right shapes and finite.
+ * @throws ModelError that names the layer and the weight
+ */
+export function checkWeights(graph: Graph): void {
+  const shapes = inferShapes(graph);
+  for (const node of graph.nodes) {
+    const specs = inLayer(node, () => weightSpecs(node.op, inputShapes(node, shapes)));
+    if (specs.length !== node.weights.length) {
+      throw new ModelError(`layer ${node.name} needs ${specs.length} weights and has ${node.weights.length}`);
+    }
+    for (const [i, spec] of specs.entries()) {
+      const weight = node.weights[i];
+      if (!weight || weight.shape.join() !== spec.shape.join()) {
+        throw new ModelError(
+          `layer ${node.name}: ${spec.name} must have shape ${show(spec.shape)}, found ${show(weight?.shape ?? [])}`,
+        );
+      }
+      if (!weight.data.every(Number.isFinite)) throw new ModelError(`layer ${node.name}: ${spec.name} is not finite`);
+    }
+  }
+}
