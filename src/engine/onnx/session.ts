@@ -1,0 +1,42 @@
+import ort from 'onnxruntime-node';
+import { EngineError } from '../../errors.js';
+import type { Device, EngineOptions } from '../engine.js';
+import { type OnnxGraph, writeModel } from './proto.js';
+
+/** Version of onnxruntime that runs the graphs. */
+export const runtimeVersion: string = ort.env.versions.node ?? ort.env.versions.common;
+
+const message = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+
+/** Devices that the installed onnxruntime offers on this machine. */
+export function offeredDevices(): Device[] {
+  const names = ort.listSupportedBackends().map((backend) => backend.name);
+  return (['cpu', 'webgpu', 'cuda', 'coreml', 'dml'] as const).filter((device) => names.includes(device));
+}
+
+/**
+ * @returns a session of the graph
+ * @throws EngineError when the device is absent, or the graph cannot be run
+ */
+export async function createSession(graph: OnnxGraph, options: EngineOptions = {}): Promise<ort.InferenceSession> {
+  const device = options.device ?? 'cpu';
+  const offered = offeredDevices();
+  if (!offered.includes(device)) {
+    throw new EngineError(
+      `device ${device} is not offered by onnxruntime-node ${runtimeVersion} on ${process.platform}-${process.arch}: ` +
+        `use one of ${offered.join(', ')}`,
+    );
+  }
+  try {
+    return await ort.InferenceSession.create(writeModel(graph), {
+      executionProviders: [device],
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+      ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    });
+  } catch (error) {
+    const advice = device === 'cpu' ? '' : '; check its driver, or use --device cpu';
+    throw new EngineError(`device ${device} could not load the graph: ${message(error)}${advice}`, { cause: error });
+  }
+}
