@@ -1,0 +1,86 @@
+import {
+  Field,
+  FixedSizeBinary,
+  FixedSizeList,
+  Float16,
+  Float32,
+  Message,
+  makeData,
+  RecordBatch,
+  RecordBatchFileWriter,
+  Schema,
+  Struct,
+} from 'apache-arrow';
+import { sha256Hex } from './canonical.js';
+import { crc32c } from './crc32c.js';
+import { toFloat16 } from './float16.js';
+import { type Maker, METADATA } from './part.js';
+import type { SetSpec } from './spec.js';
+
+/** apache-arrow leaves out the schema message that the file format has before the first batch. */
+class FileWriter extends RecordBatchFileWriter {
+  protected override _writeSchema(schema: Schema): this {
+    super._writeSchema(schema);
+    return this._writeMessage(Message.from(schema));
+  }
+}
+
+const hex8 = (crc: number): string => crc.toString(16).padStart(8, '0');
+
+/**
+ * Encodes rows as one part. The same rows, in any order, give the same bytes: they are sorted by key, and of two rows of one key
+ * the first stays.
+ * @param keys [rows, 32] flat
+ * @param vectors [rows, d] flat
+ * @returns the file's name and bytes, and how many rows it holds
+ */
+export function encodePart(
+  set: { readonly spec: SetSpec; readonly fingerprint: string },
+  maker: Maker,
+  keys: Uint8Array,
+  vectors: Float32Array,
+): { name: string; bytes: Uint8Array; rows: number } {
+  const d = set.spec.features;
+  const rowKeys = Array.from({ length: keys.length / 32 }, (_, i) =>
+    Buffer.from(keys.buffer, keys.byteOffset + 32 * i, 32),
+  );
+  const order = rowKeys
+    .map((key, row) => ({ key, row }))
+    .sort((a, b) => Buffer.compare(a.key, b.key) || a.row - b.row)
+    .filter(({ key }, i, all) => i === 0 || !key.equals(all[i - 1]?.key ?? key));
+  const rows = order.length;
+  const sortedKeys = new Uint8Array(rows * 32);
+  const sorted = new Float32Array(rows * d);
+  order.forEach(({ key, row }, i) => {
+    sortedKeys.set(key, i * 32);
+    sorted.set(vectors.subarray(row * d, (row + 1) * d), i * d);
+  });
+  const values = set.spec.type === 'float16' ? toFloat16(sorted) : sorted;
+  const checksums = {
+    features: [hex8(crc32c(new Uint8Array(values.buffer, values.byteOffset, values.byteLength)))],
+    sha256: [hex8(crc32c(sortedKeys))],
+  };
+  const valueType = set.spec.type === 'float16' ? new Float16() : new Float32();
+  // The child is named and nullable as pyarrow makes it, so that the type equals pa.list_(pa.float32(), d).
+  const listType = new FixedSizeList(d, new Field('item', valueType, true));
+  const schema = new Schema(
+    [new Field('sha256', new FixedSizeBinary(32), false), new Field('features', listType, false)],
+    new Map([
+      [METADATA.fingerprint, set.fingerprint],
+      [METADATA.engine, maker.engine],
+      [METADATA.engineVersion, maker.engineVersion],
+      [METADATA.version, maker.version],
+      [METADATA.crc32c, JSON.stringify(checksums)],
+    ]),
+  );
+  const child = makeData({ type: valueType as Float32, length: rows * d, nullCount: 0, data: values as Float32Array });
+  const children = [
+    makeData({ type: new FixedSizeBinary(32), length: rows, nullCount: 0, data: sortedKeys }),
+    makeData({ type: listType as FixedSizeList<Float32>, length: rows, nullCount: 0, child }),
+  ];
+  const struct = makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children });
+  const writer = new FileWriter();
+  writer.write(new RecordBatch(schema, struct));
+  const bytes = writer.finish().toUint8Array(true);
+  return { name: `part-${sha256Hex(bytes).slice(0, 32)}.arrow`, bytes, rows };
+}

@@ -1,0 +1,177 @@
+import * as fs from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { CacheError } from '../errors.js';
+
+/** An open file of the store. */
+export interface StoreFile {
+  size(): Promise<number>;
+  /** Fills `target` from `position` on. @returns the bytes read: fewer only where the file ends */
+  read(target: Uint8Array, position: number): Promise<number>;
+  /** Writes all of `bytes` behind what was written before. */
+  write(bytes: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** All that the store asks of the machine: file operations, clock and process, as one object, so that tests can make each fail. */
+export interface StoreSystem {
+  /** `create` fails where the file exists; `append` makes it where it is absent. */
+  open(path: string, mode: 'read' | 'create' | 'append'): Promise<StoreFile>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  /** Names in a folder, in no order. */
+  list(folder: string): Promise<string[]>;
+  /** Makes the folder and those above it, durably. */
+  makeFolder(folder: string): Promise<void>;
+  /** Makes the names in a folder durable, where the system can. */
+  syncFolder(folder: string): Promise<void>;
+  /** When a file was last written, in ms since 1970. */
+  modified(path: string): Promise<number>;
+  /** Ms since 1970. */
+  now(): number;
+  /** Calls back once after `ms`; the result cancels it. Does not keep the process alive. */
+  after(ms: number, callback: () => void): () => void;
+  readonly host: string;
+  readonly pid: number;
+  /** Whether a process of this host runs. */
+  alive(pid: number): boolean;
+}
+
+/** Options of everything that touches the cache folder. */
+export interface StoreOptions {
+  /** Default: the real one. */
+  readonly system?: StoreSystem;
+}
+
+/** @returns the code of a system error (`ENOSPC`, `ENOENT`, …), undefined for any other */
+export function errorCode(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return code !== undefined && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
+}
+
+/**
+ * What a failed file operation means to the user.
+ * @param doing what was tried, as `to write …`
+ * @returns a CacheError for system errors; any other error as it is
+ */
+export function storeError(error: unknown, doing: string, path: string): unknown {
+  const code = errorCode(error);
+  if (code === undefined) return error;
+  const options = { cause: error };
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new CacheError(
+        `no space is left at ${dirname(path)} ${doing}; free some and run the same command again, what is finished is kept`,
+        options,
+      );
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new CacheError(
+        `no permission ${doing} at ${path} (${code}); change it, or choose another folder with --cache`,
+        options,
+      );
+    default:
+      return new CacheError(
+        `it failed ${doing} at ${path} (${code}); check the disk and run the same command again, what is finished is kept`,
+        options,
+      );
+  }
+}
+
+const FLAGS = { read: 'r', create: 'wx', append: 'a' } as const;
+
+/** Answers of file systems that cannot sync a folder. */
+const NO_FOLDER_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EACCES', 'EPERM', 'EBADF']);
+
+class RealFile implements StoreFile {
+  constructor(private readonly handle: fs.FileHandle) {}
+
+  async size(): Promise<number> {
+    return (await this.handle.stat()).size;
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    let filled = 0;
+    while (filled < target.length) {
+      // One call reads less than 2 GiB.
+      const length = Math.min(target.length - filled, 2 ** 30);
+      const { bytesRead } = await this.handle.read(target, filled, length, position + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    let written = 0;
+    while (written < bytes.length) {
+      const length = Math.min(bytes.length - written, 2 ** 30);
+      written += (await this.handle.write(bytes, written, length)).bytesWritten;
+    }
+  }
+
+  sync(): Promise<void> {
+    return this.handle.sync();
+  }
+
+  close(): Promise<void> {
+    return this.handle.close();
+  }
+}
+
+/** The machine as it is. */
+export const realSystem: StoreSystem = {
+  open: async (path, mode) => new RealFile(await fs.open(path, FLAGS[mode])),
+  rename: (from, to) => fs.rename(from, to),
+  unlink: (path) => fs.unlink(path),
+  list: (folder) => fs.readdir(folder),
+
+  async makeFolder(folder) {
+    const topmost = await fs.mkdir(folder, { recursive: true });
+    if (topmost === undefined) return;
+    const first = resolve(topmost);
+    for (let made = resolve(folder); made.length >= first.length; made = dirname(made))
+      await this.syncFolder(dirname(made));
+  },
+
+  async syncFolder(folder) {
+    if (process.platform === 'win32') return;
+    try {
+      const handle = await fs.open(folder, 'r');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      if (!NO_FOLDER_SYNC.has(errorCode(error) ?? '')) throw error;
+    }
+  },
+
+  modified: async (path) => (await fs.stat(path)).mtimeMs,
+  now: () => Date.now(),
+
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms).unref();
+    return () => clearTimeout(timer);
+  },
+
+  // Only what every file system takes in a name.
+  host:
+    hostname()
+      .replace(/[^A-Za-z0-9.-]/g, '_')
+      .slice(0, 100) || 'host',
+  pid: process.pid,
+
+  alive(pid) {
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch (error) {
+      return errorCode(error) !== 'ESRCH';
+    }
+  },
+};

@@ -1,0 +1,11 @@
+export { removeStale, writeAtomically } from './atomic.js';
+export { byCodePoint, canonicalJson, type Json, sha256Hex } from './canonical.js';
+export { crc32c } from './crc32c.js';
+export { realSystem, type StoreFile, type StoreOptions, type StoreSystem, storeError } from './fs.js';
+export { type FileFact, FileIndex, type FileStat } from './index-file.js';
+export { KeySet } from './key-set.js';
+export type { Maker } from './part.js';
+export { firstUnstorable, PART_MS, PART_ROWS, PartWriter } from './part-writer.js';
+export { Quarantine, type QuarantineEntry } from './quarantine.js';
+export { FeatureSet, type FoundVectors, type SetInfo, type VectorBatch } from './set.js';
+export { fingerprint, SET_FORMAT, type SetSpec } from './spec.js';

@@ -1,0 +1,110 @@
+const WORDS = 8;
+const CHUNK = 8192;
+
+/**
+ * SHA-256 digests, packed: 32 bytes a key and 8 to 16 of hash table, where a `Set` of hexadecimal strings takes about 130.
+ * Keys keep the order in which they came.
+ */
+export class KeySet {
+  private readonly chunks: Uint32Array[] = [];
+  /** Open addressing with linear steps; an entry is the key's index + 1, and 0 where the place is free. */
+  private table = new Uint32Array(1024);
+  private readonly probe = new Uint32Array(WORDS);
+  private readonly probeBytes = new Uint8Array(this.probe.buffer);
+  private count = 0;
+
+  constructor(keys: Iterable<string | Uint8Array> = []) {
+    for (const key of keys) this.add(key);
+  }
+
+  get size(): number {
+    return this.count;
+  }
+
+  /** @param key 64 hexadecimal digits or 32 bytes; anything else is a TypeError */
+  has(key: string | Uint8Array): boolean {
+    return this.indexOf(key) >= 0;
+  }
+
+  /** @returns the key's index in order of arrival, -1 where it is absent */
+  indexOf(key: string | Uint8Array): number {
+    this.load(key);
+    return (this.table[this.place()] as number) - 1;
+  }
+
+  /** @returns the key's index, the former size where it was absent */
+  add(key: string | Uint8Array): number {
+    this.load(key);
+    return this.insert();
+  }
+
+  /** As `indexOf`, of the key that begins at byte 32·row of a flat array. */
+  indexOfRow(flat: Uint8Array, row: number): number {
+    this.probeBytes.set(flat.subarray(row * 32, row * 32 + 32));
+    return (this.table[this.place()] as number) - 1;
+  }
+
+  /** As `add`, of the key that begins at byte 32·row of a flat array. */
+  addRow(flat: Uint8Array, row: number): number {
+    this.probeBytes.set(flat.subarray(row * 32, row * 32 + 32));
+    return this.insert();
+  }
+
+  /** @returns the 32 bytes of the key with this index; a view, not to be written */
+  at(index: number): Uint8Array {
+    if (!(index >= 0 && index < this.count)) throw new RangeError(`no key ${index} among ${this.count}`);
+    const chunk = this.chunks[Math.floor(index / CHUNK)] as Uint32Array;
+    return new Uint8Array(chunk.buffer, (index % CHUNK) * 32, 32);
+  }
+
+  private load(key: string | Uint8Array): void {
+    const bytes = typeof key === 'string' ? Buffer.from(key, 'hex') : key;
+    if (bytes.length !== 32 || (typeof key === 'string' && key.length !== 64)) {
+      throw new TypeError(
+        `a key is 32 bytes or 64 hexadecimal digits, found ${JSON.stringify(String(key).slice(0, 80))}`,
+      );
+    }
+    this.probeBytes.set(bytes);
+  }
+
+  private insert(): number {
+    const place = this.place();
+    const entry = this.table[place] as number;
+    if (entry > 0) return entry - 1;
+    const index = this.count++;
+    if (index % CHUNK === 0) this.chunks.push(new Uint32Array(CHUNK * WORDS));
+    (this.chunks[this.chunks.length - 1] as Uint32Array).set(this.probe, (index % CHUNK) * WORDS);
+    this.table[place] = index + 1;
+    if (this.count * 2 > this.table.length) this.grow();
+    return index;
+  }
+
+  /** @returns where in the table the probe stands, or would stand */
+  private place(): number {
+    const { table, probe } = this;
+    const mask = table.length - 1;
+    let place = (probe[0] as number) & mask;
+    for (;;) {
+      const entry = table[place] as number;
+      if (entry === 0) return place;
+      const chunk = this.chunks[Math.floor((entry - 1) / CHUNK)] as Uint32Array;
+      const base = ((entry - 1) % CHUNK) * WORDS;
+      let word = 0;
+      while (word < WORDS && chunk[base + word] === probe[word]) word++;
+      if (word === WORDS) return place;
+      place = (place + 1) & mask;
+    }
+  }
+
+  private grow(): void {
+    const table = new Uint32Array(this.table.length * 2);
+    const mask = table.length - 1;
+    for (let index = 0; index < this.count; index++) {
+      const chunk = this.chunks[Math.floor(index / CHUNK)] as Uint32Array;
+      let place = (chunk[(index % CHUNK) * WORDS] as number) & mask;
+      while (table[place] !== 0) place = (place + 1) & mask;
+      table[place] = index + 1;
+    }
+    this.table = table;
+  }
+}

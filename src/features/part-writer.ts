@@ -1,0 +1,130 @@
+import { CacheError } from '../errors.js';
+import { writeAtomically } from './atomic.js';
+import { encodePart } from './encode-part.js';
+import { FLOAT16_LIMIT } from './float16.js';
+import type { StoreSystem } from './fs.js';
+import type { Maker } from './part.js';
+import type { SetSpec } from './spec.js';
+
+/** Rows of a part. */
+export const PART_ROWS = 1024;
+/** How long a row may wait for its part to be closed, in ms. */
+export const PART_MS = 20_000;
+/** Vectors beyond 16,384 values make shorter parts, so that memory stays bounded. */
+const PART_BYTES = 64 * 2 ** 20;
+
+/** @returns the first index of a value that the stored type cannot hold (NaN, infinite, too large for float16), -1 where all fit */
+export function firstUnstorable(vector: Float32Array, type: SetSpec['type']): number {
+  const limit = type === 'float16' ? FLOAT16_LIMIT : Number.POSITIVE_INFINITY;
+  for (let i = 0; i < vector.length; i++) {
+    if (!(Math.abs(vector[i] as number) < limit)) return i;
+  }
+  return -1;
+}
+
+/**
+ * Gathers rows into parts. A part is closed at 1,024 rows or 20 seconds after its first row, and written while the next one
+ * fills. After a failed write every call throws what it threw.
+ */
+export class PartWriter {
+  private readonly capacity: number;
+  private readonly keys: Uint8Array;
+  private readonly vectors: Float32Array;
+  private rows = 0;
+  private cancel: (() => void) | undefined;
+  private writing: Promise<void> = Promise.resolve();
+  private failure: { readonly error: unknown } | undefined;
+  private closed = false;
+  private inPlace = 0;
+
+  constructor(
+    private readonly system: StoreSystem,
+    private readonly set: { readonly dir: string; readonly spec: SetSpec; readonly fingerprint: string },
+    private readonly maker: Maker,
+  ) {
+    const d = set.spec.features;
+    this.capacity = Math.max(1, Math.min(PART_ROWS, Math.floor(PART_BYTES / (4 * d))));
+    this.keys = new Uint8Array(this.capacity * 32);
+    this.vectors = new Float32Array(this.capacity * d);
+  }
+
+  /** Rows whose parts are in place, safe from a crash. */
+  get stored(): number {
+    return this.inPlace;
+  }
+
+  /**
+   * Takes a copy of a row. Resolves when there is room for the next one: while a full part is being written the next may fill,
+   * not two.
+   * @param sha256 of the image file, 32 bytes
+   * @param vector d values
+   * @throws CacheError for a value that cannot be stored, or when an earlier part could not be written
+   */
+  async add(sha256: Uint8Array, vector: Float32Array): Promise<void> {
+    const { features, type } = this.set.spec;
+    if (sha256.length !== 32) throw new TypeError(`a key has 32 bytes, found ${sha256.length}`);
+    if (vector.length !== features) throw new TypeError(`a vector has ${features} values, found ${vector.length}`);
+    if (this.closed) throw new TypeError('the writer is closed');
+    this.check();
+    const bad = firstUnstorable(vector, type);
+    if (bad >= 0) {
+      const image = Buffer.from(sha256).toString('hex');
+      throw new CacheError(`the vector of image ${image} holds ${vector[bad]} at ${bad}, which ${type} cannot store`);
+    }
+    this.keys.set(sha256, this.rows * 32);
+    this.vectors.set(vector, this.rows * features);
+    this.rows++;
+    if (this.rows === this.capacity) {
+      const previous = this.writing;
+      this.closePart();
+      await previous;
+      this.check();
+    } else if (this.rows === 1) {
+      this.cancel = this.system.after(PART_MS, () => this.closePart());
+    }
+  }
+
+  /** Closes the part that is filling. Resolves when every row added so far is in place. */
+  async flush(): Promise<void> {
+    this.closePart();
+    await this.writing;
+    this.check();
+  }
+
+  /** Flushes; no row can be added after it. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.flush();
+  }
+
+  private check(): void {
+    if (this.failure !== undefined) throw this.failure.error;
+  }
+
+  private closePart(): void {
+    this.cancel?.();
+    this.cancel = undefined;
+    if (this.rows === 0 || this.failure !== undefined) return;
+    const { rows } = this;
+    this.rows = 0;
+    const d = this.set.spec.features;
+    const keys = this.keys.subarray(0, rows * 32);
+    const vectors = this.vectors.subarray(0, rows * d);
+    let part: ReturnType<typeof encodePart>;
+    try {
+      part = encodePart(this.set, this.maker, keys, vectors);
+    } catch (error) {
+      this.failure = { error };
+      return;
+    }
+    this.writing = this.writing
+      .then(async () => {
+        this.check();
+        await writeAtomically(this.system, this.set.dir, part.name, [part.bytes]);
+        this.inPlace += part.rows;
+      })
+      .catch((error: unknown) => {
+        this.failure ??= { error };
+      });
+  }
+}

@@ -1,0 +1,354 @@
+import { join, resolve } from 'node:path';
+import { CacheError } from '../errors.js';
+import { removeStale, writeAtomically } from './atomic.js';
+import { canonicalJson, type Json } from './canonical.js';
+import { errorCode, realSystem, type StoreOptions, type StoreSystem, storeError } from './fs.js';
+import { KeySet } from './key-set.js';
+import { listParts, type Maker, Part } from './part.js';
+import { PartWriter } from './part-writer.js';
+import { Quarantine } from './quarantine.js';
+import { readWhole } from './read-whole.js';
+import { checkSpec, fingerprint, type SetSpec } from './spec.js';
+
+const SPEC_FILE = '_set.json';
+const MAX_SPEC = 2 ** 20;
+
+/** Rows of one batch on disk. */
+export interface VectorBatch {
+  /** File name of the part. */
+  readonly part: string;
+  readonly rows: number;
+  /** [rows, 32] flat: SHA-256 of each image file. */
+  readonly keys: Uint8Array;
+  /** [rows, d] flat. */
+  readonly vectors: Float32Array;
+}
+
+/** What `FeatureSet.read` found of the keys it was asked for. */
+export interface FoundVectors {
+  /** [found.length, d] flat, in the order asked. */
+  readonly vectors: Float32Array;
+  /** Which of the asked keys each row is, ascending; [0, 1, …] when none is missing. */
+  readonly found: Uint32Array;
+  /** Keys without a vector, in hexadecimal, each once, in the order asked. */
+  readonly missing: readonly string[];
+}
+
+/** What a set holds. */
+export interface SetInfo {
+  readonly parts: number;
+  /** A key that stands in two parts counts twice. */
+  readonly rows: number;
+  /** Of all parts. */
+  readonly bytes: number;
+  /** Who made the parts; more than one entry is a mix. */
+  readonly makers: readonly (Maker & { readonly parts: number; readonly rows: number })[];
+}
+
+/** A feature set on disk: image content → vector. DESIGN.md, "A feature set", is its contract. */
+export class FeatureSet {
+  private constructor(
+    /** Absolute path of its folder. */
+    readonly dir: string,
+    readonly spec: SetSpec,
+    /** 64 hexadecimal digits. */
+    readonly fingerprint: string,
+    private readonly system: StoreSystem,
+  ) {}
+
+  /**
+   * Opens the set of this fingerprint in a cache folder, whatever name stands before its hexadecimal digits, or makes it as
+   * `<name>-<12 digits>`. Removes temporary files of dead runs.
+   * @throws CacheError when the folder of that name holds another set, or cannot be written
+   */
+  static async create(cache: string, name: string, spec: SetSpec, options: StoreOptions = {}): Promise<FeatureSet> {
+    const system = options.system ?? realSystem;
+    const print = fingerprint(checkSpec(spec, 'the description of the set'));
+    let unfinished: string | undefined;
+    let other: CacheError | undefined;
+    for (const dir of await folders(system, cache, print)) {
+      const found = await readSpec(system, dir);
+      if (found === null) {
+        unfinished ??= dir;
+      } else if (fingerprint(found) === print) {
+        await removeStale(system, dir);
+        return new FeatureSet(dir, found, print, system);
+      } else {
+        other ??= new CacheError(
+          `${join(dir, SPEC_FILE)} must have the fingerprint ${print} and has ${fingerprint(found)}; rename or delete that folder`,
+        );
+      }
+    }
+    if (other !== undefined) throw other;
+    const dir = unfinished ?? join(resolve(cache), `${folderName(name)}-${print.slice(0, 12)}`);
+    try {
+      await system.makeFolder(dir);
+    } catch (error) {
+      throw storeError(error, 'to make a folder', dir);
+    }
+    await removeStale(system, dir);
+    await writeAtomically(system, dir, SPEC_FILE, [Buffer.from(canonicalJson(spec))]);
+    return new FeatureSet(dir, spec, print, system);
+  }
+
+  /** @throws CacheError when the folder is no feature set, is damaged, or was made with another format */
+  static async open(dir: string, options: StoreOptions = {}): Promise<FeatureSet> {
+    const system = options.system ?? realSystem;
+    const folder = resolve(dir);
+    const spec = await readSpec(system, folder);
+    if (spec === null) {
+      throw new CacheError(`${folder} is not a feature set: it has no ${SPEC_FILE}; make one with permafrost features`);
+    }
+    return new FeatureSet(folder, spec, fingerprint(spec), system);
+  }
+
+  /** @returns the set of this fingerprint (64 digits) in a cache folder, null where there is none */
+  static async find(cache: string, print: string, options: StoreOptions = {}): Promise<FeatureSet | null> {
+    const system = options.system ?? realSystem;
+    for (const dir of await folders(system, cache, print)) {
+      const spec = await readSpec(system, dir);
+      if (spec !== null && fingerprint(spec) === print) return new FeatureSet(dir, spec, print, system);
+    }
+    return null;
+  }
+
+  /** A writer of new rows. Any number may work on one set, in any number of processes. */
+  writer(maker: Maker): PartWriter {
+    return new PartWriter(this.system, this, maker);
+  }
+
+  /** The images that could not be used. */
+  quarantine(): Promise<Quarantine> {
+    return Quarantine.open(this.dir, { system: this.system });
+  }
+
+  /**
+   * The keys of all rows. Reads no vectors.
+   * @param onDamaged is told of each damaged part, whose keys are left out; without it the first one is thrown
+   */
+  async keys(onDamaged?: (error: CacheError) => void): Promise<KeySet> {
+    const keys = new KeySet();
+    for await (const part of this.parts(onDamaged)) {
+      try {
+        const batches: Uint8Array[] = [];
+        for (let batch = 0; batch < part.batches; batch++) batches.push(await part.keys(batch));
+        for (const flat of batches) for (let row = 0; row < flat.length / 32; row++) keys.addRow(flat, row);
+      } catch (error) {
+        if (onDamaged === undefined || !(error instanceof CacheError)) throw error;
+        onDamaged(error);
+      }
+    }
+    return keys;
+  }
+
+  /**
+   * The vectors of the asked keys (64 hexadecimal digits or 32 bytes), in that order; one asked twice is there twice.
+   * @throws CacheError when a part on the way is damaged, or the matrix is too large for this machine
+   */
+  async read(keys: Iterable<string | Uint8Array>): Promise<FoundVectors> {
+    const d = this.spec.features;
+    const unique = new KeySet();
+    const asked: number[] = [];
+    /** The first row of each unique key. */
+    const first: number[] = [];
+    for (const key of keys) {
+      const index = unique.add(key);
+      if (index === first.length) first.push(asked.length);
+      asked.push(index);
+    }
+    const vectors = allocate(asked.length, d);
+    const have = await this.gather(unique, first, vectors);
+    const found = new Uint32Array(asked.length);
+    let rows = 0;
+    asked.forEach((index, row) => {
+      if (have[index] === 0) return;
+      // A row asked before stands at its first place, or has moved up from there with the rows that are missing.
+      const from = first[index] as number;
+      if (from !== rows) vectors.copyWithin(rows * d, from * d, (from + 1) * d);
+      if (from === row) first[index] = rows;
+      found[rows++] = row;
+    });
+    const missing: string[] = [];
+    for (let index = 0; index < have.length; index++) {
+      if (have[index] === 0) missing.push(Buffer.from(unique.at(index)).toString('hex'));
+    }
+    return { vectors: vectors.subarray(0, rows * d), found: found.subarray(0, rows), missing };
+  }
+
+  /** All rows, a batch of a part at a time, parts by name. Of a key in two parts the first counts. */
+  async *batches(): AsyncGenerator<VectorBatch> {
+    const d = this.spec.features;
+    const seen = new KeySet();
+    for await (const part of this.parts()) {
+      for (let batch = 0; batch < part.batches; batch++) {
+        const keys = await part.keys(batch);
+        const vectors = await part.vectors(batch);
+        let rows = 0;
+        for (let row = 0; row < keys.length / 32; row++) {
+          const size = seen.size;
+          seen.addRow(keys, row);
+          if (seen.size === size) continue;
+          if (rows !== row) {
+            keys.copyWithin(rows * 32, row * 32, (row + 1) * 32);
+            vectors.copyWithin(rows * d, row * d, (row + 1) * d);
+          }
+          rows++;
+        }
+        if (rows > 0) {
+          yield { part: part.name, rows, keys: keys.subarray(0, rows * 32), vectors: vectors.subarray(0, rows * d) };
+        }
+      }
+    }
+  }
+
+  /** Reads footers only. @throws CacheError when a part is damaged and there is no `onDamaged` to be told */
+  async info(onDamaged?: (error: CacheError) => void): Promise<SetInfo> {
+    const makers = new Map<string, Maker & { parts: number; rows: number }>();
+    let parts = 0;
+    let rows = 0;
+    let bytes = 0;
+    for await (const part of this.parts(onDamaged)) {
+      const name = JSON.stringify(part.maker);
+      const entry = makers.get(name) ?? { ...part.maker, parts: 0, rows: 0 };
+      entry.parts++;
+      entry.rows += part.rows;
+      makers.set(name, entry);
+      parts++;
+      rows += part.rows;
+      bytes += part.size;
+    }
+    return { parts, rows, bytes, makers: [...makers.values()] };
+  }
+
+  /**
+   * Copies the vector of each key to its row.
+   * @returns for each key 1 where it was found, else 0
+   */
+  private async gather(keys: KeySet, rowOf: readonly number[], vectors: Float32Array): Promise<Uint8Array> {
+    const d = this.spec.features;
+    const have = new Uint8Array(keys.size);
+    let left = keys.size;
+    let scratch = new ArrayBuffer(0);
+    if (left === 0) return have;
+    for await (const part of this.parts()) {
+      for (let batch = 0; batch < part.batches; batch++) {
+        const flat = await part.keys(batch);
+        const hits: [row: number, index: number][] = [];
+        for (let row = 0; row < flat.length / 32; row++) {
+          const index = keys.indexOfRow(flat, row);
+          if (index < 0 || have[index] === 1) continue;
+          have[index] = 1;
+          hits.push([row, index]);
+        }
+        if (hits.length === 0) continue;
+        const values = await part.vectors(batch, scratch);
+        scratch = values.buffer as ArrayBuffer;
+        for (const [row, index] of hits) {
+          vectors.set(values.subarray(row * d, (row + 1) * d), (rowOf[index] as number) * d);
+        }
+        left -= hits.length;
+        if (left === 0) return have;
+      }
+    }
+    return have;
+  }
+
+  /** Opens one part after the other, by name; a part that vanishes (another process merged it) makes it list again. */
+  private async *parts(onDamaged?: (error: CacheError) => void): AsyncGenerator<Part> {
+    const done = new Set<string>();
+    const gone = new Set<string>();
+    let complete = false;
+    while (!complete) {
+      complete = true;
+      const names = await listParts(this.system, this.dir).catch((error: unknown) => {
+        throw storeError(error, 'to list a feature set', this.dir);
+      });
+      for (const name of names) {
+        if (done.has(name)) continue;
+        let part: Part;
+        try {
+          part = await Part.open(this.system, this.dir, name, this);
+        } catch (error) {
+          if (errorCode(error) === 'ENOENT') {
+            if (gone.has(name)) throw storeError(error, 'to read a part', join(this.dir, name));
+            gone.add(name);
+            complete = false;
+            break;
+          }
+          if (onDamaged === undefined || !(error instanceof CacheError)) throw error;
+          done.add(name);
+          onDamaged(error);
+          continue;
+        }
+        done.add(name);
+        try {
+          yield part;
+        } finally {
+          await part.close();
+        }
+      }
+    }
+  }
+}
+
+function allocate(rows: number, d: number): Float32Array {
+  try {
+    return new Float32Array(rows * d);
+  } catch (error) {
+    const gigabytes = ((rows * d * 4) / 2 ** 30).toFixed(1);
+    throw new CacheError(
+      `${rows} vectors of ${d} values take ${gigabytes} GiB of memory, more than there is; use fewer images, or a base with fewer features`,
+      { cause: error },
+    );
+  }
+}
+
+/** What people read before the digits; anything but letters, digits, dot, hyphen and underscore becomes a hyphen. */
+function folderName(name: string): string {
+  const safe = name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[._-]+/, '');
+  return safe.slice(0, 64) || 'set';
+}
+
+/** @returns the folders in a cache whose name ends in the first 12 digits of the fingerprint, in order */
+async function folders(system: StoreSystem, cache: string, print: string): Promise<string[]> {
+  const digits = print.slice(0, 12);
+  try {
+    const names = (await system.list(cache)).filter((name) => name === digits || name.endsWith(`-${digits}`));
+    return names.sort().map((name) => join(resolve(cache), name));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw storeError(error, 'to list the cache', cache);
+  }
+}
+
+/** @returns null where the folder has no `_set.json` */
+async function readSpec(system: StoreSystem, dir: string): Promise<SetSpec | null> {
+  const path = join(dir, SPEC_FILE);
+  let text: string;
+  try {
+    text = Buffer.from(await readWhole(system, path, MAX_SPEC)).toString('utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return null;
+    throw storeError(error, 'to read a feature set', path);
+  }
+  const damaged = (reason: unknown): CacheError =>
+    new CacheError(
+      `${path} is damaged: it must hold JSON; put it back from a copy, or delete ${dir} and run features again`,
+      {
+        cause: reason,
+      },
+    );
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw damaged(error);
+  }
+  const spec = checkSpec(value, path);
+  try {
+    canonicalJson(spec as Json);
+  } catch (error) {
+    throw damaged(error);
+  }
+  return spec;
+}
