@@ -1,0 +1,199 @@
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { DataError, LabelError } from '../errors.js';
+import { parseCsv } from './csv.js';
+import { checkLabels, type DataFile, type Example, type LabelledData, splitNamed } from './labels.js';
+
+/** Bytes of the largest label file that is read. */
+const LARGEST = 2 ** 28;
+const SHA256 = /^[0-9a-f]{64}$/i;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** One row of a label file as text. */
+interface Row {
+  readonly line: number;
+  readonly path?: string;
+  readonly sha256?: string;
+  readonly label: string;
+  readonly split?: string;
+  readonly group?: string;
+}
+
+const COLUMNS = ['path', 'sha256', 'label', 'split', 'group'] as const;
+
+/**
+ * Takes labels from a CSV file (with a header) or a JSONL file: `path` or `sha256`, `label`, and where wanted `split` (train,
+ * val, valid, validation, test) and `group`; other columns are ignored. Paths are relative to the label file, then to the data
+ * folder. Labels are the names of classes, so one an image; numbers are names too as long as all are whole.
+ * @param files the images of the data folder; those without a row are counted, not used
+ * @param options `missing`: what to do with rows whose path is not among the files, `error` by default
+ * @throws DataError when the file cannot be read, LabelError with the line for what it holds
+ */
+export async function labelsFromFile(
+  file: string,
+  dataDir: string,
+  files: readonly DataFile[],
+  options: { readonly missing?: 'error' | 'skip' } = {},
+): Promise<LabelledData> {
+  const name = basename(file);
+  const text = await readText(file);
+  const rows = isJsonLines(file, text) ? jsonRows(text, name) : csvRows(text, name);
+  checkTask(rows, name);
+
+  const byPath = new Map(files.map((one) => [resolve(dataDir, one.path), one]));
+  const bySha = new Map(files.map((one) => [one.sha256.toLowerCase(), one]));
+  const find = (row: Row): DataFile | undefined => {
+    if (row.sha256 !== undefined) {
+      const sha256 = row.sha256.toLowerCase();
+      return { sha256, path: row.path ?? bySha.get(sha256)?.path ?? '' };
+    }
+    const path = row.path ?? '';
+    return byPath.get(resolve(dirname(file), path)) ?? byPath.get(resolve(dataDir, path));
+  };
+
+  const warnings: string[] = [];
+  const examples = new Map<string, Example>();
+  const missing: Row[] = [];
+  for (const row of rows) {
+    const found = find(row);
+    if (found === undefined) {
+      missing.push(row);
+      continue;
+    }
+    const split = row.split === undefined ? undefined : splitNamed(row.split);
+    if (row.split !== undefined && split === undefined) {
+      throw new LabelError(
+        `${name} line ${row.line}: split ${row.split} is none of train, val, valid, validation, test`,
+      );
+    }
+    const example: Example = {
+      ...found,
+      label: row.label,
+      ...(split === undefined ? {} : { split }),
+      ...(row.group === undefined ? {} : { group: row.group }),
+    };
+    examples.set(JSON.stringify([found.path, found.sha256, row.label, split]), example);
+  }
+  const first = missing[0];
+  if (first !== undefined) {
+    const found = `${missing.length} of its ${rows.length} images not found, the first ${first.path} on line ${first.line}`;
+    if (options.missing !== 'skip') {
+      throw new LabelError(
+        `${name}: ${found}: paths are relative to the label file, then to ${dataDir}; put them right, or use --missing skip`,
+      );
+    }
+    warnings.push(`${name}: ${found}: skipped`);
+  }
+  const labelled = new Set([...examples.values()].map((example) => example.sha256));
+  const unlabelled = files.filter((one) => !labelled.has(one.sha256.toLowerCase())).length;
+  if (unlabelled > 0)
+    warnings.push(`${unlabelled} image${unlabelled === 1 ? '' : 's'} without a label in ${name}: ignored`);
+  return checkLabels([...examples.values()], [], warnings, unlabelled);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file);
+    if (size > LARGEST) {
+      throw new DataError(`label file ${file} has ${size} bytes: at most ${LARGEST} are read, so split it`);
+    }
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(file));
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    const found =
+      code === 'ENOENT'
+        ? 'does not exist'
+        : code === 'EISDIR'
+          ? 'is a folder'
+          : code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
+            ? 'is not UTF-8 text'
+            : `cannot be read (${code})`;
+    throw new DataError(`label file ${file} ${found}: give a CSV or JSONL file`, { cause: error });
+  }
+}
+
+const isJsonLines = (file: string, text: string): boolean =>
+  ['.jsonl', '.ndjson', '.json'].includes(extname(file).toLowerCase()) || /^\uFEFF?\s*\{/.test(text);
+
+function csvRows(text: string, name: string): Row[] {
+  const [header, ...records] = parseCsv(text, name);
+  if (header === undefined) throw new LabelError(`${name} is empty: expected a header with path or sha256, and label`);
+  const columns = header.fields.map((field) => field.trim().toLowerCase());
+  const twice = COLUMNS.find((column) => columns.indexOf(column) !== columns.lastIndexOf(column));
+  if (twice !== undefined) throw new LabelError(`${name} line ${header.line}: two columns are called ${twice}`);
+  if (!columns.includes('label') || !(columns.includes('path') || columns.includes('sha256'))) {
+    throw new LabelError(
+      `${name} line ${header.line}: expected a header with path or sha256, and label; found ${columns.join(', ')}`,
+    );
+  }
+  return records.map(({ line, fields }) => {
+    if (fields.length !== columns.length) {
+      throw new LabelError(`${name} line ${line}: ${fields.length} fields where the header has ${columns.length}`);
+    }
+    return checkRow(Object.fromEntries(columns.map((column, i) => [column, fields[i]])), line, name);
+  });
+}
+
+function jsonRows(text: string, name: string): Row[] {
+  return text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .flatMap((source, i) => {
+      if (source.trim() === '') return [];
+      let parsed: unknown;
+      try {
+        parsed = JSON.parse(source);
+      } catch (error) {
+        throw new LabelError(`${name} line ${i + 1} is not JSON: expected one object a line`, { cause: error });
+      }
+      if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+        throw new LabelError(`${name} line ${i + 1} is not an object: expected path or sha256, and label`);
+      }
+      return [checkRow(parsed as Record<string, unknown>, i + 1, name)];
+    });
+}
+
+function checkRow(cells: Readonly<Record<string, unknown>>, line: number, name: string): Row {
+  const cell = (column: (typeof COLUMNS)[number]): string | undefined => {
+    const value = Object.hasOwn(cells, column) ? cells[column] : undefined;
+    if (value === undefined || value === null || value === '') return undefined;
+    if (typeof value === 'string') return value;
+    if ((column === 'label' || column === 'group') && typeof value === 'number') return String(value);
+    throw new LabelError(`${name} line ${line}: ${column} must be text, not ${JSON.stringify(value)}`);
+  };
+  const path = cell('path');
+  const sha256 = cell('sha256');
+  const label = cell('label');
+  const split = cell('split');
+  const group = cell('group');
+  if (label === undefined) throw new LabelError(`${name} line ${line}: no label`);
+  if (path === undefined && sha256 === undefined) throw new LabelError(`${name} line ${line}: no path and no sha256`);
+  if (sha256 !== undefined && !SHA256.test(sha256)) {
+    throw new LabelError(`${name} line ${line}: sha256 must be 64 hex digits, not ${sha256}`);
+  }
+  return {
+    line,
+    label,
+    ...(path === undefined ? {} : { path }),
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(split === undefined ? {} : { split }),
+    ...(group === undefined ? {} : { group }),
+  };
+}
+
+/** Several labels an image, or labels that are measurements, ask for other heads than those of one class an image. */
+function checkTask(rows: readonly Row[], name: string): void {
+  const several = rows.find((row) => row.label.includes('|'));
+  if (several !== undefined) {
+    throw new LabelError(
+      `${name} line ${several.line}: ${several.label} holds several labels, which is not supported: give one an image`,
+    );
+  }
+  const fraction = rows.find((row) => !Number.isInteger(Number(row.label)));
+  if (fraction !== undefined && rows.every((row) => NUMBER.test(row.label.trim()))) {
+    throw new LabelError(
+      `${name} line ${fraction.line}: labels like ${fraction.label} ask for a regression, which is not supported: give names of classes`,
+    );
+  }
+}

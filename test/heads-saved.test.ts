@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import ort from 'onnxruntime-node';
+import { HeadError } from '../src/errors.js';
+import { HeadPredictor, loadHead, makeHead, saveHead, trainHead } from '../src/heads/index.js';
+import { Random } from '../src/random.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'permafrost-heads-'));
+after(() => rmSync(dir, { recursive: true }));
+const origin = {
+  fingerprint: 'ab'.repeat(32),
+  set: { format: 1, base: { name: 'xception-mini' } },
+  versions: { permafrost: '0.1.0' },
+};
+const random = new Random('saved');
+const x = Float32Array.from({ length: 60 * 5 }, () => random.normal(3, 2));
+
+async function head(classes: number) {
+  const y = Int32Array.from({ length: 60 }, (_, i) => i % classes);
+  const data = { x, y, n: 60, d: 5 };
+  const names = ['no', 'yes', 'perhaps'].slice(0, classes);
+  return trainHead({ ...data, classes: names }, data, { epochs: 3, learningRate: 0.1 });
+}
+const rejects = (run: Promise<unknown>, pattern: RegExp) =>
+  assert.rejects(run, (error: Error) => {
+    assert.ok(error instanceof HeadError, `${error}`);
+    assert.match(error.message, pattern);
+    return true;
+  });
+
+for (const classes of [2, 3]) {
+  test(`a saved head of ${classes} classes comes back whole and predicts what it measured`, async () => {
+    const trained = await head(classes);
+    const place = join(dir, 'deep', `head${classes}`);
+    await saveHead(place, makeHead(trained, origin));
+    assert.deepEqual(readdirSync(place).sort(), ['head.json', 'head.onnx']);
+    const loaded = await loadHead(place);
+    assert.deepEqual(loaded.info, makeHead(trained, origin).info);
+    assert.deepEqual(loaded.info.set, origin.set);
+    const predictor = await HeadPredictor.open(loaded);
+    const probabilities = await predictor.predict(x, 60);
+    assert.equal(probabilities.length, 60 * classes);
+    const hits = Array.from({ length: 60 }, (_, i) => {
+      const row = Array.from(probabilities.subarray(i * classes, (i + 1) * classes));
+      assert.ok(Math.abs(row.reduce((a, b) => a + b) - 1) < 1e-6);
+      return row.indexOf(Math.max(...row)) === i % classes;
+    }).filter(Boolean).length;
+    assert.equal(hits / 60, trained.metrics?.accuracy);
+    await assert.rejects(predictor.predict(x, 59), TypeError);
+    assert.equal((await predictor.predict(new Float32Array(0), 0)).length, 0);
+    await predictor.release();
+
+    const bytes = ['head.json', 'head.onnx'].map((name) => readFileSync(join(place, name)));
+    await saveHead(place, makeHead(await head(classes), origin));
+    assert.deepEqual(
+      ['head.json', 'head.onnx'].map((name) => readFileSync(join(place, name))),
+      bytes,
+      'same bytes',
+    );
+  });
+}
+
+test('head.onnx stands alone: raw features in, probabilities out', async () => {
+  const trained = await head(2);
+  const { model } = makeHead(trained, origin);
+  const session = await ort.InferenceSession.create(model);
+  const { probabilities } = await session.run({ features: new ort.Tensor('float32', x, [60, 5]) });
+  assert.deepEqual(probabilities?.dims, [60, 1]);
+  const { kernel, bias } = trained.weights;
+  for (const row of [0, 17, 59]) {
+    const logit = kernel.reduce((sum, weight, j) => sum + weight * (x[row * 5 + j] ?? 0), bias[0] ?? 0);
+    assert.ok(Math.abs((probabilities?.data[row] as number) - 1 / (1 + Math.exp(-logit))) < 1e-6);
+  }
+});
+
+test('what is no head, or a damaged one, is one sentence', async () => {
+  const place = join(dir, 'damaged');
+  const good = makeHead(await head(2), origin);
+  const json = join(place, 'head.json');
+  await rejects(loadHead(place), /no head in .*head.json is missing/);
+  await saveHead(place, good);
+  const text = readFileSync(json, 'utf8');
+  const damage = async (change: (fields: Record<string, unknown>) => void, pattern: RegExp) => {
+    const fields = JSON.parse(text);
+    change(fields);
+    writeFileSync(json, JSON.stringify(fields));
+    await rejects(loadHead(place), pattern);
+  };
+  for (const name of Object.keys(good.info)) {
+    await damage((fields) => delete fields[name], /its \w+ is missing or damaged/);
+    await damage((fields) => {
+      fields[name] = 'nonsense';
+    }, /its \w+ is missing or damaged/);
+  }
+  await damage((fields) => {
+    fields.classes = ['no', 'no'];
+  }, /its classes/);
+  await damage((fields) => {
+    fields.version = 2;
+  }, /format version 2/);
+  writeFileSync(json, text.slice(0, 200));
+  await rejects(loadHead(place), /is not JSON/);
+  writeFileSync(json, '[]');
+  await rejects(loadHead(place), /does not hold a head/);
+  writeFileSync(json, text);
+  const onnx = readFileSync(join(place, 'head.onnx'));
+  onnx[20] = (onnx[20] ?? 0) ^ 1;
+  writeFileSync(join(place, 'head.onnx'), onnx);
+  await rejects(loadHead(place), /is not the file that head.json was saved with/);
+  rmSync(join(place, 'head.onnx'));
+  await rejects(loadHead(place), /head.onnx is missing/);
+  await rejects(HeadPredictor.open({ ...good, model: Uint8Array.of(1, 2, 3) }), /head.onnx is damaged/);
+  const narrow = { ...good, info: { ...good.info, dim: 4 } };
+  const predictor = await HeadPredictor.open(narrow);
+  await assert.rejects(predictor.predict(new Float32Array(4), 1), /does not take 4 features/);
+  await predictor.release();
+});
+
+test('a folder that cannot be written is one sentence and leaves nothing', async () => {
+  const good = makeHead(await head(2), origin);
+  writeFileSync(join(dir, 'file'), '');
+  await rejects(saveHead(join(dir, 'file'), good), /could not be written .* file/);
+  await rejects(saveHead(join(dir, 'file', 'x'), good), /could not be written .* file/);
+  if (existsSync('/dev/full') && process.getuid?.() !== 0) {
+    chmodSync(dir, 0o500);
+    await rejects(saveHead(join(dir, 'closed'), good), /may not be written/);
+    chmodSync(dir, 0o700);
+  }
+});
