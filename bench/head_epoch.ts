@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { HeadTrainer } from '../src/engine/onnx/head-trainer.js';
 import { runtimeVersion } from '../src/engine/onnx/session.js';
 import { Random } from '../src/random.js';
@@ -22,7 +23,7 @@ const trainers = {
   'permafrost, standardised': await HeadTrainer.create({ ...spec, standardize: true }, x, start, scaling),
 };
 
-const script = new URL('../../bench/head_epoch.py', import.meta.url).pathname;
+const script = fileURLToPath(new URL('../../bench/head_epoch.py', import.meta.url));
 const python = process.env.PYTHON ?? 'python3';
 const torch = spawn(python, [script, n, d, batchSize, threads].map(String), { stdio: ['pipe', 'pipe', 'inherit'] });
 torch.on('error', (error) => {

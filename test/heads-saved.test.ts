@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import ort from 'onnxruntime-node';
@@ -117,6 +126,20 @@ test('what is no head, or a damaged one, is one sentence', async () => {
   const predictor = await HeadPredictor.open(narrow);
   await assert.rejects(predictor.predict(new Float32Array(4), 1), /does not take 4 features/);
   await predictor.release();
+});
+
+test('a full disk is one sentence, leaves nothing, and spares the head that was there', {
+  skip: existsSync('/dev/full') ? false : 'needs /dev/full',
+}, async () => {
+  const place = join(dir, 'full');
+  await saveHead(place, makeHead(await head(2), origin));
+  const before = readFileSync(join(place, 'head.json'));
+  for (const name of ['head.onnx', 'head.json']) {
+    symlinkSync('/dev/full', join(place, `_tmp-${hostname()}-${process.pid}-${name}`));
+    await rejects(saveHead(place, makeHead(await head(3), origin)), /the disk is full: free some space/);
+    assert.deepEqual(readdirSync(place).sort(), ['head.json', 'head.onnx']);
+    assert.deepEqual((await loadHead(place)).info, JSON.parse(before.toString()));
+  }
 });
 
 test('a folder that cannot be written is one sentence and leaves nothing', async () => {

@@ -126,6 +126,32 @@ for (const classes of [2, 5]) {
   });
 }
 
+test('the loss and the weights do not depend on how long the chunks are', async () => {
+  const { x, y, n, d } = clouds(1000, 8, 3, 1);
+  const spec = { d, units: 3, activation: 'softmax', standardize: false, penalize: false } as const;
+  const start = { kernel: new Float32Array(3 * d), bias: new Float32Array(3) };
+  const settings = { batchSize: 4, learningRate: 0.01, l2: 0 };
+  const run = async (pause: number) => {
+    const trainer = await HeadTrainer.create(spec, x, start);
+    const slow = performance.now;
+    let calls = 0;
+    performance.now = () => slow.call(performance) + pause * calls++;
+    let chunks = 0;
+    try {
+      const loss = await trainer.epoch(new Random(1).permutation(n), y, settings, () => {
+        chunks += 1;
+      });
+      return { chunks, loss, kernel: trainer.weights.kernel };
+    } finally {
+      performance.now = slow;
+      await trainer.release();
+    }
+  };
+  const [fast, slow] = [await run(0), await run(50)];
+  assert.ok(slow.chunks > 2 * fast.chunks, `${slow.chunks} and ${fast.chunks} chunks`);
+  assert.deepEqual({ ...slow, chunks: 0 }, { ...fast, chunks: 0 });
+});
+
 test('the last minibatch counts though it is smaller, and a batch may be larger than the data', async () => {
   const data = { ...clouds(33, 4, 2, 1), classes: names(2) };
   const none = { x: new Float32Array(0), y: new Int32Array(0), n: 0, d: 4 };
@@ -143,7 +169,11 @@ test('standardisation learns features of any scale and survives constant ones', 
   const val = clouds(150, 6, 2, 2, 1e4);
   for (const { x } of [data, val]) for (let i = 0; i < x.length; i += 6) x[i] = 5;
   val.x[0] = 5.001;
-  const head = await trainHead({ ...data, classes: names(2) }, val, { epochs: 60, learningRate: 0.01 });
+  const head = await trainHead({ ...data, classes: names(2) }, val, {
+    epochs: 60,
+    learningRate: 0.01,
+    standardize: true,
+  });
   assert.ok((head.metrics?.accuracy ?? 0) > 0.7, `accuracy ${head.metrics?.accuracy}`);
   assert.ok(head.weights.kernel.every(Number.isFinite));
   assert.ok((head.metrics?.loss ?? 9) < 0.6, `loss ${head.metrics?.loss}`);

@@ -45,7 +45,7 @@ export const splitNamed = (name: string): Split | undefined => SPLITS.get(name);
 /** UTF-8 keeps the order of code points; JavaScript's own order of strings does not. */
 export const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-const parts = (path: string): string[] => path.split(/[/\\]/).filter((part) => part !== '' && part !== '.');
+const parts = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
 const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 /**

@@ -54,7 +54,7 @@ export interface TrainHooks {
   readonly onEpoch?: (record: EpochRecord) => void;
   /** Ends training between two steps by throwing its reason. */
   readonly signal?: AbortSignal;
-  /** Threads of the engine. Default: one for heads of up to 16 units, else the engine's choice. */
+  /** Threads of the engine. Default 1: the steps of a head are too short to share. */
   readonly threads?: number;
 }
 

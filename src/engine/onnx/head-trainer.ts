@@ -225,16 +225,17 @@ export class HeadTrainer {
    * @param features `[n, d]`, used where it lies, never copied
    * @param start the weights to begin with
    * @param standardization `mean` and `inverse` of each feature, where the spec standardises
+   * @param threads of the engine; a step is too short to be worth a second one, measured up to 100 units
    */
   static async create(
     spec: TrainerSpec,
     features: Float32Array,
     start: DenseWeights,
     standardization?: { readonly mean: Float32Array; readonly inverse: Float32Array },
-    threads?: number,
+    threads = 1,
   ): Promise<HeadTrainer> {
     const { d, units } = spec;
-    const session = await createSession(epochGraph(spec), sessionThreads(units, threads));
+    const session = await createSession(epochGraph(spec), { threads });
     const fixed: Record<string, ort.Tensor> = { features: tensor(features, [features.length / d, d]) };
     if (spec.standardize && standardization) {
       fixed.mean = tensor(standardization.mean, [d]);
@@ -278,7 +279,9 @@ export class HeadTrainer {
       const size = at < whole ? batchSize : n - whole;
       const steps = at < whole ? Math.min(this.chunk, (whole - at) / batchSize) : 1;
       const began = performance.now();
-      sum += await this.run(order.subarray(at, at + steps * size), labels, steps, settings);
+      const losses = await this.run(order.subarray(at, at + steps * size), labels, steps, settings);
+      // One by one, as the sum must not depend on where the chunks end.
+      for (const loss of losses) sum += loss;
       this.chunk = Math.max(1, Math.floor((steps * CHUNK_MS) / Math.max(performance.now() - began, 0.1)));
       at += steps * size;
       afterChunk(at);
@@ -286,13 +289,13 @@ export class HeadTrainer {
     return sum / n;
   }
 
-  /** Runs `steps` minibatches of equal size. @returns the sum of the losses of their rows */
+  /** Runs `steps` minibatches of equal size. @returns the loss of each, summed over its rows */
   private async run(
     rows: Uint32Array,
     labels: Int32Array | Uint8Array,
     steps: number,
     settings: AdamStep,
-  ): Promise<number> {
+  ): Promise<Float32Array> {
     const size = rows.length / steps;
     const targets = new Float32Array(rows.length);
     for (let i = 0; i < rows.length; i++) targets[i] = labels[rows[i] ?? 0] ?? 0;
@@ -315,18 +318,12 @@ export class HeadTrainer {
     });
     const result = await runSession(this.session, feeds);
     this.states = STATES.map((state) => result(`${state}_out`));
-    return (result('losses').data as Float32Array).reduce((total, loss) => total + loss, 0);
+    return result('losses').data as Float32Array;
   }
 
   async release(): Promise<void> {
     await this.session.release();
   }
-}
-
-/** Steps of a small head are too short to be worth a second thread; for others the engine chooses. */
-function sessionThreads(units: number, threads: number | undefined): { threads?: number } {
-  if (threads !== undefined) return { threads };
-  return units <= 16 ? { threads: 1 } : {};
 }
 
 /** Measures weights on vectors, in the engine. */
@@ -337,8 +334,8 @@ export class HeadEvaluator {
     private readonly session: ort.InferenceSession,
   ) {}
 
-  static async create(spec: Pick<TrainerSpec, 'd' | 'units' | 'activation'>, threads?: number): Promise<HeadEvaluator> {
-    const session = await createSession(evaluationGraph(spec), threads === undefined ? {} : { threads });
+  static async create(spec: Pick<TrainerSpec, 'd' | 'units' | 'activation'>, threads = 1): Promise<HeadEvaluator> {
+    const session = await createSession(evaluationGraph(spec), { threads });
     return new HeadEvaluator(spec.units, spec.d, session);
   }
 
