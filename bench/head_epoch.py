@@ -1,15 +1,14 @@
 """PyTorch's side of head_epoch.ts: one epoch of a Dense(1, sigmoid) head for each line read, its seconds written as a line.
 
-The fastest fair form that we know: no DataLoader, rows taken by a shuffled index, logits with the loss, Adam in the variant
-named in the line (fused, foreach or plain).
+The fastest fair form that we know: no DataLoader, rows taken by a shuffled index, logits with the loss. A line names the
+variant of Adam (fused, foreach or plain) and the number of threads.
 """
 import sys
 import time
 
 import torch
 
-n, d, batch, threads = map(int, sys.argv[1:5])
-torch.set_num_threads(threads)
+n, d, batch = map(int, sys.argv[1:4])
 torch.manual_seed(0)
 x = torch.rand(n, d)
 y = (torch.rand(n) < 0.5).float()
@@ -22,7 +21,9 @@ for name, arguments in variants.items():
 print(torch.__version__, flush=True)
 
 for line in sys.stdin:
-    layer, adam = state[line.strip()]
+    variant, threads = line.split()
+    torch.set_num_threads(int(threads))
+    layer, adam = state[variant]
     start = time.perf_counter()
     order = torch.randperm(n)
     for rows in order.split(batch):

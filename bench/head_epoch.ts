@@ -10,7 +10,9 @@ import { Random } from '../src/random.js';
 /** An epoch of a Dense(1, sigmoid) head, Adam, batch 32, a fresh permutation: Permafrost and PyTorch in turns. */
 const [n, d, batchSize, rounds] = [20_000, 2_048, 32, 9];
 const threads = availableParallelism();
-const variants = ['fused', 'foreach', 'plain'] as const;
+const variants = ['fused', 'foreach', 'plain'].flatMap((adam) =>
+  [...new Set([1, threads])].map((count) => ({ adam, count })),
+);
 
 const random = new Random(0);
 const x = Float32Array.from({ length: n * d }, () => random.uniform());
@@ -19,13 +21,13 @@ const start = { kernel: new Float32Array(d), bias: new Float32Array(1) };
 const scaling = { mean: new Float32Array(d).fill(0.5), inverse: new Float32Array(d).fill(Math.sqrt(12)) };
 const spec = { d, units: 1, activation: 'sigmoid', standardize: false, penalize: false } as const;
 const trainers = {
-  'permafrost, raw': await HeadTrainer.create(spec, x, start),
-  'permafrost, standardised': await HeadTrainer.create({ ...spec, standardize: true }, x, start, scaling),
+  'permafrost, 1 thread': await HeadTrainer.create(spec, x, start),
+  'permafrost, standardised, 1 thread': await HeadTrainer.create({ ...spec, standardize: true }, x, start, scaling),
 };
 
 const script = fileURLToPath(new URL('../../bench/head_epoch.py', import.meta.url));
 const python = process.env.PYTHON ?? 'python3';
-const torch = spawn(python, [script, n, d, batchSize, threads].map(String), { stdio: ['pipe', 'pipe', 'inherit'] });
+const torch = spawn(python, [script, n, d, batchSize].map(String), { stdio: ['pipe', 'pipe', 'inherit'] });
 torch.on('error', (error) => {
   console.error(`${python} could not be started (${error.message}): set PYTHON to one with bench/requirements.txt`);
   process.exit(1);
@@ -42,10 +44,10 @@ for (let round = 0; round <= rounds; round++) {
     await trainer.epoch(random.permutation(n), y, { batchSize, learningRate: 1e-3, l2: 0 });
     if (round > 0) note(name, (performance.now() - began) / 1000);
   }
-  for (const variant of variants) {
-    torch.stdin.write(`${variant}\n`);
+  for (const { adam, count } of variants) {
+    torch.stdin.write(`${adam} ${count}\n`);
     const { value } = await lines.next();
-    if (round > 0) note(`pytorch, ${variant} Adam`, Number(value));
+    if (round > 0) note(`pytorch, ${adam} Adam, ${count} thread${count === 1 ? '' : 's'}`, Number(value));
   }
 }
 torch.stdin.end();
@@ -57,11 +59,11 @@ const medians = [...seconds].map(([name, values]) => [name, median(values)] as c
 const best = Math.min(...medians.filter(([name]) => name.startsWith('pytorch')).map(([, value]) => value));
 console.log(
   `an epoch of ${n} x ${d}, batch ${batchSize}, fresh permutation; median of ${rounds} in turns; ` +
-    `onnxruntime ${runtimeVersion}, torch ${torchVersion} with ${threads} threads`,
+    `onnxruntime ${runtimeVersion}, torch ${torchVersion}`,
 );
 for (const [name, value] of medians) {
   console.log(
-    `${name.padEnd(26)} ${(1000 * value).toFixed(0).padStart(5)} ms  ${(value / best).toFixed(2)} x best PyTorch`,
+    `${name.padEnd(34)} ${(1000 * value).toFixed(0).padStart(5)} ms  ${(value / best).toFixed(2)} x best PyTorch`,
   );
 }
 await Promise.all(Object.values(trainers).map((trainer) => trainer.release()));
