@@ -133,6 +133,8 @@ test('every fault of a label file names its line', async () => {
   await rejectsWith(read('path,label\na.jpg,x\nb.jpg\n'), /labels.csv line 3: 1 fields where the header has 2/);
   await rejectsWith(read('path,label\n"a\n.jpg,x\n'), /line 2: a quote/);
   await rejectsWith(read('path,label\n"x\ny",k\na"b,x\n'), /line 4: a quote/);
+  await rejectsWith(read(`path,label\na.jpg,x\n"${'b'.repeat(2e7)}`), /line 3: a quote that is not closed/);
+  await rejectsWith(read('path,label\na.jpg,"x"y\n'), /line 2: a quote that does not enclose/);
   await rejectsWith(read('file,label\na.jpg,x\n'), /line 1: expected a header/);
   await rejectsWith(read('path,label,label\na.jpg,x,y\n'), /two columns are called label/);
   await rejectsWith(read(''), /is empty/);

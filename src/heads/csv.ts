@@ -14,22 +14,42 @@ export interface CsvRecord {
  */
 export function parseCsv(text: string, name: string): CsvRecord[] {
   const records: CsvRecord[] = [];
-  // One field and what ends it: quoted or plain, then a comma, a line end, or the end of the text.
-  const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|\r|$)/y;
-  field.lastIndex = text.charCodeAt(0) === 0xfeff ? 1 : 0;
+  const stop = /[",\r\n]/g;
+  let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
   let line = 1;
   let start = 1;
   let fields: string[] = [];
-  while (field.lastIndex < text.length || fields.length > 0) {
-    const match = field.exec(text);
-    if (match === null) throw new LabelError(`${name} line ${line}: a quote that does not enclose a whole field`);
-    const [, quoted, plain, end] = match;
-    fields.push(quoted === undefined ? (plain ?? '') : quoted.replaceAll('""', '"'));
-    line += quoted === undefined ? 0 : (quoted.match(/\n|\r(?!\n)/g)?.length ?? 0);
+  let quoted = false;
+
+  /** @returns one field; `at` moves to what ends it */
+  const field = (): string => {
+    quoted = text[at] === '"';
+    const begin = at;
+    if (!quoted) {
+      stop.lastIndex = at;
+      at = stop.exec(text)?.index ?? text.length;
+      return text.slice(begin, at);
+    }
+    do {
+      const close = text.indexOf('"', at + 1);
+      if (close < 0) throw new LabelError(`${name} line ${line}: a quote that is not closed`);
+      at = close + 1;
+    } while (text[at] === '"');
+    return text.slice(begin + 1, at - 1).replaceAll('""', '"');
+  };
+
+  while (at < text.length || fields.length > 0) {
+    const value = field();
+    fields.push(value);
+    const end = text[at] ?? '';
+    if (end !== ',' && end !== '\r' && end !== '\n' && end !== '') {
+      throw new LabelError(`${name} line ${line}: a quote that does not enclose a whole field`);
+    }
+    if (quoted) for (let i = value.indexOf('\n'); i >= 0; i = value.indexOf('\n', i + 1)) line += 1;
+    at += end === '\r' && text[at + 1] === '\n' ? 2 : 1;
     if (end === ',') continue;
-    if (fields.length > 1 || fields[0] !== '' || quoted !== undefined) records.push({ line: start, fields });
+    if (fields.length > 1 || value !== '' || quoted) records.push({ line: start, fields });
     fields = [];
-    if (end === '') break;
     line += 1;
     start = line;
   }

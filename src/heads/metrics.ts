@@ -39,12 +39,14 @@ export function measure(probabilities: Float32Array, y: Labels, classes: number)
 
 function macroAuc(probabilities: Float32Array, y: Labels, classes: number): number | null {
   const areas: number[] = [];
+  const scores = new Float32Array(y.length);
+  const isOfClass = new Uint8Array(y.length);
   for (let k = classes === 2 ? 1 : 0; k < classes; k++) {
-    const scores = Float32Array.from(y, (_, i) => probabilities[i * classes + k] as number);
-    const area = auc(
-      scores,
-      y.map((label) => Number(label === k)),
-    );
+    for (let i = 0; i < y.length; i++) {
+      scores[i] = probabilities[i * classes + k] as number;
+      isOfClass[i] = y[i] === k ? 1 : 0;
+    }
+    const area = auc(scores, isOfClass);
     if (area !== null) areas.push(area);
   }
   return areas.length === 0 ? null : areas.reduce((total, area) => total + area, 0) / areas.length;
@@ -57,17 +59,29 @@ function macroAuc(probabilities: Float32Array, y: Labels, classes: number): numb
  */
 export function auc(scores: Float32Array, y: Labels): number | null {
   const positives = scores.filter((_, i) => y[i] === 1).sort();
-  const negatives = scores.filter((_, i) => y[i] !== 1).sort();
-  if (positives.length === 0 || negatives.length === 0) return null;
-  let below = 0;
-  let upTo = 0;
+  const count = positives.length;
+  if (count === 0 || count === y.length) return null;
   let wins = 0;
-  for (const score of positives) {
-    while (below < negatives.length && (negatives[below] as number) < score) below += 1;
-    while (upTo < negatives.length && (negatives[upTo] as number) <= score) upTo += 1;
-    wins += (below + upTo) / 2;
+  for (let i = 0; i < y.length; i++) {
+    if (y[i] === 1) continue;
+    const score = scores[i] as number;
+    const from = position(positives, (positive) => positive < score);
+    const to = positives[from] === score ? position(positives, (positive) => positive <= score) : from;
+    wins += count - (from + to) / 2;
   }
-  return wins / (positives.length * negatives.length);
+  return wins / (count * (y.length - count));
+}
+
+/** @returns how many of the sorted values are below, by bisection */
+function position(sorted: Float32Array, isBelow: (value: number) => boolean): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isBelow(sorted[middle] as number)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** @returns accuracy on the validation labels of always answering the commonest class (the first of equals) of training */
