@@ -23,10 +23,13 @@ const place = (random: Random, margin: number): { x: number; y: number } => ({
 
 /** @returns the colour of the bare material under the surface: clearly lighter or clearly darker */
 function bare(surface: Surface, random: Random): Color {
-  const lighter = random.uniform() < 0.5;
-  const [red, green, blue] = surface.mean();
-  const factor = lighter ? random.uniform(1.7, 2.4) : random.uniform(0.22, 0.42);
-  return [clamp(red * factor), clamp(green * factor), clamp(blue * factor)];
+  const mean = surface.mean();
+  const grey = (mean[0] + mean[1] + mean[2]) / 3;
+  // Black leather cannot get much darker, nor white marble lighter.
+  const lighter = random.uniform(0.1, 0.4) > grey;
+  const factor = lighter ? random.uniform(2, 3) : random.uniform(0.1, 0.28);
+  // Paler than the surface, too, or the bare red of red leather would hardly show.
+  return mean.map((value) => clamp((lighter ? 0.06 : 0) + factor * (0.5 * value + 0.5 * grey))) as unknown as Color;
 }
 
 /** A groove with raised lips, whose sides catch or lose the light. */
@@ -42,14 +45,14 @@ function carve(surface: Surface, points: readonly Point[], depth: number, paint:
 const scratch: Draw = (surface, random) => {
   const paint = bare(surface, random);
   const [dx, dy] = direction(random);
-  const at = place(random, 50);
-  for (let n = 1 + random.below(3); n > 0; n--) {
+  const at = place(random, 28);
+  for (let n = 2 + random.below(3); n > 0; n--) {
     const tilt = random.uniform(-0.25, 0.25);
     const norm = Math.sqrt(1 + tilt * tilt);
     const start: Vector = [(dx - tilt * dy) / norm, (dy + tilt * dx) / norm];
     const from = { x: at.x + random.uniform(-16, 16), y: at.y + random.uniform(-16, 16) };
-    const line = { length: random.uniform(70, 160), width: random.uniform(1.1, 2.1), curl: 0.05, step: 8 };
-    carve(surface, wander(random, from, start, line), random.uniform(1.2, 2.4), paint, random.uniform(0.55, 0.9));
+    const line = { length: random.uniform(90, 180), width: random.uniform(2, 3.2), curl: 0.05, step: 8 };
+    carve(surface, wander(random, from, start, line), random.uniform(1.8, 3.2), paint, random.uniform(0.75, 0.95));
   }
 };
 
@@ -58,7 +61,7 @@ const crack: Draw = (surface, random) => {
   const depth = random.uniform(1.4, 2.6);
   const start = direction(random);
   const line = { length: random.uniform(90, 180), width: random.uniform(1.2, 2.3), curl: 0.55, step: 6 };
-  const trunk = wander(random, place(random, 60), start, line);
+  const trunk = wander(random, place(random, 45), start, line);
   carve(surface, trunk, depth, paint, 0.85);
   for (let n = 1 + random.below(3); n > 0; n--) {
     const root = pick(random, trunk.slice(2, -2));
@@ -74,14 +77,17 @@ const crack: Draw = (surface, random) => {
 
 /** A crack that follows the grain. */
 const split: Draw = (surface, random, view) => {
-  const line = { length: random.uniform(90, 190), width: random.uniform(1.5, 3), curl: 0.1, step: 6 };
-  carve(surface, wander(random, place(random, 60), view.grain, line), 2.4, color('#120d09'), 0.9);
+  const line = { length: random.uniform(90, 170), width: random.uniform(2.6, 4.4), curl: 0.3, step: 7 };
+  const points = wander(random, place(random, 45), view.grain, line);
+  const torn = surface.mean().map((value) => Math.min(1, 1.9 * value)) as unknown as Color;
+  eachOnLine(points, 1.9, (i, d) => surface.cover(i, torn, 0.75 * (1 - smoothstep(1.2, 1.9, d))));
+  carve(surface, points, 3.2, color('#120d09'), 0.95);
 };
 
 const dent: Draw = (surface, random) => {
-  const radius = random.uniform(13, 26);
-  const depth = radius * random.uniform(0.3, 0.5) * (random.uniform() < 0.75 ? -1 : 1);
-  const spot = { ...place(random, 40), radius, wobble: 0.15, stretch: random.uniform(1, 1.5) };
+  const radius = random.uniform(17, 30);
+  const depth = radius * random.uniform(0.5, 0.75) * (random.uniform() < 0.75 ? -1 : 1);
+  const spot = { ...place(random, 18), radius, wobble: 0.15, stretch: random.uniform(1, 1.5) };
   eachInSpot(random, spot, 1, (i, d) => {
     const bowl = 1 - d * d;
     surface.raise(i, depth * bowl * bowl);
@@ -89,29 +95,29 @@ const dent: Draw = (surface, random) => {
 };
 
 const pits: Draw = (surface, random) => {
-  const { x, y } = place(random, 45);
-  const paint = color('#1a1612');
+  const { x, y } = place(random, 28);
+  const paint = random.uniform() < 0.6 ? color('#1a1612') : bare(surface, random);
   for (let n = 5 + random.below(9); n > 0; n--) {
-    const radius = random.uniform(2.5, 6);
+    const radius = random.uniform(3, 6.5);
     const at = { x: x + random.uniform(-34, 34), y: y + random.uniform(-34, 34) };
     eachInSpot(random, { ...at, radius, wobble: 0.4, stretch: random.uniform(1, 1.5) }, 1.3, (i, d) => {
       const inside = 1 - smoothstep(0.5, 1.15, d);
-      surface.raise(i, -0.6 * radius * inside);
-      surface.cover(i, paint, 0.7 * inside);
+      surface.raise(i, -0.8 * radius * inside);
+      surface.cover(i, paint, 0.8 * inside);
     });
   }
 };
 
 const chip: Draw = (surface, random) => {
-  const radius = random.uniform(11, 22);
+  const radius = random.uniform(13, 24);
   const paint = bare(surface, random);
   const rough = new Noise(random);
-  const spot = { ...place(random, 40), radius, wobble: 0.6, stretch: random.uniform(1, 1.7) };
+  const spot = { ...place(random, 18), radius, wobble: 0.6, stretch: random.uniform(1, 1.7) };
   eachInSpot(random, spot, 1.2, (i, d) => {
     const inside = 1 - smoothstep(0.85, 1.05, d);
     const grit = rough.fractal((i % SIDE) / 5, i / SIDE / 5, 3);
-    surface.raise(i, inside * (2.2 * grit - 3.5 * (1 - 0.4 * d)));
-    surface.cover(i, paint, inside * (0.75 + 0.2 * grit));
+    surface.raise(i, inside * (3.5 * grit - 4.5));
+    surface.cover(i, paint, inside * (0.65 + 0.3 * grit));
     surface.gloss[i] = (surface.gloss[i] as number) * (1 - inside);
   });
 };
@@ -120,7 +126,7 @@ const burn: Draw = (surface, random) => {
   const radius = random.uniform(10, 20);
   const [char, scorch] = [color('#17110d'), color('#553216')];
   const rough = new Noise(random);
-  const spot = { ...place(random, 40), radius, wobble: 0.4, stretch: random.uniform(1, 1.5) };
+  const spot = { ...place(random, 18), radius, wobble: 0.4, stretch: random.uniform(1, 1.5) };
   eachInSpot(random, spot, 1.8, (i, d) => {
     const core = 1 - smoothstep(0.6, 1.05, d);
     surface.cover(i, scorch, 0.7 * (1 - smoothstep(0.8, 1.8, d)));
@@ -132,15 +138,17 @@ const burn: Draw = (surface, random) => {
 
 /** A hole with frayed threads around it. */
 const hole: Draw = (surface, random) => {
-  const radius = random.uniform(9, 18);
-  const paint = color(pick(random, ['#12110f', '#1d1813', '#e4dfd4']));
+  const radius = random.uniform(11, 19);
+  const paint = color(pick(random, ['#12110f', '#c9c1b0']));
   const thread = surface.mean().map((value) => Math.min(1, value * 1.4)) as unknown as Color;
-  const spot = { ...place(random, 40), radius, wobble: 0.5, stretch: random.uniform(1, 1.6) };
+  const spot = { ...place(random, 18), radius, wobble: 0.5, stretch: random.uniform(1, 1.6) };
   eachInSpot(random, spot, 1.4, (i, d) => {
     const inside = 1 - smoothstep(0.85, 1.05, d);
     const lip = smoothstep(0.9, 1.1, d) * (1 - smoothstep(1.1, 1.4, d));
     surface.height[i] = (1 - inside) * (surface.height[i] as number) + 2 * lip - 3 * inside;
     surface.cover(i, paint, 0.95 * inside);
+    // What lies behind is in the shade of the edge.
+    surface.tone(i, 1 - 0.55 * inside * d * d);
   });
   for (let n = 4 + random.below(6); n > 0; n--) {
     const [dx, dy] = direction(random);
@@ -152,8 +160,8 @@ const hole: Draw = (surface, random) => {
 
 /** A slit that gapes, with curled edges. */
 const cut: Draw = (surface, random) => {
-  const line = { length: random.uniform(45, 100), width: random.uniform(2.6, 5), curl: 0.08, step: 5 };
-  const points = wander(random, place(random, 50), direction(random), line);
+  const line = { length: random.uniform(60, 115), width: random.uniform(4, 7), curl: 0.08, step: 5 };
+  const points = wander(random, place(random, 28), direction(random), line);
   const paint = color(pick(random, ['#12110f', '#1d1813', '#d8cdbb']));
   eachOnLine(points, 2.4, (i, d) => {
     const inside = 1 - smoothstep(0.7, 1.05, d);
@@ -166,10 +174,10 @@ const cut: Draw = (surface, random) => {
 /** A thread that is missing: a ladder along the weave. */
 const ladder: Draw = (surface, random, view) => {
   const [along, across] = random.uniform() < 0.5 ? [view.u, view.v] : [view.v, view.u];
-  const { x, y } = place(random, 50);
+  const { x, y } = place(random, 28);
   const middle = Math.round(y) * SIDE + Math.round(x);
-  const half = random.uniform(35, 80);
-  const width = random.uniform(3.5, 6);
+  const half = random.uniform(45, 90);
+  const width = random.uniform(7, 10);
   const gap = color('#14120f');
   for (let i = 0; i < PIXELS; i++) {
     const d = Math.abs((across[i] as number) - (across[middle] as number)) / width;
@@ -180,8 +188,8 @@ const ladder: Draw = (surface, random, view) => {
     const thread = Math.abs(2 * (rung - Math.floor(rung)) - 1);
     const inside = open * (1 - smoothstep(0.7, 1.05, d));
     const lip = open * smoothstep(0.8, 1.2, d) * (1 - smoothstep(1.2, 1.8, d));
-    surface.raise(i, 1.5 * lip - 2 * inside * thread);
-    surface.cover(i, gap, 0.85 * inside * smoothstep(0.15, 0.6, thread));
+    surface.raise(i, 2 * lip - 2.5 * inside * thread);
+    surface.cover(i, gap, 0.92 * inside * smoothstep(0.1, 0.45, thread));
   }
 };
 
@@ -197,5 +205,5 @@ const DEFECTS: Record<Material, readonly Draw[]> = {
 export function addDefect(surface: Surface, material: Material, n: number, random: Random, view: View): void {
   const kinds = DEFECTS[material];
   (kinds[n % kinds.length] as Draw)(surface, random, view);
-  if (random.uniform() < 0.25) pick(random, kinds)(surface, random, view);
+  if (random.uniform() < 0.35) pick(random, kinds)(surface, random, view);
 }

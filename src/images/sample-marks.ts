@@ -88,7 +88,7 @@ function lint(surface: Surface, random: Random): void {
 
 /** Puts on what every photo of a workshop shows, sound part or not: stains and print. */
 export function addMarks(surface: Surface, random: Random): void {
-  for (let n = random.below(3); n > 0; n--) stain(surface, random);
+  for (let n = random.below(4); n > 0; n--) stain(surface, random);
   if (random.uniform() < 0.3) print(surface, random);
 }
 

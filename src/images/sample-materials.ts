@@ -85,10 +85,10 @@ function stone(random: Random, view: View): Surface {
     let height = rough * (0.9 * cloud + 0.25 * grit);
     cells.at(u / cell, v / cell);
     if (kind === 'speckled') {
-      mix += 0.42 * cells.tone * smoothstep(0, 0.2, cells.second - cells.first);
-    } else if (cells.tone > 0.55) {
+      mix += 0.32 * cells.tone * smoothstep(0, 0.2, cells.second - cells.first);
+    } else if (cells.tone > 0.7) {
       // The pinholes that air leaves in a cast: harmless, in both classes.
-      const pinhole = 1 - smoothstep(0.4, 1, (cells.first * cell) / (0.6 + 1.2 * (cells.tone - 0.5)));
+      const pinhole = 1 - smoothstep(0.4, 1, (cells.first * cell) / (0.6 + 1.2 * (cells.tone - 0.6)));
       mix -= 0.6 * pinhole;
       height -= pinhole;
     }
@@ -126,8 +126,8 @@ function wood(random: Random, view: View): Surface {
     const pore = smoothstep(0.5, 0.8, pores.at(u / 18, v / 1.1));
     const mix =
       0.82 - contrast * late + 0.16 * fibre + 0.2 * clouds.fractal(u / 120, v / 40, 3) - 0.35 * pore - 0.5 * core;
-    surface.set(i, dark, light, clamp(mix, -0.1, 1.1));
-    surface.height[i] = 0.12 * fibre - 0.35 * pore + 0.25 * late;
+    surface.set(i, dark, light, clamp(mix));
+    surface.height[i] = 0.12 * fibre - 0.35 * pore + 0.1 * late;
     surface.gloss[i] = gloss;
   }
   return surface;
@@ -155,7 +155,7 @@ function cloth(random: Random, view: View): Surface {
     const round = (1 - across * across) * (1 - (twill ? 0.25 : 0.5) * along * along);
     const twist = fibres.at((u + v) / 1.7, (u - v) / 5);
     const tone = 0.2 * tones.at(thread * 1.7, 0.5) + 0.12 * twist + 0.22 * clouds.fractal(u / 90, v / 90, 2);
-    surface.set(i, dark, light, clamp(0.5 + (lengthwise ? contrast : -contrast) / 2 + tone, -0.1, 1.1));
+    surface.set(i, dark, light, clamp(0.5 + (lengthwise ? contrast : -contrast) / 2 + tone));
     surface.tone(i, 0.5 + 0.5 * round);
     surface.height[i] = (period / 5) * round + 0.15 * twist;
     surface.gloss[i] = 0.01;
@@ -178,7 +178,7 @@ function leather(random: Random, view: View): Surface {
     const bend = 0.5 * warp.at(u / 16, v / 16);
     cells.at(u / size + bend, v / size - bend);
     const pebble = smoothstep(0, 0.42, cells.second - cells.first);
-    surface.set(i, dark, light, clamp(0.3 + 0.32 * pebble + 0.4 * cloud + 0.08 * cells.tone, -0.1, 1.1));
+    surface.set(i, dark, light, clamp(0.3 + 0.32 * pebble + 0.4 * cloud + 0.08 * cells.tone));
     surface.height[i] = depth * (0.16 * size * pebble + 0.8 * cloud);
     surface.gloss[i] = gloss;
   }

@@ -3,7 +3,7 @@ import { Random } from '../random.js';
 // Only +, −, ×, ÷ and square roots, here and in all that draws the sample: IEEE 754 fixes their last bit, so the pictures are
 // the same on every machine. Sines, exponentials and powers may differ from one to the next.
 
-export const clamp = (x: number, low = 0, high = 1): number => (x < low ? low : x > high ? high : x);
+export const clamp = (x: number, low = 0, high = 1): number => Math.min(Math.max(x, low), high);
 
 /** @returns 0 below `from`, 1 above `to`, and a smooth step between them */
 export function smoothstep(from: number, to: number, x: number): number {

@@ -15,7 +15,8 @@ function shade(surface: Surface, random: Random): [Float32Array, Float32Array, F
   const edge = random.uniform(-70, 70);
   const soft = random.uniform(6, 45);
   const waves = new Noise(random);
-  const vignette = random.uniform(0, 0.45);
+  // Below 0 the lamp's own fall-off is what is left at the edges.
+  const vignette = random.uniform(-0.25, 0.45);
   const planes: [Float32Array, Float32Array, Float32Array] = [
     new Float32Array(PIXELS),
     new Float32Array(PIXELS),
@@ -80,6 +81,9 @@ function grain(random: Random): number {
   return ((bits & 255) + ((bits >>> 8) & 255) + ((bits >>> 16) & 255) + (bits >>> 24) - 510) / 147.8;
 }
 
+/** Rolls highlights off towards white, as film and cameras do, so that few pixels clip. */
+const shoulder = (value: number): number => (value <= 195 ? value : 195 + (60 * (value - 195)) / (value - 135));
+
 /**
  * Photographs a surface: light, lens, exposure, white balance, sensor noise.
  * @param tint mean colour that the exposure is set for, whatever the surface shows: the mean of a picture tells nothing
@@ -87,7 +91,9 @@ function grain(random: Random): number {
  */
 export function photograph(surface: Surface, tint: Color, random: Random): Uint8Array {
   const planes = shade(surface, random);
-  const exposure = random.uniform(0.72, 1.3);
+  // No channel's mean may come near white, or the tint would shift where it clips.
+  const brightest = Math.sqrt(Math.max(...tint));
+  const exposure = clamp(random.uniform(0.72, 1.3), 0.2 / brightest, 0.72 / brightest);
   const warmth = random.uniform(-0.1, 0.1);
   const green = random.uniform(-0.03, 0.03);
   const balance = [1 + warmth, 1 + green, 1 - warmth];
@@ -102,14 +108,14 @@ export function photograph(surface: Surface, tint: Color, random: Random): Uint8
       plane[i] = encoded;
       sum += encoded;
     }
-    const wanted = clamp(Math.sqrt(tint[channel] as number) * exposure, 0.1, 0.78) * (balance[channel] as number);
+    const wanted = Math.sqrt(tint[channel] as number) * exposure * (balance[channel] as number);
     return (255 * wanted * PIXELS) / sum;
   });
   const pixels = new Uint8Array(PIXELS * 3);
   for (let i = 0; i < PIXELS; i++) {
     const shared = noise * grain(random);
     for (let channel = 0; channel < 3; channel++) {
-      const value = ((planes[channel] as Float32Array)[i] as number) * (gains[channel] as number);
+      const value = shoulder(((planes[channel] as Float32Array)[i] as number) * (gains[channel] as number));
       pixels[3 * i + channel] = clamp(value + shared + 0.4 * noise * grain(random), 0, 255) + 0.5;
     }
   }

@@ -1,4 +1,5 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
@@ -88,11 +89,11 @@ function explained(error: unknown, dir: string): unknown {
   return error;
 }
 
-const temporaryPrefix = (): string => `.tmp-${hostname()}-`;
+const TEMPORARY = '.tmp-';
 
 /** A file appears under its name only when it is whole. */
 async function writeWhole(folder: string, name: string, bytes: Uint8Array | string): Promise<void> {
-  const temporary = path.join(folder, `${temporaryPrefix()}${process.pid}-${name}`);
+  const temporary = path.join(folder, `${TEMPORARY}${hostname()}-${process.pid}-${name}`);
   try {
     const file = await open(temporary, 'w');
     try {
@@ -107,22 +108,23 @@ async function writeWhole(folder: string, name: string, bytes: Uint8Array | stri
   }
 }
 
-/** @returns whether the name is that of a temporary file of this host whose process is gone, or of this process */
+/** @returns whether the name is that of a temporary file of this host whose process is gone */
 function isLeftover(name: string): boolean {
-  const prefix = temporaryPrefix();
+  const prefix = `${TEMPORARY}${hostname()}-`;
   const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN;
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   try {
-    return pid === process.pid || !process.kill(pid, 0);
+    return !process.kill(pid, 0);
   } catch (error) {
     return hasCode(error, 'ESRCH');
   }
 }
 
 async function readMarker(dir: string): Promise<(Settings & { complete: boolean }) | undefined> {
+  const file = path.join(dir, MARKER);
   let text: string;
   try {
-    text = await readFile(path.join(dir, MARKER), 'utf8');
+    text = (await stat(file)).size > 1000 ? '' : await readFile(file, 'utf8');
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
@@ -134,7 +136,7 @@ async function readMarker(dir: string): Promise<(Settings & { complete: boolean 
     integer('perClass', perClass, 4, 10_000);
     return { revision, seed, perClass, complete: complete === true };
   } catch (error) {
-    throw new DataError(`${path.join(dir, MARKER)} is damaged; remove ${dir}, then run the sample again.`, {
+    throw new DataError(`${file} is damaged; remove ${dir}, then run the sample again.`, {
       cause: error,
     });
   }
@@ -144,7 +146,7 @@ async function readMarker(dir: string): Promise<(Settings & { complete: boolean 
 async function list(dir: string): Promise<Set<string>> {
   const found = new Set<string>();
   const visit = async (folder: string, depth: number): Promise<void> => {
-    let entries: import('node:fs').Dirent[];
+    let entries: Dirent[];
     try {
       entries = await readdir(path.join(dir, folder), { withFileTypes: true });
     } catch (error) {
@@ -156,7 +158,7 @@ async function list(dir: string): Promise<Set<string>> {
       const ours = depth === 0 ? SPLITS.some((split) => split === name) : CLASSES.some((label) => label === entry.name);
       if (entry.isDirectory() && depth < 2 && ours) await visit(name, depth + 1);
       else if (entry.isFile() && isLeftover(entry.name)) await rm(path.join(dir, name), { force: true });
-      else if (entry.name !== '.DS_Store' && name !== MARKER) found.add(name);
+      else if (!entry.name.startsWith(TEMPORARY) && entry.name !== '.DS_Store' && name !== MARKER) found.add(name);
     }
   };
   await visit('', 0);
