@@ -13,10 +13,10 @@ const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 
 const PINNED = [
   '610e0ba6e4797e0f 48b69f8d4c8c3eb3',
-  '8ba5014f932ebbd1 caac358830e95578',
-  '5d3a878b49012e9b 75dee90a2208afb1',
+  '98838b49c6e7d3a6 caac358830e95578',
+  'cac19c9b0542e6c7 75dee90a2208afb1',
   'eeb93e6e353bc0dd 3b5efc12ccad0d0b',
-  '69994db18a36dd3a 492238b921716c3d',
+  '8245732ba3e8478c 492238b921716c3d',
 ];
 
 let home = '';

@@ -51,8 +51,8 @@ const scratch: Draw = (surface, random) => {
     const norm = Math.sqrt(1 + tilt * tilt);
     const start: Vector = [(dx - tilt * dy) / norm, (dy + tilt * dx) / norm];
     const from = { x: at.x + random.uniform(-16, 16), y: at.y + random.uniform(-16, 16) };
-    const line = { length: random.uniform(90, 180), width: random.uniform(2, 3.2), curl: 0.05, step: 8 };
-    carve(surface, wander(random, from, start, line), random.uniform(1.8, 3.2), paint, random.uniform(0.75, 0.95));
+    const line = { length: random.uniform(100, 190), width: random.uniform(2.3, 3.8), curl: 0.05, step: 8 };
+    carve(surface, wander(random, from, start, line), random.uniform(2.2, 3.8), paint, random.uniform(0.75, 0.95));
   }
 };
 
@@ -77,7 +77,7 @@ const crack: Draw = (surface, random) => {
 
 /** A crack that follows the grain. */
 const split: Draw = (surface, random, view) => {
-  const line = { length: random.uniform(90, 170), width: random.uniform(2.6, 4.4), curl: 0.3, step: 7 };
+  const line = { length: random.uniform(90, 170), width: random.uniform(3, 5), curl: 0.3, step: 7 };
   const points = wander(random, place(random, 45), view.grain, line);
   const torn = surface.mean().map((value) => Math.min(1, 1.9 * value)) as unknown as Color;
   eachOnLine(points, 1.9, (i, d) => surface.cover(i, torn, 0.75 * (1 - smoothstep(1.2, 1.9, d))));
@@ -109,7 +109,7 @@ const pits: Draw = (surface, random) => {
 };
 
 const chip: Draw = (surface, random) => {
-  const radius = random.uniform(13, 24);
+  const radius = random.uniform(15, 26);
   const paint = bare(surface, random);
   const rough = new Noise(random);
   const spot = { ...place(random, 18), radius, wobble: 0.6, stretch: random.uniform(1, 1.7) };
@@ -123,7 +123,7 @@ const chip: Draw = (surface, random) => {
 };
 
 const burn: Draw = (surface, random) => {
-  const radius = random.uniform(10, 20);
+  const radius = random.uniform(12, 21);
   const [char, scorch] = [color('#17110d'), color('#553216')];
   const rough = new Noise(random);
   const spot = { ...place(random, 18), radius, wobble: 0.4, stretch: random.uniform(1, 1.5) };
@@ -138,7 +138,7 @@ const burn: Draw = (surface, random) => {
 
 /** A hole with frayed threads around it. */
 const hole: Draw = (surface, random) => {
-  const radius = random.uniform(11, 19);
+  const radius = random.uniform(13, 21);
   const paint = color(pick(random, ['#12110f', '#c9c1b0']));
   const thread = surface.mean().map((value) => Math.min(1, value * 1.4)) as unknown as Color;
   const spot = { ...place(random, 18), radius, wobble: 0.5, stretch: random.uniform(1, 1.6) };
@@ -176,7 +176,7 @@ const ladder: Draw = (surface, random, view) => {
   const [along, across] = random.uniform() < 0.5 ? [view.u, view.v] : [view.v, view.u];
   const { x, y } = place(random, 28);
   const middle = Math.round(y) * SIDE + Math.round(x);
-  const half = random.uniform(45, 90);
+  const half = random.uniform(60, 110);
   const width = random.uniform(7, 10);
   const gap = color('#14120f');
   for (let i = 0; i < PIXELS; i++) {
@@ -196,7 +196,7 @@ const ladder: Draw = (surface, random, view) => {
 const DEFECTS: Record<Material, readonly Draw[]> = {
   metal: [scratch, dent, pits],
   stone: [crack, chip, pits],
-  wood: [split, burn, chip, scratch],
+  wood: [split, burn, chip],
   cloth: [hole, cut, ladder, burn],
   leather: [cut, scratch, burn, chip],
 };
@@ -205,5 +205,5 @@ const DEFECTS: Record<Material, readonly Draw[]> = {
 export function addDefect(surface: Surface, material: Material, n: number, random: Random, view: View): void {
   const kinds = DEFECTS[material];
   (kinds[n % kinds.length] as Draw)(surface, random, view);
-  if (random.uniform() < 0.35) pick(random, kinds)(surface, random, view);
+  if (random.uniform() < 0.4) pick(random, kinds)(surface, random, view);
 }
