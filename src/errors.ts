@@ -22,10 +22,18 @@ export class DownloadError extends PermafrostError {}
 export class ImageError extends PermafrostError {
   /** Where it failed: `read`, `sniff` (not an image, or a kind that is not supported) or `decode`. */
   readonly stage: 'read' | 'sniff' | 'decode';
+  /** Of the file's bytes, 64 hex digits, where they could be read. */
+  sha256?: string;
 
   constructor(stage: ImageError['stage'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.stage = stage;
+  }
+
+  /** @returns itself, knowing its content */
+  withSha256(sha256: string): this {
+    this.sha256 = sha256;
+    return this;
   }
 }
 

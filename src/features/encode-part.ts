@@ -11,7 +11,7 @@ import {
   Schema,
   Struct,
 } from 'apache-arrow';
-import { sha256Hex } from './canonical.js';
+import { sha256Hex } from '../canonical.js';
 import { crc32c } from './crc32c.js';
 import { toFloat16 } from './float16.js';
 import { type Maker, METADATA } from './part.js';

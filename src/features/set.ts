@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
+import { canonicalJson, type Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
 import { removeStale, writeAtomically } from './atomic.js';
-import { canonicalJson, type Json } from './canonical.js';
 import { errorCode, realSystem, type StoreOptions, type StoreSystem, storeError } from './fs.js';
 import { KeySet } from './key-set.js';
 import { listParts, type Maker, Part } from './part.js';

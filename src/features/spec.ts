@@ -1,5 +1,5 @@
+import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import { canonicalJson, type Json, sha256Hex } from './canonical.js';
 
 /** The version of the layout of a set on disk that this code writes and reads. */
 export const SET_FORMAT = 1;

@@ -1,3 +1,4 @@
+import { byCodePoint } from '../canonical.js';
 import { LabelError } from '../errors.js';
 
 export type Split = 'train' | 'val' | 'test';
@@ -41,9 +42,6 @@ const SPLITS = new Map<string, Split>([
 
 /** @returns the split that a folder name or a cell stands for */
 export const splitNamed = (name: string): Split | undefined => SPLITS.get(name);
-
-/** UTF-8 keeps the order of code points; JavaScript's own order of strings does not. */
-export const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 const parts = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
 const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;

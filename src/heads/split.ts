@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { byCodePoint } from '../canonical.js';
 import { UsageError } from '../errors.js';
-import { byCodePoint, type Example } from './labels.js';
+import type { Example } from './labels.js';
 
 /** The three sides, each in the order in which the examples came. */
 export interface Sides {

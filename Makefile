@@ -1,0 +1,47 @@
+# Everyday jobs. Variables: BASE DATA CACHE HEAD WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE, and ARGS for any other flag.
+#   make features train-head BASE=xception DATA=~/pictures
+BASE ?= xception-mini
+DATA ?= data/sample
+CACHE ?= cache
+HEAD ?=
+ARGS ?=
+
+SOURCES := $(shell find src pipeline test bench -name '*.ts' 2>/dev/null) package.json tsconfig.json
+PERMAFROST := node dist/pipeline/cli.js
+flag = $(if $($(1)),--$(2) "$($(1))")
+BASE_FLAGS = --base "$(BASE)" $(call flag,WEIGHTS,weights) $(call flag,ALPHA,alpha) $(call flag,LAYER,layer) \
+	$(call flag,POOLING,pooling) $(call flag,INPUT_SIZE,input-size) $(call flag,PREPROCESS,preprocess) $(call flag,IMAGE,image)
+
+.PHONY: features train-head sample predict test bench build clean
+.DELETE_ON_ERROR:
+
+features: build data
+	$(PERMAFROST) features --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(ARGS)
+
+train-head: build data
+	$(PERMAFROST) train --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) $(ARGS)
+
+# Without DATA= the sample is drawn where it is missing.
+.PHONY: data
+data: build
+ifeq ($(DATA),data/sample)
+	@test -f data/sample/.sample.json || $(PERMAFROST) sample
+endif
+
+sample: build
+	$(PERMAFROST) sample $(ARGS)
+
+test:
+	npm test
+
+build: dist/.built
+
+dist/.built: $(SOURCES) node_modules/.package-lock.json
+	npx --no-install tsc
+	@touch $@
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci
+
+clean:
+	rm -rf dist

@@ -1,0 +1,15 @@
+export { keepBase, keptBase, keptDir } from './kept.js';
+export { type Named, nameBase, rememberBase } from './known.js';
+export {
+  type Base,
+  type BaseOptions,
+  baseFile,
+  baseNames,
+  checkBaseOptions,
+  isFile,
+  MAX_INPUT_SIZE,
+  type OpenHooks,
+  openBase,
+  vectorGraph,
+} from './open.js';
+export { type BaseSpec, baseDigest, digestGraph, type Pooling } from './spec.js';

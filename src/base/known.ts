@@ -1,0 +1,78 @@
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
+import { type BaseOptions, baseFile, checkBaseOptions, type OpenHooks, openBase } from './open.js';
+import type { BaseSpec } from './spec.js';
+
+/** Bumped when the same options and files would give another spec. */
+const REVISION = 1;
+/** A file changed this shortly before it was looked at may change again without its time telling (ms). */
+const RACY = 2000;
+
+export interface Named {
+  readonly name: string;
+  readonly spec: BaseSpec;
+}
+
+/** What names a base: its options and the identity of its file. null where the file is not there or only just changed. */
+async function identity(options: BaseOptions): Promise<string | null> {
+  const { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image } = options;
+  const given = { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image };
+  const known: Record<string, Json> = { revision: REVISION };
+  for (const [key, value] of Object.entries(given)) if (value !== undefined) known[key] = value as Json;
+  const file = baseFile(options);
+  if (file === null) return canonicalJson(known);
+  try {
+    const { size, mtimeMs, ino } = await stat(file);
+    if (Date.now() - mtimeMs < RACY) return null;
+    return canonicalJson({ ...known, file, size, mtimeMs, ino });
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The name and spec of a base without opening it, where the same options and files have been opened with this cache before; a
+ * shortcut that may be lost at any time.
+ */
+async function recall(cache: string, key: string): Promise<Named | null> {
+  try {
+    const value = JSON.parse(await readFile(shortcut(cache, key), 'utf8')) as { key?: unknown } & Named;
+    return value.key === key && value.spec.format === 1 ? { name: value.name, spec: value.spec } : null;
+  } catch {
+    return null;
+  }
+}
+
+const shortcut = (cache: string, key: string): string =>
+  path.join(cache, 'bases', `_opened-${sha256Hex(key).slice(0, 16)}.json`);
+
+/** Remembers the spec of a base for `nameBase`; failing to is no error. */
+export async function rememberBase(cache: string, options: BaseOptions, { name, spec }: Named): Promise<void> {
+  const key = await identity(options);
+  if (key === null) return;
+  const file = shortcut(cache, key);
+  const temporary = path.join(path.dirname(file), `_tmp-${hostname()}-${process.pid}-${path.basename(file)}`);
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(temporary, canonicalJson({ key, name, spec: spec as unknown as Json }));
+    await rename(temporary, file);
+  } catch {
+    // the base is opened again next time
+  }
+}
+
+/**
+ * The name and spec of a base: remembered, or found by opening it.
+ * @throws as `openBase`
+ */
+export async function nameBase(cache: string, options: BaseOptions, hooks: OpenHooks = {}): Promise<Named> {
+  checkBaseOptions(options);
+  const key = await identity(options);
+  const known = key === null ? null : await recall(cache, key);
+  if (known) return known;
+  const base = await openBase(options, hooks);
+  await rememberBase(cache, options, base);
+  return base;
+}

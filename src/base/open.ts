@@ -1,0 +1,274 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ModelError, UsageError, WeightsError } from '../errors.js';
+import type { Activation, Graph, Node, Op, Shape } from '../graph/graph.js';
+import { checkWeights, inferShapes, show } from '../graph/infer.js';
+import { append, cutAt, prepend, resize } from '../graph/passes.js';
+import { BACKGROUND, type ImageMode, PIXELS_REVISION, type Preprocessing, preprocessingOps } from '../images/index.js';
+import {
+  type Application,
+  applications,
+  downloadWeights,
+  loadWeights,
+  randomWeights,
+  readModel,
+} from '../keras/index.js';
+import { type BaseSpec, digestGraph, type Pooling } from './spec.js';
+
+/** The largest height or width that `inputSize` may ask for. */
+export const MAX_INPUT_SIZE = 4096;
+
+export interface BaseOptions {
+  /** A name (`xception`, `mobilenet`, `xception-mini`), or a model file: anything with a slash or a suffix. */
+  readonly base: string;
+  /** Named bases: `imagenet` (default), `random` or `random:SEED`, or a weights file. */
+  readonly weights?: string;
+  /** Width multiplier of MobileNet. Default 1. */
+  readonly alpha?: number;
+  /** Named bases: build the classifier too (`include_top=True`), so that its layers can be tapped. Default false. */
+  readonly includeTop?: boolean;
+  /** The layer to tap, by its Keras name. Default: the model's output. */
+  readonly layer?: string;
+  /** How a feature map becomes a vector. Default `avg`. */
+  readonly pooling?: Pooling;
+  /** Height and width of the images that the base sees, in pixels. Default: the base's own. */
+  readonly inputSize?: readonly [height: number, width: number];
+  /** Default: the known base's own; `none` where the model begins with Rescaling or Normalization. */
+  readonly preprocess?: Preprocessing;
+  /** How a file becomes pixels. Default `photo`. */
+  readonly image?: ImageMode;
+}
+
+export interface OpenHooks {
+  readonly signal?: AbortSignal;
+  /** While weights are downloaded: bytes so far, and in all where the server says. */
+  readonly onDownload?: (file: string, received: number, total: number | null) => void;
+}
+
+/** A frozen base, ready to give vectors. */
+export interface Base {
+  /** For people and folder names. */
+  readonly name: string;
+  /** Cut at the tap, with its weights, at its input size; without preprocessing and pooling. */
+  readonly graph: Graph;
+  readonly spec: BaseSpec;
+}
+
+interface Source {
+  readonly name: string;
+  readonly graph: Graph;
+  readonly preprocess: Preprocessing | null;
+  readonly size: number | null;
+  /** What messages call it. */
+  readonly where: string;
+}
+
+const MINI = {
+  name: 'xception-mini',
+  size: 96,
+  file: fileURLToPath(new URL('../../../base/xception_mini.keras', import.meta.url)),
+};
+
+/** Names of the bases that need no model file. */
+export const baseNames = (): string[] => [MINI.name, ...applications.keys()].sort();
+
+/** Whether a base is given as a file: anything with a slash or a suffix. */
+export const isFile = (base: string): boolean => /[/\\]/.test(base) || path.extname(base) !== '';
+
+/**
+ * Checks what can be checked without opening a file.
+ * @throws UsageError for an unknown name or a value out of range
+ */
+export function checkBaseOptions(options: BaseOptions): void {
+  const { base, inputSize, alpha, weights } = options;
+  if (!isFile(base) && base !== MINI.name && !applications.has(base)) {
+    throw new UsageError(
+      `there is no base ${JSON.stringify(base)}: use ${baseNames().join(', ')}, or a model file (./model.keras)`,
+    );
+  }
+  for (const size of inputSize ?? []) {
+    if (!Number.isInteger(size) || size < 1 || size > MAX_INPUT_SIZE) {
+      throw new UsageError(`the input size must be whole numbers from 1 to ${MAX_INPUT_SIZE}, found ${size}`);
+    }
+  }
+  const application = applications.get(base);
+  for (const [flag, value] of Object.entries({ alpha, weights, 'include-top': options.includeTop || undefined })) {
+    if (value !== undefined && !application) {
+      throw new UsageError(
+        `--${flag} goes with a named base (${[...applications.keys()].join(', ')}), not with ${base}`,
+      );
+    }
+  }
+  if (alpha !== undefined && !application?.alphas) throw new UsageError(`${base} has no --alpha`);
+}
+
+/** The file that holds a base's weights, where it is one that is known without opening or downloading anything. */
+export function baseFile(options: BaseOptions): string | null {
+  if (isFile(options.base)) return path.resolve(options.base);
+  if (options.base === MINI.name) return MINI.file;
+  const { weights = 'imagenet' } = options;
+  return weights === 'imagenet' || randomSeed(weights) !== null ? null : path.resolve(weights);
+}
+
+function randomSeed(weights: string): string | null {
+  const match = /^random(?::(.+))?$/.exec(weights);
+  return match ? (match[1] ?? '0') : null;
+}
+
+async function openApplication(application: Application, options: BaseOptions, hooks: OpenHooks): Promise<Source> {
+  const { weights = 'imagenet', includeTop = false, alpha } = options;
+  const [height, width] = options.inputSize ?? [application.defaultSize, application.defaultSize];
+  const shape = { height, width, channels: 3, ...(alpha === undefined ? {} : { alpha }) };
+  const source = {
+    name: alpha === undefined || alpha === 1 ? application.name : `${application.name}-${alpha}`,
+    preprocess: application.preprocess,
+    size: application.defaultSize,
+    where: application.name,
+  };
+  const graph = application.build({ ...shape, includeTop });
+  const seed = randomSeed(weights);
+  if (seed !== null) return { ...source, graph: randomWeights(graph, seed) };
+  if (weights === 'imagenet') {
+    const published = application.imagenet({ ...shape, includeTop });
+    const file = await downloadWeights(published, {
+      ...(hooks.signal ? { signal: hooks.signal } : {}),
+      onProgress: (received, total) => hooks.onDownload?.(published.file, received, total),
+    });
+    return { ...source, graph: await loadWeights(graph, file) };
+  }
+  try {
+    return { ...source, graph: await loadWeights(graph, weights) };
+  } catch (error) {
+    // A file with the classifier holds all that the base without it needs.
+    if (!(error instanceof WeightsError) || includeTop) throw error;
+    const withTop = application.build({ ...shape, includeTop: true });
+    const loaded = await loadWeights(withTop, weights).catch(() => {
+      throw error;
+    });
+    return { ...source, graph: cutAt(loaded, graph.output) };
+  }
+}
+
+function slug(file: string): string {
+  const stem = path
+    .basename(file, path.extname(file))
+    .replace(/[^A-Za-z0-9.]+/g, '-')
+    .replace(/^[-.]+|[-.]+$/g, '');
+  return stem.slice(0, 40).toLowerCase() || 'model';
+}
+
+async function openSource(options: BaseOptions, hooks: OpenHooks): Promise<Source> {
+  const application = applications.get(options.base);
+  if (application) return openApplication(application, options, hooks);
+  if (options.base === MINI.name) {
+    return { name: MINI.name, graph: await readModel(MINI.file), preprocess: 'tf', size: MINI.size, where: MINI.name };
+  }
+  const graph = await readModel(options.base);
+  return { name: slug(options.base), graph, preprocess: null, size: null, where: options.base };
+}
+
+function inputShape(graph: Graph): Shape {
+  const node = graph.nodes.find(({ name }) => name === graph.input);
+  return node?.op.kind === 'InputLayer' ? node.op.shape : [];
+}
+
+function sized({ graph, size, where }: Source, inputSize: BaseOptions['inputSize']): Graph {
+  const shape = inputShape(graph);
+  const channels = shape[2];
+  if (shape.length !== 3 || (channels !== 1 && channels !== 3)) {
+    throw new ModelError(`${where} takes ${show(shape)}: a base must take images of 1 or 3 channels, channels last`);
+  }
+  const [height, width] = inputSize ?? [shape[0] ?? size, shape[1] ?? size];
+  if (height == null || width == null) {
+    throw new UsageError(`${where} leaves its input size open ${show(shape)}: give --input-size, for example 224`);
+  }
+  return height === shape[0] && width === shape[1] ? graph : resize(graph, height, width);
+}
+
+const PROBABILITIES: readonly Activation[] = ['softmax', 'sigmoid'];
+
+function givesProbabilities(op: Op): boolean {
+  return op.kind === 'Softmax' || ('activation' in op && PROBABILITIES.includes(op.activation));
+}
+
+const KEEPS_VALUES: readonly Op['kind'][] = ['Identity', 'Reshape', 'Flatten', 'Permute'];
+
+/** Refuses a tap whose values have been squashed: a head cannot learn much from probabilities. */
+function checkTap(graph: Graph): void {
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  let node: Node | undefined = nodes.get(graph.output);
+  while (node && KEEPS_VALUES.includes(node.op.kind)) node = nodes.get(node.inputs[0] ?? '');
+  if (!node || !givesProbabilities(node.op)) return;
+  const what = 'activation' in node.op ? node.op.activation : 'softmax';
+  throw new ModelError(
+    `layer ${node.name} gives probabilities (${what}), which make poor features: tap the layer before it, ` +
+      `--layer ${node.inputs[0] ?? ''}`,
+  );
+}
+
+function nearest(name: string, graph: Graph): string {
+  const names = graph.nodes.map((node) => node.name).filter((other) => !other.includes('\0'));
+  const close = names.filter((other) => other.includes(name) || name.includes(other)).slice(0, 5);
+  return close.length > 0 ? `did you mean ${close.join(', ')}?` : `the last ones are ${names.slice(-5).join(', ')}`;
+}
+
+function defaultPreprocess(source: Source): Preprocessing {
+  if (source.preprocess) return source.preprocess;
+  const first = source.graph.nodes.filter((node) => node.inputs.includes(source.graph.input));
+  if (first.every(({ op }) => op.kind === 'Rescaling' || op.kind === 'Normalization')) return 'none';
+  throw new UsageError(
+    `${source.where} does not say how it wants its pixels: give --preprocess tf (-1 to 1), caffe (BGR, mean taken off), ` +
+      'torch (0 to 1, mean and deviation) or none (0 to 255)',
+  );
+}
+
+/**
+ * Opens a base: reads or downloads its weights, cuts it at the tap, sets its input size and checks that it holds together.
+ * @throws UsageError for options that are unknown or missing; ModelError or WeightsError for what the files hold;
+ *   DownloadError where ImageNet weights cannot be fetched
+ */
+export async function openBase(options: BaseOptions, hooks: OpenHooks = {}): Promise<Base> {
+  checkBaseOptions(options);
+  const source = await openSource(options, hooks);
+  const preprocess = options.preprocess ?? defaultPreprocess(source);
+  const whole = sized(source, options.inputSize);
+  const { layer = whole.output } = options;
+  if (whole.nodes.every((node) => node.name !== layer)) {
+    throw new ModelError(`${source.where} has no layer ${JSON.stringify(layer)}: ${nearest(layer, whole)}`);
+  }
+  const graph = cutAt(whole, layer);
+  if (layer === graph.input) throw new ModelError(`layer ${layer} is the input itself: tap a layer after it`);
+  checkTap(graph);
+  checkWeights(graph);
+  const shape = inferShapes(graph).get(layer) ?? [];
+  if (shape.length !== 1 && shape.length !== 3) {
+    throw new ModelError(`layer ${layer} gives ${show(shape)}: a tap must be a feature map or a vector`);
+  }
+  const [height = 0, width = 0, channels] = inputShape(graph);
+  const mode = options.image ?? 'photo';
+  const spec: BaseSpec = {
+    format: 1,
+    ...digestGraph(graph),
+    input: { height: height ?? 0, width: width ?? 0, channels: channels === 1 ? 1 : 3 },
+    image: { mode, pixels: PIXELS_REVISION, background: mode === 'photo' ? BACKGROUND : null },
+    preprocess,
+    pooling: shape.length === 3 ? (options.pooling ?? 'avg') : null,
+    features: shape.at(-1) ?? 0,
+    type: 'float32',
+    precision: 'float32',
+  };
+  return { name: source.name, graph, spec };
+}
+
+/**
+ * The graph that stage one runs: raw pixels (0 to 255, `[n, height, width, channels]`) in, one vector an image out.
+ * @throws ModelError when the spec does not fit the graph
+ */
+export function vectorGraph({ graph, spec }: Base): Graph {
+  const { height, width, channels } = spec.input;
+  const pooled = spec.pooling === 'max' ? 'GlobalMaxPooling2D' : 'GlobalAveragePooling2D';
+  const pooling: { name: string; op: Op }[] =
+    spec.pooling === null ? [] : [{ name: '\0pooling', op: { kind: pooled, keepdims: false } }];
+  const before = preprocessingOps(spec.preprocess, channels).map(({ name, op }) => ({ name: `\0${name}`, op }));
+  return append(prepend(resize(graph, height, width), before), pooling);
+}

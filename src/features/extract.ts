@@ -1,0 +1,246 @@
+import path from 'node:path';
+import {
+  type Base,
+  type BaseOptions,
+  keepBase,
+  keptBase,
+  nameBase,
+  type OpenHooks,
+  openBase,
+  rememberBase,
+} from '../base/index.js';
+import type { EngineOptions } from '../engine/engine.js';
+import { onnxEngine } from '../engine/onnx/engine.js';
+import { DataError, ImageError, UsageError } from '../errors.js';
+import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
+import { version } from '../version.js';
+import { FileIndex } from './index-file.js';
+import { KeySet } from './key-set.js';
+import { ordered } from './ordered.js';
+import { FeatureSet } from './set.js';
+import { fingerprint } from './spec.js';
+import { decodeFor, type Pixels, VectorRunner } from './vectors.js';
+
+/** Images that one run of the base takes. */
+export const DEFAULT_BATCH_SIZE = 8;
+/** Batches that are being read and decoded while one runs. */
+const BATCHES_AHEAD = 4;
+
+export interface FeaturesProgress {
+  /** Files looked at so far, of all that the folder holds. */
+  readonly done: number;
+  readonly total: number;
+  readonly extracted: number;
+  readonly reused: number;
+  readonly quarantined: number;
+}
+
+export interface FeaturesOptions extends BaseOptions, EngineOptions, OpenHooks {
+  /** Folder of images. */
+  readonly data: string;
+  /** Default `cache`. */
+  readonly cache?: string;
+  /** Images a batch; it does not change the vectors. Default 8. */
+  readonly batchSize?: number;
+  /** Try images again that are in quarantine. Default false. */
+  readonly retryFailed?: boolean;
+  readonly onStart?: (set: { readonly name: string; readonly dir: string; readonly features: number }) => void;
+  readonly onProgress?: (progress: FeaturesProgress) => void;
+  /** Something that costs nothing but should be known: an image in quarantine, a damaged part. */
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface FeaturesResult {
+  /** Name of the set's folder. */
+  readonly set: string;
+  /** Its absolute path. */
+  readonly dir: string;
+  /** Length of a vector. */
+  readonly dim: number;
+  /** Image files found, quarantined ones too. */
+  readonly images: number;
+  /** Other files, which were left alone. */
+  readonly ignored: number;
+  /** Distinct contents. */
+  readonly extracted: number;
+  readonly reused: number;
+  readonly quarantined: number;
+  /** The whole command. */
+  readonly seconds: number;
+  /** Extracted images over the time from the first decode to the last part in place; 0 where nothing was extracted. */
+  readonly imagesPerSecond: number;
+}
+
+interface Decoded {
+  readonly sha256: string;
+  readonly pixels: Pixels;
+}
+
+/** Opens the base when the first image needs it. */
+class LazyRunner {
+  private opened: { base: Base; runner: VectorRunner } | undefined;
+
+  constructor(
+    private readonly open: () => Promise<Base>,
+    private readonly options: EngineOptions,
+    private readonly batchSize: number,
+  ) {}
+
+  async get(): Promise<VectorRunner> {
+    if (!this.opened) {
+      const base = await this.open();
+      this.opened = { base, runner: await VectorRunner.open(base, onnxEngine, this.options, this.batchSize) };
+    }
+    return this.opened.runner;
+  }
+
+  async release(): Promise<void> {
+    await this.opened?.runner.release();
+  }
+}
+
+/**
+ * Stage one: runs every image of a folder once through the base and stores the pooled vectors in the set of that base. What
+ * the set holds already is not computed again; a broken image goes into the set's quarantine and costs only itself.
+ * @throws UsageError, ModelError, WeightsError or DownloadError about the base; DataError about the folder; CacheError about the set;
+ *   EngineError about the device; the signal's reason when it is aborted, after what is done has been stored
+ */
+export async function features(options: FeaturesOptions): Promise<FeaturesResult> {
+  const started = performance.now();
+  const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE, retryFailed = false, signal } = options;
+  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > 4096) {
+    throw new UsageError(`the batch size must be a whole number from 1 to 4096, found ${batchSize}`);
+  }
+  const total = await countFiles(data);
+  if (total === 0) throw new DataError(`${data} holds no files: give --data a folder of images`);
+  const { name, spec } = await nameBase(cache, options, options);
+  const set = await FeatureSet.create(cache, name, spec);
+  options.onStart?.({ name, dir: set.dir, features: spec.features });
+  const held = await set.keys((error) => options.onWarning?.(`${error.message}: its images are extracted again`));
+  const quarantine = await set.quarantine();
+  if (retryFailed) await quarantine.forget();
+  const index = await FileIndex.open(cache);
+  const writer = set.writer({ engine: onnxEngine.name, engineVersion: onnxEngine.version, version });
+  const open = async (): Promise<Base> => {
+    const base = (await keptBase(cache, spec).catch(() => null)) ?? (await openBase(options, options));
+    if (fingerprint(base.spec) !== set.fingerprint) throw new DataError(`the base ${name} changed while it was used`);
+    await rememberBase(cache, options, base);
+    await keepBase(cache, base);
+    return base;
+  };
+  const runner = new LazyRunner(open, options, batchSize);
+
+  const claimed = new KeySet();
+  const count = { done: 0, images: 0, ignored: 0, extracted: 0, reused: 0, quarantined: 0 };
+  let firstDecode = 0;
+
+  /** Counts a content whose fate is known; false where it must be extracted, by whoever asks first. */
+  const settled = (sha256: string): boolean => {
+    const isHeld = held.has(sha256);
+    const isBad = !isHeld && quarantine.has(sha256);
+    const size = claimed.size;
+    if (claimed.add(sha256) < size) return true;
+    if (isHeld) count.reused++;
+    if (isBad) count.quarantined++;
+    return isHeld || isBad;
+  };
+
+  const putAside = (file: FoundFile, error: ImageError): void => {
+    const sha256 = error.sha256 ?? null;
+    quarantine.add({ sha256, path: file.path, stage: error.stage, message: error.message });
+    count.quarantined++;
+    options.onWarning?.(`${file.path} is put aside: ${error.message}`);
+  };
+
+  /** Reads and decodes a file that may be new; null where there is nothing to extract. */
+  const prepare = async (file: FoundFile): Promise<Decoded | null> => {
+    let sha256: string | undefined;
+    try {
+      const known = index.lookup(file);
+      if (known && 'other' in known) {
+        count.ignored++;
+        return null;
+      }
+      if (known && (held.has(known.sha256) || quarantine.has(known.sha256))) {
+        count.images++;
+        settled(known.sha256);
+        return null;
+      }
+      if (firstDecode === 0) firstDecode = performance.now();
+      const image = await readImage(file);
+      if (image === null) {
+        count.ignored++;
+        index.remember(file, { other: true });
+        return null;
+      }
+      count.images++;
+      sha256 = image.sha256;
+      index.remember(file, { sha256 });
+      if (settled(sha256)) return null;
+      return { sha256, pixels: await decodeFor(spec, image.bytes, image.format) };
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error;
+      const failed = sha256 ?? error.sha256;
+      if (sha256 === undefined) {
+        count.images++;
+        if (failed !== undefined) {
+          index.remember(file, { sha256: failed });
+          if (settled(failed)) return null;
+        }
+      }
+      putAside(file, failed === undefined ? error : error.withSha256(failed));
+      return null;
+    } finally {
+      count.done++;
+    }
+  };
+
+  let batch: Decoded[] = [];
+  const runBatch = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    const vectors = await (await runner.get()).run(batch.map(({ pixels }) => pixels));
+    for (const [i, { sha256 }] of batch.entries()) {
+      await writer.add(Buffer.from(sha256, 'hex'), vectors[i] as Float32Array);
+      count.extracted++;
+    }
+    batch = [];
+  };
+  const report = (): void => options.onProgress?.({ ...count, total: Math.max(total, count.done) });
+
+  try {
+    for await (const decoded of ordered(walk(data), prepare, batchSize * BATCHES_AHEAD)) {
+      signal?.throwIfAborted();
+      if (decoded) batch.push(decoded);
+      if (batch.length === batchSize) await runBatch();
+      report();
+    }
+    await runBatch();
+    if (count.images === 0) {
+      throw new DataError(`${data} holds no images (${count.ignored} other files): give --data a folder of images`);
+    }
+    await runner.get();
+  } finally {
+    await writer.close();
+    await quarantine.flush();
+    await index.save();
+    await runner.release();
+  }
+  const finished = performance.now();
+  report();
+  const { images, ignored, extracted, reused, quarantined } = count;
+  const seconds = (finished - started) / 1000;
+  const imagesPerSecond = extracted === 0 ? 0 : extracted / ((finished - firstDecode) / 1000);
+  const folder = path.basename(set.dir);
+  return {
+    set: folder,
+    dir: set.dir,
+    dim: spec.features,
+    images,
+    ignored,
+    extracted,
+    reused,
+    quarantined,
+    seconds,
+    imagesPerSecond,
+  };
+}

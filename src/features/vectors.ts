@@ -1,0 +1,50 @@
+import { type Base, type BaseSpec, vectorGraph } from '../base/index.js';
+import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
+import { type DecodeOptions, decodeImage, type ImageFormat } from '../images/index.js';
+
+/** The pixels of one image as a base wants them: flat `[height, width, channels]`, 0 to 255. */
+export type Pixels = Uint8Array | Float32Array;
+
+/** @returns the image's pixels at the size and in the mode of a spec */
+export function decodeFor(spec: BaseSpec, bytes: Uint8Array, format: ImageFormat): Promise<Pixels> {
+  const { mode, background } = spec.image;
+  const options: DecodeOptions = { mode, ...spec.input, ...(background ? { background } : {}) };
+  return decodeImage(bytes, format, options);
+}
+
+/** A base loaded in an engine: pixels in, vectors out, a batch at a time. */
+export class VectorRunner {
+  private readonly buffer: Pixels;
+  private readonly size: number;
+
+  private constructor(
+    private readonly runner: Runner,
+    private readonly spec: BaseSpec,
+    readonly batchSize: number,
+  ) {
+    const { height, width, channels } = spec.input;
+    this.size = height * width * channels;
+    const length = this.size * batchSize;
+    this.buffer = floats(spec) ? new Float32Array(length) : new Uint8Array(length);
+  }
+
+  static async open(base: Base, engine: Engine, options: EngineOptions, batchSize: number): Promise<VectorRunner> {
+    const input = floats(base.spec) ? 'float32' : 'uint8';
+    const runner = await engine.load(vectorGraph(base), { ...options, input });
+    return new VectorRunner(runner, base.spec, batchSize);
+  }
+
+  /** @returns one vector an image, in order; views of one array. At most `batchSize` images. */
+  async run(images: readonly Pixels[]): Promise<Float32Array[]> {
+    for (const [i, pixels] of images.entries()) this.buffer.set(pixels, i * this.size);
+    const d = this.spec.features;
+    const [vectors] = await this.runner.run(this.buffer.subarray(0, images.length * this.size), images.length);
+    return images.map((_, i) => (vectors as Float32Array).subarray(i * d, (i + 1) * d));
+  }
+
+  release(): Promise<void> {
+    return this.runner.release();
+  }
+}
+
+const floats = (spec: BaseSpec): boolean => spec.image.mode === 'keras-bilinear';

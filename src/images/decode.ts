@@ -1,0 +1,133 @@
+import sharp, { type Sharp, type SharpOptions } from 'sharp';
+import { ImageError } from '../errors.js';
+import { decodeBmp } from './bmp.js';
+import { bilinear, luma, nearest } from './keras-resize.js';
+import type { ImageFormat } from './sniff.js';
+
+/**
+ * How a file becomes pixels. `photo`: orientation and colour profile applied, antialiased resize, alpha blended on white.
+ * `keras`: the pixels of `keras.utils.load_img` (nearest). `keras-bilinear`: those of `tf.image.resize`.
+ */
+export type ImageMode = 'photo' | 'keras' | 'keras-bilinear';
+
+/** Bumped when the pixels of any mode change. */
+export const PIXELS_REVISION = 1;
+/** What transparent pixels are blended on in `photo` mode: white. */
+export const BACKGROUND = [255, 255, 255] as const;
+/** Pixels of the largest image that is decoded. */
+export const MAX_PIXELS = 100_000_000;
+
+export interface DecodeOptions {
+  readonly mode: ImageMode;
+  readonly height: number;
+  readonly width: number;
+  /** 1 gives grey. */
+  readonly channels: 1 | 3;
+  /** Default white. */
+  readonly background?: readonly [number, number, number];
+}
+
+// Images are decoded side by side, so one alone needs no threads of its own; a cache of operations would only grow.
+sharp.concurrency(1);
+sharp.cache(false);
+
+function open(bytes: Uint8Array, options: SharpOptions = {}): Sharp {
+  // Missing pixels are an error, a decoder's warnings are not.
+  return sharp(bytes, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true, ...options });
+}
+
+async function photo(bytes: Uint8Array, format: ImageFormat, options: DecodeOptions): Promise<Uint8Array> {
+  const { height, width, channels, background = BACKGROUND } = options;
+  const [r, g, b] = background;
+  const source = format === 'bmp' ? fromRaw(decodeBmp(bytes, MAX_PIXELS)) : open(bytes).autoOrient();
+  const resized = source.flatten({ background: { r, g, b } }).resize(width, height, { fit: 'fill' });
+  const coloured = channels === 1 ? resized.toColourspace('b-w') : resized.toColourspace('srgb');
+  const { data, info } = await coloured.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  return toChannels(data, info.channels, channels);
+}
+
+const fromRaw = ({ data, width, height }: Raw): Sharp => sharp(data, { raw: { width, height, channels: 3 } });
+
+interface Raw {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The same pixels with as many channels as asked: grey repeated, alpha dropped. */
+function toChannels(data: Uint8Array, found: number, wanted: number): Uint8Array {
+  if (found === wanted) return data;
+  const pixels = data.length / found;
+  const result = new Uint8Array(pixels * wanted);
+  for (let i = 0; i < pixels; i++) {
+    for (let c = 0; c < wanted; c++) result[i * wanted + c] = data[i * found + (found < 3 ? 0 : c)] ?? 0;
+  }
+  return result;
+}
+
+/** The whole image as PIL's `convert('RGB')` gives it: no orientation, no profile, alpha dropped. */
+async function wholeRgb(bytes: Uint8Array, format: ImageFormat): Promise<Raw> {
+  if (format === 'bmp') return decodeBmp(bytes, MAX_PIXELS);
+  const image = open(bytes, { ignoreIcc: true });
+  const { space, depth } = await image.metadata();
+  if (depth !== 'uchar' && depth !== undefined) {
+    throw new ImageError('decode', `has ${depth} samples: Keras's pixels are defined for 8 bits, so use --image photo`);
+  }
+  if (space === 'cmyk') {
+    const { data, info } = await image
+      .pipelineColourspace('cmyk')
+      .toColourspace('cmyk')
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    return { data: fromCmyk(data), width: info.width, height: info.height };
+  }
+  const { data, info } = await image.removeAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
+  return { data: toChannels(data, info.channels, 3), width: info.width, height: info.height };
+}
+
+/** PIL's conversion, Convert.c: each colour is what is left of white less black. */
+function fromCmyk(data: Uint8Array): Uint8Array {
+  const result = new Uint8Array((data.length / 4) * 3);
+  for (let i = 0; i < data.length / 4; i++) {
+    const light = 255 - (data[4 * i + 3] ?? 0);
+    for (let c = 0; c < 3; c++) {
+      const product = (data[4 * i + c] ?? 0) * light + 128;
+      result[3 * i + c] = Math.max(0, light - (((product >> 8) + product) >> 8));
+    }
+  }
+  return result;
+}
+
+async function keras(
+  bytes: Uint8Array,
+  format: ImageFormat,
+  options: DecodeOptions,
+): Promise<Uint8Array | Float32Array> {
+  const { mode, height, width, channels } = options;
+  const whole = await wholeRgb(bytes, format);
+  const source = channels === 1 ? { ...whole, data: luma(whole.data) } : whole;
+  return (mode === 'keras' ? nearest : bilinear)(source, channels, height, width);
+}
+
+/**
+ * Decodes an image to `[height, width, channels]`, flat, 0 to 255: whole numbers, but for `keras-bilinear`.
+ * @throws ImageError when pixels are missing, there are more than 100 million, or the file is damaged
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  format: ImageFormat,
+  options: DecodeOptions,
+): Promise<Uint8Array | Float32Array> {
+  try {
+    return options.mode === 'photo' ? await photo(bytes, format, options) : await keras(bytes, format, options);
+  } catch (error) {
+    if (error instanceof ImageError) throw error;
+    const [line = ''] = String((error as Error).message).split('\n');
+    if (/pixel limit/i.test(line)) {
+      throw new ImageError('decode', `has more than ${MAX_PIXELS / 1e6} million pixels: make it smaller`, {
+        cause: error,
+      });
+    }
+    throw new ImageError('decode', `cannot be decoded whole (${line.trim()})`, { cause: error });
+  }
+}

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { ImageError } from '../errors.js';
+import { HEAD_BYTES, type ImageFormat, looksLikeImage, sniff } from './sniff.js';
+
+/** Bytes of the largest image file that is read. */
+export const MAX_BYTES = 256 * 2 ** 20;
+
+export interface ReadImage {
+  readonly bytes: Buffer;
+  /** Of the file's bytes, 64 hex digits. */
+  readonly sha256: string;
+  readonly format: ImageFormat;
+}
+
+/**
+ * Reads an image file whole.
+ * @returns null for a file that is an image neither by content nor by name; of such only the first bytes are read
+ * @throws ImageError for a file that is named or made like an image and cannot be used
+ */
+export async function readImage(file: { readonly absolute: string; readonly path: string }): Promise<ReadImage | null> {
+  const named = looksLikeImage(file.path);
+  let handle: Awaited<ReturnType<typeof open>>;
+  try {
+    handle = await open(file.absolute);
+  } catch (error) {
+    if (!named) return null;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ImageError('read', code === 'ENOENT' ? 'a link that leads nowhere' : `cannot be read (${code})`, {
+      cause: error,
+    });
+  }
+  try {
+    const { size } = await handle.stat();
+    // Small files come whole in one call; of large ones first only what tells their kind.
+    const first = Buffer.allocUnsafe(size <= 2 ** 20 ? size : HEAD_BYTES);
+    const { bytesRead } = await handle.read(first, 0, first.length, 0);
+    const head = first.subarray(0, bytesRead);
+    const format = sniff(head.subarray(0, HEAD_BYTES));
+    if (format === null && !named) return null;
+    if (size === 0) throw new ImageError('read', 'is empty');
+    if (size > MAX_BYTES) {
+      throw new ImageError('read', `has ${size} bytes, and at most ${MAX_BYTES} are read: make it smaller`);
+    }
+    const bytes = bytesRead === size ? head : await handle.readFile();
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    if (format === null) throw new ImageError('sniff', 'is named like an image but is none').withSha256(sha256);
+    if (typeof format !== 'string') {
+      throw new ImageError('sniff', `${format.unsupported} is not supported: ${format.hint}`).withSha256(sha256);
+    }
+    return { bytes, sha256, format };
+  } catch (error) {
+    if (error instanceof ImageError) throw error;
+    throw new ImageError('read', `cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
+  } finally {
+    await handle.close();
+  }
+}

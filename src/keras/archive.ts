@@ -1,0 +1,73 @@
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import yauzl from 'yauzl';
+import { ModelError } from '../errors.js';
+
+const MAX_TEXT = 64 * 2 ** 20;
+const MAX_WEIGHTS = 16 * 2 ** 30;
+
+/** What a `.keras` file holds; the weights stand in a temporary file. */
+export interface Archive {
+  readonly config: string;
+  readonly metadata: string | null;
+  readonly weights: string;
+}
+
+/**
+ * Opens a `.keras` archive (a zip file) for the time of `use`.
+ * @throws ModelError when it is no such archive, is cut off, or holds absurd sizes
+ */
+export async function withArchive<T>(file: string, use: (archive: Archive) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'permafrost-'));
+  try {
+    const texts = new Map<string, string>();
+    const weights = path.join(folder, 'model.weights.h5');
+    let found = false;
+    await eachEntry(file, async (name, size, stream) => {
+      if (name === 'config.json' || name === 'metadata.json') {
+        if (size > MAX_TEXT) throw new ModelError(`${file}: ${name} is larger than ${MAX_TEXT} bytes`);
+        const chunks: Buffer[] = [];
+        for await (const chunk of await stream()) chunks.push(chunk as Buffer);
+        texts.set(name, Buffer.concat(chunks).toString('utf8'));
+      } else if (name === 'model.weights.h5') {
+        if (size > MAX_WEIGHTS) throw new ModelError(`${file}: ${name} is larger than ${MAX_WEIGHTS} bytes`);
+        await pipeline(await stream(), createWriteStream(weights));
+        found = true;
+      }
+    });
+    const config = texts.get('config.json');
+    if (config === undefined || !found) {
+      const lacks = config === undefined ? 'config.json' : 'model.weights.h5';
+      throw new ModelError(`${file} is a zip file but no Keras model: ${lacks} is missing`);
+    }
+    return await use({ config, metadata: texts.get('metadata.json') ?? null, weights });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+type Visit = (name: string, size: number, stream: () => Promise<Readable>) => Promise<void>;
+
+async function eachEntry(file: string, visit: Visit): Promise<void> {
+  try {
+    const zip = await yauzl.openPromise(file, { lazyEntries: true, validateEntrySizes: true });
+    try {
+      for await (const entry of zip.eachEntry()) {
+        await visit(entry.fileName, entry.uncompressedSize, () => zip.openReadStreamPromise(entry));
+      }
+    } finally {
+      zip.close();
+    }
+  } catch (error) {
+    if (error instanceof ModelError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC') throw error;
+    throw new ModelError(`${file} is damaged or cut off: it cannot be read as a .keras archive (zip)`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,324 @@
+import { ModelError } from '../errors.js';
+import type { Graph, Node, Op, Shape } from '../graph/graph.js';
+import { inferShape, inLayer } from '../graph/infer.js';
+import { Attributes } from './attributes.js';
+import { type Fields, isFields, isNumber, isText } from './json.js';
+import { readLayer } from './layers.js';
+
+/** One layer as the model file lists it; a model within the model has layers of its own. */
+export interface LayerEntry {
+  readonly name: string;
+  readonly className: string;
+  /** Its place: `outer/inner` in a nested model. */
+  readonly path: string;
+  /** Empty but for nested models. */
+  readonly layers: readonly LayerEntry[];
+}
+
+/** A model's architecture: the graph without weights, and the layers that the weights of a file belong to. */
+export interface Architecture {
+  readonly graph: Graph;
+  /** In the order of `model.layers`. */
+  readonly layers: readonly LayerEntry[];
+  /** Layer path of each node. */
+  readonly layerOf: ReadonlyMap<string, string>;
+}
+
+const MODELS = ['Functional', 'Model', 'Sequential'];
+const MAX_NODES = 20_000;
+const MAX_DEPTH = 16;
+
+/** One call of a layer: what it takes, as `[layer, call, output]`. */
+type Reference = readonly [layer: string, call: number, output: number];
+
+interface LayerConfig {
+  readonly name: string;
+  readonly className: string;
+  readonly config: unknown;
+  readonly calls: readonly (readonly Reference[])[];
+  readonly fields: Fields;
+}
+
+class Reader {
+  readonly nodes: Node[] = [];
+  readonly layerOf = new Map<string, string>();
+  private readonly shapes = new Map<string, Shape>();
+  private readonly callsOf = new Map<string, number>();
+  input: string | undefined;
+
+  constructor(
+    private readonly source: string,
+    private readonly keras3: boolean,
+  ) {}
+
+  /** Adds one call of a model's layers. @returns its outputs and its layers */
+  model(
+    className: string,
+    config: unknown,
+    prefix: string,
+    given: readonly string[] | null,
+    depth = 0,
+  ): { outputs: string[]; layers: LayerEntry[] } {
+    if (depth > MAX_DEPTH) throw new ModelError(`${this.source}: models are nested more than ${MAX_DEPTH} deep`);
+    return className === 'Sequential'
+      ? this.sequential(config, prefix, given, depth)
+      : this.functional(config, prefix, given, depth);
+  }
+
+  private sequential(config: unknown, prefix: string, given: readonly string[] | null, depth: number) {
+    const list = Array.isArray(config) ? config : isFields(config) ? config.layers : null;
+    if (!Array.isArray(list)) throw new ModelError(`${this.source}: a Sequential model without layers`);
+    const layers: LayerEntry[] = [];
+    let value = given?.[0];
+    for (const item of list) {
+      const layer = this.layerConfig(item);
+      if (layer.className === 'InputLayer') {
+        layers.push({ name: layer.name, className: layer.className, path: prefix + layer.name, layers: [] });
+        value ??= this.inputLayer(layer, prefix);
+        continue;
+      }
+      if (value === undefined) {
+        const shape = this.attributes(layer).batchShape() ?? builtShape(config);
+        if (!shape) throw new ModelError(`${this.source}: the Sequential model does not say what shape it takes`);
+        value = this.addInput(`${prefix}input`, shape);
+      }
+      const { entry, outputs } = this.call(layer, prefix, [value], depth);
+      layers.push(entry);
+      [value] = outputs;
+    }
+    if (value === undefined) throw new ModelError(`${this.source}: a Sequential model without layers`);
+    return { outputs: [value], layers };
+  }
+
+  private functional(config: unknown, prefix: string, given: readonly string[] | null, depth: number) {
+    if (!isFields(config) || !Array.isArray(config.layers)) {
+      throw new ModelError(`${this.source}: the config of a model without its list of layers`);
+    }
+    const layers = config.layers.map((item) => this.layerConfig(item));
+    const inputs = references(config.input_layers, this.source);
+    const outputs = references(config.output_layers, this.source);
+    if (given === null && inputs.length !== 1) {
+      throw new ModelError(`${this.source}: the model has ${inputs.length} inputs, a base must have one`);
+    }
+    const values = new Map<string, string[]>();
+    const entries = new Map<LayerConfig, LayerEntry>();
+    const find = ([name, call, output]: Reference): string | undefined => values.get(`${name}:${call}`)?.[output];
+    type Call = { layer: LayerConfig; index: number; from: readonly Reference[] };
+    let waiting: Call[] = [];
+    for (const layer of layers) {
+      const place = inputs.findIndex(([name]) => name === layer.name);
+      if (layer.className === 'InputLayer') {
+        entries.set(layer, { name: layer.name, className: 'InputLayer', path: prefix + layer.name, layers: [] });
+        const value = given === null ? this.inputLayer(layer, prefix) : given[Math.max(place, 0)];
+        if (value === undefined) throw new ModelError(`${this.source}: model ${prefix}: too few inputs are given`);
+        values.set(`${layer.name}:0`, [value]);
+        continue;
+      }
+      if (layer.calls.length === 0) {
+        throw new ModelError(`${this.source}: layer ${prefix}${layer.name} is not connected to anything`);
+      }
+      layer.calls.forEach((from, index) => {
+        waiting.push({ layer, index, from });
+      });
+    }
+    while (waiting.length > 0) {
+      const later: Call[] = [];
+      for (const call of waiting) {
+        const from = call.from.map(find);
+        if (!from.every((name) => name !== undefined)) {
+          later.push(call);
+          continue;
+        }
+        const { entry, outputs: out } = this.call(call.layer, prefix, from, depth);
+        if (!entries.has(call.layer)) entries.set(call.layer, entry);
+        values.set(`${call.layer.name}:${call.index}`, out);
+      }
+      if (later.length === waiting.length) {
+        const stuck = later[0] as Call;
+        const lacks = stuck.from.find((reference) => find(reference) === undefined);
+        throw new ModelError(
+          `${this.source}: layer ${prefix}${stuck.layer.name} takes ${lacks?.[0]}, which the model does not compute before it`,
+        );
+      }
+      waiting = later;
+    }
+    const results = outputs.map((reference) => {
+      const name = find(reference);
+      if (name === undefined) throw new ModelError(`${this.source}: the output ${reference[0]} is not in the model`);
+      return name;
+    });
+    return { outputs: results, layers: layers.map((layer) => entries.get(layer) as LayerEntry) };
+  }
+
+  /** Adds one call of a layer, or of all the layers of a nested model. */
+  private call(layer: LayerConfig, prefix: string, inputs: readonly string[], depth: number) {
+    const path = prefix + layer.name;
+    if (MODELS.includes(layer.className)) {
+      const inner = this.model(layer.className, layer.config, `${path}/`, inputs, depth + 1);
+      const entry: LayerEntry = { name: layer.name, className: layer.className, path, layers: inner.layers };
+      return { entry, outputs: inner.outputs };
+    }
+    const shapes = inputs.map((name) => this.shapes.get(name) ?? []);
+    const attributes = this.attributes(layer, path, shapes[0]?.length ?? 0);
+    const op = settle(readLayer(layer.className, attributes), shapes);
+    const count = this.callsOf.get(path) ?? 0;
+    this.callsOf.set(path, count + 1);
+    const name = count === 0 ? path : `${path}:${count}`;
+    this.add({ name, op, inputs, weights: [] }, path);
+    const entry: LayerEntry = { name: layer.name, className: layer.className, path, layers: [] };
+    return { entry, outputs: [name] };
+  }
+
+  private inputLayer(layer: LayerConfig, prefix: string): string {
+    const shape = this.attributes(layer).batchShape();
+    if (!shape) throw new ModelError(`${this.source}: input ${layer.name} does not say its shape`);
+    return this.addInput(prefix + layer.name, shape);
+  }
+
+  private addInput(name: string, shape: Shape): string {
+    if (this.input !== undefined)
+      throw new ModelError(`${this.source}: the model has several inputs, a base must have one`);
+    this.input = name;
+    this.add({ name, op: { kind: 'InputLayer', shape }, inputs: [], weights: [] }, name);
+    return name;
+  }
+
+  private add(node: Node, path: string): void {
+    if (this.nodes.length >= MAX_NODES) throw new ModelError(`${this.source}: more than ${MAX_NODES} layers`);
+    if (this.shapes.has(node.name)) throw new ModelError(`${this.source}: two layers are called ${node.name}`);
+    const inputs = node.inputs.map((name) => this.shapes.get(name) ?? []);
+    this.shapes.set(
+      node.name,
+      this.told(() => inLayer(node, () => inferShape(node.op, inputs))),
+    );
+    this.layerOf.set(node.name, path);
+    this.nodes.push(node);
+  }
+
+  /** Puts the file in front of what a check says. */
+  private told<T>(check: () => T): T {
+    try {
+      return check();
+    } catch (error) {
+      if (error instanceof ModelError) throw new ModelError(`${this.source}: ${error.message}`, { cause: error });
+      throw error;
+    }
+  }
+
+  private layerConfig(item: unknown): LayerConfig {
+    if (!isFields(item)) throw new ModelError(`${this.source}: a layer that is not a JSON object`);
+    const { class_name: className, config, module, registered_name: registered } = item;
+    const inner = isFields(config) ? config.name : undefined;
+    const name = item.name ?? inner;
+    if (!isText(className)) throw new ModelError(`${this.source}: a layer without class_name`);
+    if (!isText(name) || name === '' || name.length > 512 || name.includes('\0')) {
+      throw new ModelError(`${this.source}: a ${className} layer without a name`);
+    }
+    const own = module === undefined || module === null || (isText(module) && /^(tf_)?keras\b/.test(module));
+    if (!own || (isText(module) && /\.ops\b/.test(module)) || (isText(registered) && registered.includes('>'))) {
+      throw new ModelError(
+        `${this.source}: layer ${name} (${isText(registered) ? registered : className}) is not one of Keras's own layers and is not supported`,
+      );
+    }
+    const nodes = item.inbound_nodes ?? [];
+    if (!Array.isArray(nodes)) throw new ModelError(`${this.source}: layer ${name}: inbound_nodes must be a list`);
+    const calls = nodes.map((call) => inbound(call, `${this.source}: layer ${name}`));
+    return { name, className, config, calls, fields: item };
+  }
+
+  private attributes(layer: LayerConfig, path = layer.name, rank = 3): Attributes {
+    const where = `${this.source}: layer ${path} (${layer.className})`;
+    if (!isFields(layer.config)) throw new ModelError(`${where}: its config is not a JSON object`);
+    return new Attributes(layer.config, where, this.keras3, rank);
+  }
+}
+
+/** What one call takes: Keras 2 lists `[layer, call, output, kwargs]`, Keras 3 the arguments with tensors among them. */
+function inbound(call: unknown, where: string): Reference[] {
+  if (Array.isArray(call)) {
+    const list = isText(call[0]) ? [call] : call;
+    return list.map((item: unknown) => {
+      const kwargs: unknown = Array.isArray(item) ? item[3] : undefined;
+      if (isFields(kwargs) && Object.keys(kwargs).some((key) => key !== 'training' && key !== 'mask')) {
+        throw new ModelError(`${where}: call arguments (${Object.keys(kwargs).join(', ')}) are not supported`);
+      }
+      return reference(item, where);
+    });
+  }
+  if (!isFields(call)) throw new ModelError(`${where}: inbound_nodes are in no known form`);
+  const found: Reference[] = [];
+  const walk = (value: unknown, depth: number): void => {
+    if (Array.isArray(value) && depth < 4) {
+      for (const item of value) walk(item, depth + 1);
+    } else if (isFields(value) && value.class_name === '__keras_tensor__' && isFields(value.config)) {
+      found.push(reference(value.config.keras_history, where));
+    } else if (value !== null) {
+      throw new ModelError(
+        `${where}: a constant as argument (${JSON.stringify(value)?.slice(0, 60)}) is not supported`,
+      );
+    }
+  };
+  walk(call.args ?? [], 0);
+  for (const [key, value] of Object.entries(isFields(call.kwargs) ? call.kwargs : {})) {
+    const empty = value === null || (Array.isArray(value) && value.every((item) => item === null));
+    if (key !== 'training' && !empty) throw new ModelError(`${where}: call argument ${key} is not supported`);
+  }
+  return found;
+}
+
+function reference(item: unknown, where: string): Reference {
+  if (Array.isArray(item)) {
+    const [name, call, output] = item as unknown[];
+    if (isText(name) && isNumber(call) && isNumber(output)) return [name, call, output];
+  }
+  throw new ModelError(`${where}: expected [layer, call, output], found ${JSON.stringify(item)?.slice(0, 80)}`);
+}
+
+/** `input_layers` or `output_layers`: a list of references, or one alone. */
+function references(value: unknown, source: string): Reference[] {
+  if (!Array.isArray(value) || value.length === 0)
+    throw new ModelError(`${source}: the model has no inputs or no outputs`);
+  return isText(value[0]) ? [reference(value, source)] : value.map((item) => reference(item, source));
+}
+
+function builtShape(config: unknown): Shape | null {
+  const shape = isFields(config) ? config.build_input_shape : undefined;
+  return Array.isArray(shape) && shape.length > 1 ? (shape.slice(1) as Shape) : null;
+}
+
+/** Axes as the graph holds them: never negative. */
+function settle(op: Op, inputs: readonly Shape[]): Op {
+  if (op.kind !== 'Concatenate' || op.axis >= 0) return op;
+  return { ...op, axis: op.axis + (inputs[0]?.length ?? 0) + 1 };
+}
+
+/**
+ * Reads a Keras model config (Functional or Sequential, Keras 2 or 3).
+ * @param source the file, for messages
+ * @param version Keras version that wrote it, where the file says so; some activations changed their meaning with Keras 3
+ * @throws ModelError for what is unknown or not supported, naming layer, class and file
+ */
+export function readArchitecture(json: unknown, source: string, version: string | null = null): Architecture {
+  if (!isFields(json) || !isText(json.class_name)) throw new ModelError(`${source}: its config names no model class`);
+  const { class_name: className } = json;
+  if (!MODELS.includes(className as string)) {
+    throw new ModelError(
+      `${source}: the model class ${String(className)} is not supported: save a Functional or Sequential model`,
+    );
+  }
+  const keras3 = version === null ? 'module' in json : Number.parseInt(version, 10) >= 3;
+  const reader = new Reader(source, keras3);
+  const { outputs, layers } = reader.model(className as string, json.config, '', null);
+  const [output] = outputs;
+  if (outputs.length !== 1 || output === undefined) {
+    throw new ModelError(
+      `${source}: the model has ${outputs.length} outputs (${outputs.join(', ')}), a base must have one`,
+    );
+  }
+  return { graph: { nodes: reader.nodes, input: reader.input ?? '', output }, layers, layerOf: reader.layerOf };
+}
+
+/** @returns the graph of a Keras model config, without weights; see `readArchitecture` */
+export function graphFromConfig(json: unknown, source: string, version: string | null = null): Graph {
+  return readArchitecture(json, source, version).graph;
+}

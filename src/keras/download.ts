@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { homedir, hostname } from 'node:os';
+import path from 'node:path';
+import { DownloadError } from '../errors.js';
+import type { PublishedWeights } from './applications/index.js';
+import { isHdf5 } from './hdf5.js';
+
+export interface DownloadOptions {
+  /** Default: `$KERAS_HOME/models`, else `~/.keras/models`, where Keras looks too. */
+  readonly cacheDir?: string;
+  /** Takes the place of the URL up to the file's name: for a mirror. Default: `$PERMAFROST_WEIGHTS_URL`, else Keras's own. */
+  readonly baseUrl?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (received: number, total: number | null) => void;
+}
+
+/** The folder in which Keras keeps weights. */
+export const kerasModels = (): string => path.join(process.env.KERAS_HOME ?? path.join(homedir(), '.keras'), 'models');
+
+const algorithm = (hash: string): 'md5' | 'sha256' => (hash.length === 32 ? 'md5' : 'sha256');
+
+async function digest(file: string, hash: string): Promise<string> {
+  const sum = createHash(algorithm(hash));
+  for await (const chunk of createReadStream(file)) sum.update(chunk as Buffer);
+  return sum.digest('hex');
+}
+
+/** Whether the file is there and is what Keras publishes. */
+async function isGood(file: string, hash: string | null): Promise<boolean> {
+  if (
+    !(await stat(file).then(
+      (found) => found.isFile(),
+      () => false,
+    ))
+  )
+    return false;
+  return hash === null ? isHdf5(file) : (await digest(file, hash)) === hash;
+}
+
+/**
+ * Brings Keras's own weights file into Keras's cache folder, or finds it there. The file appears complete and checked, or not
+ * at all.
+ * @returns its path
+ * @throws DownloadError without a network, for a cut connection or a wrong hash; it says which file to put where
+ */
+export async function downloadWeights(source: PublishedWeights, options: DownloadOptions = {}): Promise<string> {
+  const folder = options.cacheDir ?? kerasModels();
+  const file = path.join(folder, source.file);
+  if (await isGood(file, source.hash)) return file;
+  const base = options.baseUrl ?? process.env.PERMAFROST_WEIGHTS_URL;
+  const url = base === undefined ? source.url : `${base.replace(/\/$/, '')}/${source.file}`;
+  const advice = `fetch ${url} by other means and put it at ${file}, or give --weights FILE`;
+  const temporary = path.join(folder, `_tmp-${hostname()}-${process.pid}-${source.file}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await receive(url, temporary, options);
+    if (!(await isGood(temporary, source.hash))) {
+      throw new DownloadError(
+        source.hash === null
+          ? `what ${url} gave is no HDF5 file: ${advice}`
+          : `what ${url} gave does not have the published hash ${source.hash}: ${advice}`,
+      );
+    }
+    await rename(temporary, file);
+    return file;
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (error instanceof DownloadError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && ['ENOSPC', 'EACCES', 'EROFS', 'EPERM', 'ENOTDIR'].includes(code)) {
+      throw new DownloadError(
+        `${source.file} could not be stored in ${folder} (${code}): make room there, or set KERAS_HOME`,
+        {
+          cause: error,
+        },
+      );
+    }
+    throw new DownloadError(`${url} could not be downloaded (${reason(error)}): ${advice}`, { cause: error });
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+async function receive(url: string, file: string, { signal, onProgress }: DownloadOptions): Promise<void> {
+  const response = await fetch(url, signal ? { signal } : {});
+  if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);
+  const length = response.headers.get('content-length');
+  const total = length === null || response.headers.has('content-encoding') ? null : Number(length);
+  const handle = await open(file, 'w');
+  let received = 0;
+  try {
+    for await (const chunk of response.body) {
+      await handle.writeFile(chunk as Uint8Array);
+      received += (chunk as Uint8Array).length;
+      onProgress?.(received, total);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  if (total !== null && received !== total) throw new Error(`the connection ended after ${received} of ${total} bytes`);
+}
+
+function reason(error: unknown): string {
+  const { cause, message } = error as Error;
+  const inner = cause as NodeJS.ErrnoException | undefined;
+  return inner?.code ?? (inner?.message || message);
+}

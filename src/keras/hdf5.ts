@@ -1,0 +1,135 @@
+import { open, stat } from 'node:fs/promises';
+import * as h5wasm from 'h5wasm/node';
+import { ModelError } from '../errors.js';
+import type { Tensor } from '../graph/graph.js';
+
+const SIGNATURE = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
+
+/** Whether a file begins as HDF5 does. Reads 8 bytes. */
+export async function isHdf5(file: string): Promise<boolean> {
+  return (await head(file, 8)).equals(SIGNATURE);
+}
+
+/** The first bytes of a file. @throws ModelError when it cannot be read */
+export async function head(file: string, length: number): Promise<Buffer> {
+  try {
+    if ((await stat(file)).isDirectory()) throw new ModelError(`${file} is a folder: expected a model file`);
+    const handle = await open(file);
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof ModelError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
+    throw new ModelError(`${file} ${reason}: give the path of a model file`, { cause: error });
+  }
+}
+
+/** A group of an open HDF5 file. */
+export class Hdf5Group {
+  constructor(
+    private readonly group: h5wasm.Group,
+    private readonly file: string,
+  ) {}
+
+  child(path: string): Hdf5Group | null {
+    const entity = this.entity(path);
+    return entity instanceof h5wasm.Group ? new Hdf5Group(entity, this.file) : null;
+  }
+
+  names(): string[] {
+    return this.guard(() => this.group.keys());
+  }
+
+  /** A text attribute, null where it is absent. */
+  text(name: string): string | null {
+    const value = this.attribute(name);
+    if (typeof value === 'string') return value;
+    return value instanceof Uint8Array ? new TextDecoder().decode(value) : null;
+  }
+
+  /** A list of texts; Keras splits long ones into `name0`, `name1`, … */
+  texts(name: string): string[] | null {
+    const whole = this.attribute(name);
+    if (whole !== undefined) return toTexts(whole);
+    const parts: string[] = [];
+    for (let i = 0; ; i++) {
+      const part = this.attribute(`${name}${i}`);
+      if (part === undefined) return i === 0 ? null : parts;
+      parts.push(...toTexts(part));
+    }
+  }
+
+  /** A float32 data set as it is, read only where its shape is the one that is asked for. */
+  tensor(path: string, shape?: readonly number[]): Tensor {
+    const entity = this.entity(path);
+    if (!(entity instanceof h5wasm.Dataset)) throw new ModelError(`${this.file}: the data set ${path} is missing`);
+    return this.guard(() => {
+      const found = entity.shape ?? [];
+      if (shape && found.join() !== shape.join()) {
+        throw new ModelError(`${this.file}: ${path} has shape (${found.join(', ')}), expected (${shape.join(', ')})`);
+      }
+      const value: unknown = entity.value;
+      if (typeof value === 'number') return { shape: found, data: Float32Array.of(value) };
+      if (!(value instanceof Float32Array)) {
+        throw new ModelError(`${this.file}: ${path} is stored as ${String(entity.dtype)}, expected float32`);
+      }
+      return { shape: found, data: value };
+    });
+  }
+
+  shape(path: string): number[] | null {
+    const entity = this.entity(path);
+    return entity instanceof h5wasm.Dataset ? this.guard(() => entity.shape ?? []) : null;
+  }
+
+  private entity(path: string): unknown {
+    return this.guard(() => this.group.get(path));
+  }
+
+  private attribute(name: string): unknown {
+    return this.guard(() => (Object.hasOwn(this.group.attrs, name) ? this.group.attrs[name]?.value : undefined));
+  }
+
+  private guard<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof ModelError) throw error;
+      throw new ModelError(`${this.file} is damaged or cut off: it cannot be read as HDF5 to its end`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** An empty list is stored as an empty array of some other type. */
+function toTexts(value: unknown): string[] {
+  return (Array.isArray(value) ? value : [value]).filter((item) => typeof item === 'string');
+}
+
+/**
+ * Opens an HDF5 file for the time of `use`.
+ * @param name what messages call it; default: its path
+ * @throws ModelError when the file is no HDF5, or is damaged
+ */
+export async function withHdf5<T>(file: string, use: (root: Hdf5Group) => T, name = file): Promise<T> {
+  if (!(await isHdf5(file))) throw new ModelError(`${name} is not an HDF5 file: expected one that Keras has written`);
+  (await h5wasm.ready).activate_throwing_error_handler(); // otherwise it prints its own stack of errors
+  let opened: h5wasm.File;
+  try {
+    opened = new h5wasm.File(file, 'r');
+    if (opened.file_id < 0n) throw new RangeError('no file id');
+  } catch (error) {
+    throw new ModelError(`${name} is damaged or cut off: it cannot be opened as HDF5`, { cause: error });
+  }
+  try {
+    return use(new Hdf5Group(opened, name));
+  } finally {
+    opened.close();
+  }
+}

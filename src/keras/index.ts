@@ -1,0 +1,10 @@
+export {
+  type Application,
+  type ApplicationOptions,
+  applications,
+  type PublishedWeights,
+} from './applications/index.js';
+export { graphFromConfig } from './config.js';
+export { type DownloadOptions, downloadWeights, kerasModels } from './download.js';
+export { readModel } from './load.js';
+export { loadWeights, randomWeights } from './weights.js';

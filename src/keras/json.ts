@@ -1,0 +1,27 @@
+import { ModelError } from '../errors.js';
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+const MAX_BYTES = 64 * 2 ** 20;
+
+/**
+ * @returns the parsed text
+ * @throws ModelError when it is no JSON object, or absurdly large
+ */
+export function parseFields(text: string, where: string): Fields {
+  if (text.length > MAX_BYTES) throw new ModelError(`${where}: its config is larger than ${MAX_BYTES} bytes`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ModelError(`${where}: its config is not JSON`, { cause: error });
+  }
+  if (!isFields(value)) throw new ModelError(`${where}: its config is not a JSON object`);
+  return value;
+}
+
+export const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export const isText = (value: unknown): value is string => typeof value === 'string';
+export const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);

@@ -1,0 +1,15 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The repository's root, from `dist/test/helpers`. */
+export const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** A file of test/fixtures. */
+export const fixture = (name: string): string => path.join(root, 'test/fixtures', name);
+
+/** A file of the data that lies beside the checkout: real models, golden values. */
+export const shared = (name: string): string => path.join(root, '../shared', name);
+
+/** What makes a test skip, visibly, where that data is absent. */
+export const needsShared = existsSync(shared('golden')) ? {} : { skip: '../shared is not there' };
