@@ -45,7 +45,7 @@ try {
     .exitProcess(false)
     .check((argv) => {
       const twice = Object.entries(argv).find(
-        ([name, value]) => Array.isArray(value) && name !== '_' && name !== 'paths',
+        ([name, value]) => Array.isArray(value) && typeof value[0] === 'string' && name !== '_' && name !== 'paths',
       );
       if (twice) throw new UsageError(`--${twice[0]} is given twice`);
       return true;
