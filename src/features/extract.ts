@@ -1,6 +1,5 @@
 import path from 'node:path';
 import {
-  type Base,
   type BaseOptions,
   keepBase,
   keptBase,
@@ -76,26 +75,19 @@ interface Decoded {
   readonly pixels: Pixels;
 }
 
-/** Opens the base when the first image needs it. */
+/** A runner that is opened when the first image needs it. The base itself is not kept in memory beside the engine's copy. */
 class LazyRunner {
-  private opened: { base: Base; runner: VectorRunner } | undefined;
+  private opened: Promise<VectorRunner> | undefined;
 
-  constructor(
-    private readonly open: () => Promise<Base>,
-    private readonly options: EngineOptions,
-    private readonly batchSize: number,
-  ) {}
+  constructor(private readonly open: () => Promise<VectorRunner>) {}
 
-  async get(): Promise<VectorRunner> {
-    if (!this.opened) {
-      const base = await this.open();
-      this.opened = { base, runner: await VectorRunner.open(base, onnxEngine, this.options, this.batchSize) };
-    }
-    return this.opened.runner;
+  get(): Promise<VectorRunner> {
+    this.opened ??= this.open();
+    return this.opened;
   }
 
   async release(): Promise<void> {
-    await this.opened?.runner.release();
+    await (await this.opened?.catch(() => undefined))?.release();
   }
 }
 
@@ -121,14 +113,14 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   if (retryFailed) await quarantine.forget();
   const index = await FileIndex.open(cache);
   const writer = set.writer({ engine: onnxEngine.name, engineVersion: onnxEngine.version, version });
-  const open = async (): Promise<Base> => {
+  const open = async (): Promise<VectorRunner> => {
     const base = (await keptBase(cache, spec).catch(() => null)) ?? (await openBase(options, options));
     if (fingerprint(base.spec) !== set.fingerprint) throw new DataError(`the base ${name} changed while it was used`);
     await rememberBase(cache, options, base);
     await keepBase(cache, base);
-    return base;
+    return VectorRunner.open(base, onnxEngine, options, batchSize);
   };
-  const runner = new LazyRunner(open, options, batchSize);
+  const runner = new LazyRunner(open);
 
   const claimed = new KeySet();
   const count = { done: 0, images: 0, ignored: 0, extracted: 0, reused: 0, quarantined: 0 };
@@ -166,7 +158,6 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
         settled(known.sha256);
         return null;
       }
-      if (firstDecode === 0) firstDecode = performance.now();
       const image = await readImage(file);
       if (image === null) {
         count.ignored++;
@@ -177,6 +168,8 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
       sha256 = image.sha256;
       index.remember(file, { sha256 });
       if (settled(sha256)) return null;
+      await runner.get();
+      if (firstDecode === 0) firstDecode = performance.now();
       return { sha256, pixels: await decodeFor(spec, image.bytes, image.format) };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;

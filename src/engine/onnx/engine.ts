@@ -1,8 +1,8 @@
 import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
 import type { Graph } from '../../graph/graph.js';
-import type { Engine, Runner } from '../engine.js';
-import { compile, INPUT } from './compile.js';
+import type { Device, Engine, Runner } from '../engine.js';
+import { type Compiled, compile, INPUT } from './compile.js';
 import { createSession, runtimeVersion } from './session.js';
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
@@ -13,11 +13,7 @@ export const onnxEngine: Engine = {
   version: runtimeVersion,
 
   async load(graph, { device, threads, outputs, input = 'float32' } = {}): Promise<Runner> {
-    const compiled = compile(graph, { input, ...(outputs ? { outputs } : {}) });
-    const session = await createSession(compiled.graph, {
-      ...(device ? { device } : {}),
-      ...(threads === undefined ? {} : { threads }),
-    });
+    const { session, asked } = await open(graph, { device, threads, outputs, input });
     const shape = inputShape(graph);
     // A matrix product of one row takes another path than that of many and rounds differently; the same image must give the
     // same bits in any batch, so a single one goes in twice.
@@ -40,7 +36,7 @@ export const onnxEngine: Engine = {
             cause: error,
           });
         }
-        return compiled.outputs.map(({ name, shape: each }) => {
+        return asked.map(({ name, shape: each }) => {
           const data = results[name]?.data;
           if (!(data instanceof Float32Array)) throw new EngineError(`the engine gave no output ${name}`);
           return rows === n ? data : data.subarray(0, n * product(each));
@@ -51,6 +47,26 @@ export const onnxEngine: Engine = {
     };
   },
 };
+
+/** Only the session outlives this: the compiled graph is as large as the weights. */
+async function open(
+  graph: Graph,
+  { device, threads, outputs, input }: LoadOptions,
+): Promise<{ session: ort.InferenceSession; asked: Compiled['outputs'] }> {
+  const compiled = compile(graph, { input, ...(outputs ? { outputs } : {}) });
+  const session = await createSession(compiled.graph, {
+    ...(device ? { device } : {}),
+    ...(threads === undefined ? {} : { threads }),
+  });
+  return { session, asked: compiled.outputs };
+}
+
+interface LoadOptions {
+  readonly device: Device | undefined;
+  readonly threads: number | undefined;
+  readonly outputs: readonly string[] | undefined;
+  readonly input: 'float32' | 'uint8';
+}
 
 function twice(images: Float32Array | Uint8Array): Float32Array | Uint8Array {
   const both = images instanceof Float32Array ? new Float32Array(images.length * 2) : new Uint8Array(images.length * 2);
