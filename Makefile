@@ -12,7 +12,7 @@ flag = $(if $($(1)),--$(2) "$($(1))")
 BASE_FLAGS = --base "$(BASE)" $(call flag,WEIGHTS,weights) $(call flag,ALPHA,alpha) $(call flag,LAYER,layer) \
 	$(call flag,POOLING,pooling) $(call flag,INPUT_SIZE,input-size) $(call flag,PREPROCESS,preprocess) $(call flag,IMAGE,image)
 
-.PHONY: features train-head sample predict test bench build clean
+.PHONY: features train-head sample data test bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
@@ -22,7 +22,6 @@ train-head: build data
 	$(PERMAFROST) train --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) $(ARGS)
 
 # Without DATA= the sample is drawn where it is missing.
-.PHONY: data
 data: build
 ifeq ($(DATA),data/sample)
 	@test -f data/sample/.sample.json || $(PERMAFROST) sample
@@ -33,6 +32,11 @@ sample: build
 
 test:
 	npm test
+
+# Against peers: PYTHON= names a Python with bench/requirements.txt.
+bench: build
+	node dist/bench/head_epoch.js
+	node dist/bench/stage_one.js
 
 build: dist/.built
 

@@ -5,7 +5,7 @@ import { baseFlags, baseOptions, common, engineFlags, given, showDownload } from
 import { Console } from './progress.js';
 
 const builder = (yargs: Argv) =>
-  engineFlags(baseFlags(common(yargs)))
+  engineFlags(baseFlags(common(yargs), 'xception-mini'))
     .option('data', { describe: 'folder of images', string: true, requiresArg: true, demandOption: true })
     .option('retry-failed', { describe: 'try images in quarantine again', boolean: true, default: false });
 

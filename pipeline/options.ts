@@ -54,11 +54,12 @@ export const common = <T>(yargs: Argv<T>) =>
     .option('json', { describe: 'print one JSON object on stdout', boolean: true, default: false })
     .option('quiet', { describe: 'print nothing but errors', boolean: true, default: false });
 
-export const baseFlags = <T>(yargs: Argv<T>) =>
+/** @param fallback the base where none is named */
+export const baseFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallback: F) =>
   yargs
     .option('base', {
       ...text('a base by name (xception-mini, xception, mobilenet) or a model file'),
-      default: 'xception-mini',
+      default: fallback as F,
     })
     .option('weights', text('named bases: imagenet (default), random[:SEED] or an .h5 file'))
     .option('alpha', numberOption('width multiplier of mobilenet', { min: 0.01, max: 10 }))
@@ -89,8 +90,8 @@ export function given<T extends object>(options: T): { [K in keyof T]: Exclude<T
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }
 
-interface BaseArguments {
-  base: string;
+interface BaseArguments<B extends string | undefined> {
+  base: B;
   weights: string | undefined;
   alpha: number | undefined;
   includeTop: boolean | undefined;
@@ -101,9 +102,11 @@ interface BaseArguments {
   image: 'photo' | 'keras' | 'keras-bilinear' | undefined;
 }
 
-export function baseOptions(argv: BaseArguments): BaseOptions {
+type Given<B> = B extends string ? BaseOptions : Partial<BaseOptions>;
+
+export function baseOptions<B extends string | undefined>(argv: BaseArguments<B>): Given<B> {
   const { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image } = argv;
-  return given({ base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image }) as BaseOptions;
+  return given({ base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image }) as Given<B>;
 }
 
 /** Shows a download of weights. */

@@ -5,7 +5,7 @@ import { baseFlags, baseOptions, common, engineFlags, given, showDownload } from
 import { Console } from './progress.js';
 
 const builder = (yargs: Argv) =>
-  engineFlags(baseFlags(common(yargs)))
+  engineFlags(baseFlags(common(yargs), undefined))
     .positional('paths', { describe: 'image files, or folders of them', string: true, array: true })
     .option('head', { describe: 'a head by name or folder', string: true, requiresArg: true, demandOption: true });
 
@@ -19,10 +19,8 @@ export const predictCommand: CommandModule<object, Arguments> = {
     const console = new Console(argv.quiet);
     const paths = (argv.paths ?? []).map(String);
     if (paths.length === 0) throw new UsageError('give image files or folders to predict');
-    // The head knows its base; one is only looked for where it is named.
-    const base = process.argv.some((word) => word === '--base' || word.startsWith('--base=')) ? baseOptions(argv) : {};
     const predictions = predict({
-      ...base,
+      ...baseOptions(argv), // the head knows its base; one is only looked for where it is named
       ...given({ threads: argv.threads, batchSize: argv.batchSize }),
       paths,
       head: argv.head,

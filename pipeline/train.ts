@@ -5,7 +5,7 @@ import { baseFlags, baseOptions, common, given, numberOption, showDownload } fro
 import { Console } from './progress.js';
 
 const builder = (yargs: Argv) =>
-  baseFlags(common(yargs))
+  baseFlags(common(yargs), 'xception-mini')
     .option('data', {
       describe: 'folder of images, a folder a class',
       string: true,
@@ -23,7 +23,7 @@ const builder = (yargs: Argv) =>
     })
     .option('name', { describe: 'name of the head', string: true, requiresArg: true })
     .option('out', { describe: 'folder of the head', string: true, requiresArg: true })
-    .option('epochs', numberOption('most epochs', { min: 1, max: 1e6, whole: true, fallback: 100 }))
+    .option('epochs', numberOption('most epochs', { min: 1, max: 1e6, whole: true, fallback: 300 }))
     .option('batch-size', numberOption('vectors a step', { min: 1, max: 65_536, whole: true, fallback: 32 }))
     .option('learning-rate', numberOption('of Adam', { min: 1e-12, max: 1000, fallback: 0.001 }))
     .option('l2', numberOption('penalty on squared weights', { min: 0, max: 1e6, fallback: 0 }))

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { canonicalJson, type Json } from '../canonical.js';
@@ -19,6 +19,24 @@ async function writeSynced(file: string, chunks: readonly Uint8Array[]): Promise
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Removes what runs of this host that were killed have left half done. */
+async function removeStale(folder: string): Promise<void> {
+  const mine = `_tmp-${hostname()}-`;
+  for (const name of await readdir(folder).catch(() => [])) {
+    const pid = name.startsWith(mine) ? Number.parseInt(name.slice(mine.length), 10) : Number.NaN;
+    if (Number.isInteger(pid) && !isAlive(pid)) await rm(path.join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 
@@ -52,6 +70,7 @@ export async function keepBase(cache: string, base: Base): Promise<void> {
   });
   const temporary = path.join(cache, 'bases', `_tmp-${hostname()}-${process.pid}-${baseDigest(base.spec)}`);
   try {
+    await removeStale(path.dirname(temporary));
     await rm(temporary, { recursive: true, force: true });
     await mkdir(temporary, { recursive: true });
     const bytes = tensors.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
@@ -61,7 +80,10 @@ export async function keepBase(cache: string, base: Base): Promise<void> {
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     if (['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) return; // another run was first
-    const reason = (error as NodeJS.ErrnoException).code === 'ENOSPC' ? 'the disk is full' : (error as Error).message;
+    const reason =
+      (error as NodeJS.ErrnoException).code === 'ENOSPC'
+        ? 'the disk is full, so free some space and run the same command again'
+        : (error as Error).message;
     throw new CacheError(`the base could not be kept in ${path.join(cache, 'bases')}: ${reason}`, { cause: error });
   }
 }

@@ -158,15 +158,16 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
         settled(known.sha256);
         return null;
       }
+      const readAt = Date.now();
       const image = await readImage(file);
       if (image === null) {
         count.ignored++;
-        index.remember(file, { other: true });
+        index.remember(file, { other: true }, readAt);
         return null;
       }
       count.images++;
       sha256 = image.sha256;
-      index.remember(file, { sha256 });
+      index.remember(file, { sha256 }, readAt);
       if (settled(sha256)) return null;
       await runner.get();
       if (firstDecode === 0) firstDecode = performance.now();

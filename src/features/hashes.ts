@@ -21,9 +21,10 @@ export async function* hashedFiles(dir: string, index: FileIndex, signal?: Abort
     signal?.throwIfAborted();
     const known = index.lookup(file);
     if (known) return 'other' in known ? null : { path: file.path, sha256: known.sha256 };
+    const readAt = Date.now();
     try {
       const image = await readImage(file);
-      index.remember(file, image ? { sha256: image.sha256 } : { other: true });
+      index.remember(file, image ? { sha256: image.sha256 } : { other: true }, readAt);
       return image && { path: file.path, sha256: image.sha256 };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;

@@ -2,7 +2,7 @@ import { UsageError } from '../errors.js';
 
 /** How a head is trained. */
 export interface HeadOptions {
-  /** Most epochs. Default 100. */
+  /** Most epochs. Default 300. */
   readonly epochs?: number;
   /** Rows of a minibatch. Default 32. */
   readonly batchSize?: number;
@@ -25,7 +25,7 @@ export interface HeadOptions {
 export type ResolvedOptions = Required<HeadOptions>;
 
 const DEFAULTS: ResolvedOptions = {
-  epochs: 100,
+  epochs: 300,
   batchSize: 32,
   learningRate: 1e-3,
   l2: 0,
