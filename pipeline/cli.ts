@@ -2,6 +2,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { PermafrostError, UsageError, version } from '../src/index.js';
+import { cacheCommand } from './cache.js';
 import { featuresCommand } from './features.js';
 import { Interrupted } from './io.js';
 import { predictCommand } from './predict.js';
@@ -37,7 +38,8 @@ try {
     .command(featuresCommand)
     .command(trainCommand)
     .command(predictCommand)
-    .demandCommand(1, 'name a command: sample, features, train or predict')
+    .command(cacheCommand)
+    .demandCommand(1, 'name a command: sample, features, train, predict or cache')
     .strict()
     .recommendCommands()
     .version(version)
@@ -45,7 +47,8 @@ try {
     .exitProcess(false)
     .check((argv) => {
       const twice = Object.entries(argv).find(
-        ([name, value]) => Array.isArray(value) && typeof value[0] === 'string' && name !== '_' && name !== 'paths',
+        ([name, value]) =>
+          Array.isArray(value) && typeof value[0] === 'string' && name !== '_' && name !== 'paths' && name !== 'sets',
       );
       if (twice) throw new UsageError(`--${twice[0]} is given twice`);
       return true;

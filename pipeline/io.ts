@@ -24,3 +24,6 @@ export function interrupt(): AbortSignal {
   }
   return controller.signal;
 }
+
+/** `1 part`, `2 parts` */
+export const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;

@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -197,6 +198,34 @@ describe('from pictures to predictions', () => {
     assert.equal(undisturbed.extracted, count);
     assert.deepEqual(await contents(dir), await contents(undisturbed.dir));
     assert.ok(readdirSync(dir).every((file) => !file.startsWith('_tmp-')));
+  });
+
+  test('cache ls and verify: a flipped byte is found, and repaired by extracting its images again', async () => {
+    const [set = ''] = sets('cache');
+    const listed = await permafrost(['cache', 'ls'], work);
+    assert.match(listed.stdout, new RegExp(`^${set}: 40\\d images x 512, \\d parts?, .* onnx `));
+    const sound = await permafrost(['cache', 'verify', set], work);
+    assert.equal(sound.code, 0, sound.stderr);
+    const dir = path.join(work, 'cache', set);
+    const before = await contents(dir);
+    const parts = readdirSync(dir).filter((name) => name.startsWith('part-'));
+    const [largest = ''] = parts.sort((a, b) => statSync(path.join(dir, b)).size - statSync(path.join(dir, a)).size);
+    const bytes = readFileSync(path.join(dir, largest));
+    bytes[Math.floor(bytes.length / 2)] = (bytes[Math.floor(bytes.length / 2)] ?? 0) ^ 1;
+    writeFileSync(path.join(dir, largest), bytes);
+    const found = await permafrost(['cache', 'verify', '--json'], work);
+    assert.equal(found.code, 1);
+    assert.match(found.stderr, /1 damaged part: permafrost cache verify --repair/);
+    assert.deepEqual(json(found.stdout)[0].damaged[0].part, largest);
+    const trained = await permafrost(['train', '--data', 'data/sample'], work);
+    assert.equal(trained.code, 1);
+    assert.match(trained.stderr, new RegExp(`the part ${largest} is damaged`));
+    assert.equal((await permafrost(['cache', 'verify', '--repair'], work)).code, 0);
+    await permafrost(['features', '--data', 'data/sample', '--quiet'], work);
+    const after = await contents(dir);
+    for (const [key, bits] of after) assert.equal(bits, before.get(key));
+    assert.ok(after.size >= 400);
+    assert.equal((await permafrost(['cache', 'verify'], work)).code, 0);
   });
 
   test('Ctrl-C keeps what is done and says so', async () => {

@@ -115,6 +115,11 @@ describe('files that are not what they should be', () => {
     ['.h5 cut near its end', () => file('end.h5', whole.subarray(0, whole.length - 100)), /damaged or cut off/],
     ['.keras cut off', () => file('cut.keras', archive.subarray(0, archive.length - 200)), /damaged or cut off/],
     ['a damaged .keras', () => file('bad.keras', damaged(archive)), /damaged|not JSON|HDF5/],
+    [
+      'weights that do not fit the config',
+      () => file('other.h5', replaced(whole, '"filters": 8', '"filters": 9')),
+      /shape|needs/,
+    ],
     ['weights alone', () => fixture('keras/flat.weights.h5'), /holds weights without an architecture/],
   ];
   for (const [name, make, message] of cases) {
@@ -128,6 +133,13 @@ describe('files that are not what they should be', () => {
     });
   }
 });
+
+/** The bytes with every occurrence of a text replaced by another of the same length. */
+function replaced(bytes: Buffer, from: string, to: string): Buffer {
+  const text = bytes.toString('latin1');
+  assert.ok(text.includes(from) && from.length === to.length);
+  return Buffer.from(text.replaceAll(from, to), 'latin1');
+}
 
 function damaged(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);
