@@ -78,14 +78,31 @@ export async function* walk(dir: string): AsyncGenerator<FoundFile> {
     throw failure(error, dir);
   });
   const files = top.isDirectory() ? entries(root, '', []) : [{ relative: path.basename(root), absolute: root }];
-  for await (const { relative, absolute } of files) {
-    try {
-      const { size, mtimeNs, ino } = await stat(absolute, { bigint: true });
-      yield { path: relative, absolute, size: Number(size), mtimeNs, ino };
-    } catch {
-      if (looksLikeImage(relative)) yield { path: relative, absolute, size: 0, mtimeNs: 0n, ino: 0n };
-    }
+  let waiting: Entry[] = [];
+  for await (const entry of files) {
+    waiting.push(entry);
+    if (waiting.length < STATS_AT_ONCE) continue;
+    yield* await found(waiting);
+    waiting = [];
   }
+  yield* await found(waiting);
+}
+
+/** One after the other, most of the time would go by between the calls. */
+const STATS_AT_ONCE = 64;
+
+async function found(entries: readonly Entry[]): Promise<FoundFile[]> {
+  const files = await Promise.all(
+    entries.map(async ({ relative, absolute }): Promise<FoundFile | null> => {
+      try {
+        const { size, mtimeNs, ino } = await stat(absolute, { bigint: true });
+        return { path: relative, absolute, size: Number(size), mtimeNs, ino };
+      } catch {
+        return looksLikeImage(relative) ? { path: relative, absolute, size: 0, mtimeNs: 0n, ino: 0n } : null;
+      }
+    }),
+  );
+  return files.filter((file) => file !== null);
 }
 
 /** @returns how many files `walk` gives, or will nearly */
