@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import * as h5wasm from 'h5wasm/node';
-import { openBase, vectorGraph } from '../src/base/index.js';
+import { layerGraph, openBase, vectorGraph } from '../src/base/index.js';
 import { onnxEngine } from '../src/engine/onnx/engine.js';
 import { ModelError, UsageError, WeightsError } from '../src/errors.js';
 import type { Graph } from '../src/graph/graph.js';
@@ -45,8 +45,8 @@ describe('whole models that Keras saved', () => {
     test(`${name}: nested models, a layer called twice, frozen layers`, async () => {
       const options = { base: fixture(`keras/${name}`), layer: 'maps', preprocess: 'tf', image: 'keras' } as const;
       const base = await openBase(options);
-      assert.ok(base.graph.nodes.some((node) => node.name === 'inner/sep'));
-      assert.ok(base.graph.nodes.some((node) => node.name === 'twice:1'));
+      assert.ok(layerGraph(base).nodes.some((node) => node.name === 'inner/sep'));
+      assert.ok(layerGraph(base).nodes.some((node) => node.name === 'twice:1'));
       const bytes = readFileSync(fixture('keras/picture.png'));
       const pixels = (await decodeImage(bytes, 'png', {
         mode: 'keras',
@@ -56,7 +56,7 @@ describe('whole models that Keras saved', () => {
       })) as Uint8Array;
       near(await run(vectorGraph(base), pixels, 1), floats(facts.pooled));
       const input = Float32Array.from(pixels, (value) => value / 127.5 - 1);
-      near(await run(base.graph, input, 1), floats(facts.feature_maps.data));
+      near(await run(layerGraph(base), input, 1), floats(facts.feature_maps.data));
       near(await run(await readModel(options.base), input, 1), floats(facts.classes), 1e-5);
     });
   }
@@ -288,5 +288,5 @@ test('random weights repeat for a seed and keep values in bounds through Xceptio
   const vector = await run(vectorGraph(a), image, 1);
   const largest = Math.max(...vector);
   assert.ok(largest >= 0.1 && largest <= 100, `${largest}`);
-  assert.ok(cutAt(a.graph, 'block1_conv1').nodes.length === 2);
+  assert.ok(cutAt(layerGraph(a), 'block1_conv1').nodes.length === 2);
 });

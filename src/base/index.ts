@@ -2,11 +2,13 @@ export { keepBase, keptBase, keptDir } from './kept.js';
 export { type Named, nameBase, rememberBase } from './known.js';
 export {
   type Base,
+  type BaseModel,
   type BaseOptions,
   baseFile,
   baseNames,
   checkBaseOptions,
   isFile,
+  layerGraph,
   MAX_INPUT_SIZE,
   type OpenHooks,
   openBase,

@@ -6,7 +6,7 @@ import { CacheError } from '../errors.js';
 import type { Graph, Node, Op, Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
-import type { Base } from './open.js';
+import { type Base, layerGraph } from './open.js';
 import { type BaseSpec, baseDigest, digestGraph } from './spec.js';
 
 /** The folder in which a cache keeps the base of a spec. */
@@ -54,7 +54,7 @@ export async function keepBase(cache: string, base: Base): Promise<void> {
     )
   )
     return;
-  const { nodes, input, output } = base.graph;
+  const { nodes, input, output } = layerGraph(base);
   const tensors = nodes.flatMap((node) => node.weights);
   const json = canonicalJson({
     format: 1,
@@ -131,7 +131,7 @@ export async function keptBase(cache: string, spec: BaseSpec): Promise<Base | nu
     const digests = digestGraph(graph);
     if (digests.graph !== spec.graph || digests.weights !== spec.weights) throw new RangeError('its digest differs');
     checkWeights(graph);
-    return { name, graph, spec };
+    return { name, model: { kind: 'layers', graph }, spec };
   } catch (error) {
     throw new CacheError(
       `the base kept in ${dir} is damaged (${(error as Error).message}): delete that folder and run features again`,

@@ -49,10 +49,19 @@ export interface OpenHooks {
 export interface Base {
   /** For people and folder names. */
   readonly name: string;
-  /** Cut at the tap, with its weights, at its input size; without preprocessing and pooling. */
-  readonly graph: Graph;
+  readonly model: BaseModel;
   readonly spec: BaseSpec;
 }
+
+/** A model cut at the tap, with its weights, at its input size; without preprocessing and pooling. */
+export type BaseModel = {
+  /** Keras's layers, which every engine runs. */
+  readonly kind: 'layers';
+  readonly graph: Graph;
+};
+
+/** The layers of a base, cut at the tap. */
+export const layerGraph = ({ model }: Base): Graph => model.graph;
 
 interface Source {
   readonly name: string;
@@ -257,18 +266,19 @@ export async function openBase(options: BaseOptions, hooks: OpenHooks = {}): Pro
     type: 'float32',
     precision: 'float32',
   };
-  return { name: source.name, graph, spec };
+  return { name: source.name, model: { kind: 'layers', graph }, spec };
 }
 
 /**
  * The graph that stage one runs: raw pixels (0 to 255, `[n, height, width, channels]`) in, one vector an image out.
  * @throws ModelError when the spec does not fit the graph
  */
-export function vectorGraph({ graph, spec }: Base): Graph {
+export function vectorGraph(base: Base): Graph {
+  const { spec } = base;
   const { height, width, channels } = spec.input;
   const pooled = spec.pooling === 'max' ? 'GlobalMaxPooling2D' : 'GlobalAveragePooling2D';
   const pooling: { name: string; op: Op }[] =
     spec.pooling === null ? [] : [{ name: '\0pooling', op: { kind: pooled, keepdims: false } }];
   const before = preprocessingOps(spec.preprocess, channels).map(({ name, op }) => ({ name: `\0${name}`, op }));
-  return append(prepend(resize(graph, height, width), before), pooling);
+  return append(prepend(resize(layerGraph(base), height, width), before), pooling);
 }
