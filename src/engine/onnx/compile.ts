@@ -1,14 +1,11 @@
 import { ModelError } from '../../errors.js';
-import type { Activation, Convolution, Graph, Margins, Node, Op, OpOf, Tensor } from '../../graph/graph.js';
-import { inferShapes, show, windowAxis } from '../../graph/infer.js';
-import { dropIdentities, foldBatchNorm } from '../../graph/passes.js';
+import type { Activation, Convolution, Graph, Margins, Op, OpOf, Tensor } from '../../graph/graph.js';
+import { windowAxis } from '../../graph/infer.js';
+import { fixedShapes, prepare } from '../../graph/prepare.js';
 import { type Attribute, floats, int64s, type OnnxGraph, type OnnxNode, type OnnxTensor } from './proto.js';
 
 /** The name of the compiled model's one input: `[n, height, width, channels]`. */
 export const INPUT = 'images';
-
-/** Start of the names of helper nodes; no Keras layer is called so. */
-const TAP = '\0output:';
 
 export interface CompileOptions {
   /** Names of the nodes to return, each in Keras's order of axes; default: the graph's output. */
@@ -384,40 +381,13 @@ function lower(b: Builder, op: Op, inputs: readonly Value[], weights: readonly T
   }
 }
 
-/** Every shape as numbers: a compiled graph has one input size. */
-function fixedShapes(graph: Graph): Map<string, Shape> {
-  return new Map(
-    [...inferShapes(graph)].map(([name, shape]) => {
-      if (!shape.every((size) => size !== null)) {
-        throw new ModelError(`layer ${name} has an open shape ${show(shape)}: give --input-size`);
-      }
-      return [name, shape];
-    }),
-  );
-}
-
-/**
- * The graph as it is lowered: no identities, batch normalization folded, and one node that changes nothing for each asked
- * output, a user of it like any other, so that folding leaves its value as it is.
- */
-function prepare(graph: Graph, asked: readonly string[]): { graph: Graph; taps: readonly string[] } {
-  const missing = asked.find((name) => graph.nodes.every((node) => node.name !== name));
-  if (missing !== undefined) throw new ModelError(`there is no layer ${missing}`);
-  const taps = asked.map((name, i): Node => {
-    return { name: `${TAP}${i}`, op: { kind: 'Rescaling', scale: [1], offset: [0] }, inputs: [name], weights: [] };
-  });
-  const tapped: Graph = { ...graph, nodes: [...graph.nodes, ...taps] };
-  return { graph: foldBatchNorm(dropIdentities(tapped)), taps: taps.map((tap) => tap.name) };
-}
-
 /**
  * Compiles a layer graph to ONNX: batch normalization folded, channels first inside, TensorFlow's `same` padding as explicit
  * pads, images in and feature maps out as `[n, height, width, channels]`.
  * @throws ModelError when a size is open or shapes do not fit
  */
 export function compile(graph: Graph, options: CompileOptions = {}): Compiled {
-  const asked = options.outputs ?? [graph.output];
-  const { graph: folded, taps } = prepare(graph, asked);
+  const { graph: folded, taps } = prepare(graph, options.outputs ?? [graph.output]);
   const shapes = fixedShapes(folded);
   const b = new Builder();
   const values = new Map<string, Value>();
