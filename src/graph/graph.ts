@@ -51,6 +51,10 @@ export type Op =
   | ({ readonly kind: 'DepthwiseConv2D'; readonly depthMultiplier: number } & Convolution)
   | ({ readonly kind: 'SeparableConv2D'; readonly filters: number; readonly depthMultiplier: number } & Convolution)
   | { readonly kind: 'BatchNormalization'; readonly epsilon: number; readonly scale: boolean; readonly center: boolean }
+  /** Over the last axis. */
+  | { readonly kind: 'LayerNormalization'; readonly epsilon: number; readonly scale: boolean; readonly center: boolean }
+  /** ConvNeXt's: x * gamma, one gamma a channel. */
+  | { readonly kind: 'LayerScale' }
   | { readonly kind: 'Activation'; readonly activation: Activation }
   | {
       readonly kind: 'ReLU';
@@ -72,7 +76,9 @@ export type Op =
   | { readonly kind: 'GlobalAveragePooling2D' | 'GlobalMaxPooling2D'; readonly keepdims: boolean }
   | { readonly kind: 'ZeroPadding2D' | 'Cropping2D'; readonly margins: Margins }
   | { readonly kind: 'UpSampling2D'; readonly size: Pair; readonly interpolation: 'nearest' | 'bilinear' }
-  | { readonly kind: 'Add' | 'Multiply' | 'Subtract' | 'Average' | 'Maximum' | 'Minimum' }
+  | { readonly kind: 'Add' | 'Multiply' | 'Subtract' | 'Divide' | 'Average' | 'Maximum' | 'Minimum' }
+  /** Inception-ResNet's: the first input plus `scale` times the second. */
+  | { readonly kind: 'CustomScaleLayer'; readonly scale: number }
   /** Axes count from 0, the batch, as in Keras, and are never negative here. */
   | { readonly kind: 'Concatenate'; readonly axis: number }
   | { readonly kind: 'Dense'; readonly units: number; readonly useBias: boolean; readonly activation: Activation }
@@ -101,11 +107,17 @@ export interface Node {
   /** Unique in the graph. The layer's name, unless a layer is called more than once or stands in a nested model. */
   readonly name: string;
   readonly op: Op;
+  /** The class in Keras where it is not the op's: `keras.ops` with a constant (`Add`, `Multiply`, …) are Rescalings here. */
+  readonly className?: string;
   /** Names of the nodes whose outputs it takes, in order. */
   readonly inputs: readonly string[];
   /** In the order in which Keras saves them; empty in an architecture that has no weights yet. */
   readonly weights: readonly Tensor[];
 }
+
+/** The class of Keras that a node came from. */
+export const classOf = ({ op, className }: Node): string =>
+  className ?? (op.kind === 'Identity' ? op.className : op.kind);
 
 /** A layer graph with one image input, immutable. Nodes stand in Keras's order (`model.layers`), inputs before users. */
 export interface Graph {

@@ -43,6 +43,12 @@ export function weightSpecs(op: Op, inputs: readonly Shape[]): WeightSpec[] {
       const names = [...(op.scale ? ['gamma'] : []), ...(op.center ? ['beta'] : []), 'moving_mean', 'moving_variance'];
       return names.map((name) => ({ name, shape: [channels()] }));
     }
+    case 'LayerNormalization': {
+      const names = [...(op.scale ? ['gamma'] : []), ...(op.center ? ['beta'] : [])];
+      return names.map((name) => ({ name, shape: [channels()] }));
+    }
+    case 'LayerScale':
+      return [{ name: 'gamma', shape: [channels()] }];
     case 'Dense':
       return [{ name: 'kernel', shape: [channels(), op.units] }, ...bias(op, op.units)];
     case 'PReLU': {
@@ -123,9 +129,10 @@ const isKnown = (shape: Shape): shape is readonly number[] => shape.every((size)
  * @throws ModelError when the inputs do not fit
  */
 export function inferShape(op: Op, inputs: readonly Shape[]): Shape {
-  const merges = ['Add', 'Multiply', 'Subtract', 'Average', 'Maximum', 'Minimum', 'Concatenate'].includes(op.kind);
-  const wanted = op.kind === 'InputLayer' ? 0 : op.kind === 'Subtract' ? 2 : 1;
-  if (merges && op.kind !== 'Subtract' ? inputs.length < 1 : inputs.length !== wanted) {
+  const merges = ['Add', 'Multiply', 'Average', 'Maximum', 'Minimum', 'Concatenate'].includes(op.kind);
+  const pairs = ['Subtract', 'Divide', 'CustomScaleLayer'].includes(op.kind);
+  const wanted = op.kind === 'InputLayer' ? 0 : pairs ? 2 : 1;
+  if (merges ? inputs.length < 1 : inputs.length !== wanted) {
     throw new ModelError(`expected ${wanted} input${wanted === 1 ? '' : 's'}, found ${inputs.length}`);
   }
   const shape = inputs[0] ?? [];
@@ -158,9 +165,11 @@ export function inferShape(op: Op, inputs: readonly Shape[]): Shape {
     case 'Add':
     case 'Multiply':
     case 'Subtract':
+    case 'Divide':
     case 'Average':
     case 'Maximum':
     case 'Minimum':
+    case 'CustomScaleLayer':
       return inputs.reduce(broadcast);
     case 'Concatenate': {
       const axis = op.axis - 1;
@@ -189,6 +198,11 @@ export function inferShape(op: Op, inputs: readonly Shape[]): Shape {
         throw new ModelError(`${show(shape)} cannot be reshaped to ${show(op.targetShape)}`);
       }
       return target;
+    }
+    case 'Rescaling': {
+      const { length } = op.scale.length > 1 ? op.scale : op.offset;
+      if (length !== 1 && length !== last) throw new ModelError(`${length} numbers do not go with ${last} channels`);
+      return shape;
     }
     case 'Permute': {
       if ([...op.dims].sort((a, b) => a - b).some((dim, i) => dim !== i + 1) || op.dims.length !== shape.length) {

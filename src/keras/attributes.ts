@@ -226,8 +226,8 @@ export class Attributes {
   }
 }
 
-/** Keras 3 writes arrays as `{"class_name": "__numpy__", "config": {"value": …}}`. */
-function unpack(value: Fields): unknown[] | null {
+/** The numbers of an array, which Keras 3 writes as `{"class_name": "__numpy__", "config": {"value": …}}`; null for anything else. */
+export function unpack(value: Fields): unknown[] | null {
   const config = value.config;
   const inner = isFields(config) ? config.value : undefined;
   return Array.isArray(inner) ? inner.flat(8) : isNumber(inner) ? [inner] : null;

@@ -1,9 +1,10 @@
 import { ModelError } from '../errors.js';
-import type { Graph, Node, Op, Shape } from '../graph/graph.js';
+import { classOf, type Graph, type Node, type Op, type Shape } from '../graph/graph.js';
 import { inferShape, inLayer } from '../graph/infer.js';
-import { Attributes } from './attributes.js';
+import { Attributes, unpack } from './attributes.js';
 import { type Fields, isFields, isNumber, isText } from './json.js';
 import { readLayer } from './layers.js';
+import { type Argument, readOperation } from './operations.js';
 
 /** One layer as the model file lists it; a model within the model has layers of its own. */
 export interface LayerEntry {
@@ -28,14 +29,24 @@ const MODELS = ['Functional', 'Model', 'Sequential'];
 const MAX_NODES = 20_000;
 const MAX_DEPTH = 16;
 
-/** One call of a layer: what it takes, as `[layer, call, output]`. */
+/** A tensor that a call takes. */
 type Reference = readonly [layer: string, call: number, output: number];
+
+/** One call of a layer or an operation. */
+interface Call {
+  /** The tensors that it takes. */
+  readonly from: readonly Reference[];
+  /** All that it takes, in order. */
+  readonly args: readonly Argument[];
+}
 
 interface LayerConfig {
   readonly name: string;
   readonly className: string;
   readonly config: unknown;
-  readonly calls: readonly (readonly Reference[])[];
+  readonly calls: readonly Call[];
+  /** Whether it is an operation of `keras.ops`, which have no layer of their own. */
+  readonly isOperation: boolean;
   readonly fields: Fields;
 }
 
@@ -103,8 +114,8 @@ class Reader {
     const values = new Map<string, string[]>();
     const entries = new Map<LayerConfig, LayerEntry>();
     const find = ([name, call, output]: Reference): string | undefined => values.get(`${name}:${call}`)?.[output];
-    type Call = { layer: LayerConfig; index: number; from: readonly Reference[] };
-    let waiting: Call[] = [];
+    type Waiting = { layer: LayerConfig; index: number; call: Call };
+    let waiting: Waiting[] = [];
     for (const layer of layers) {
       const place = inputs.findIndex(([name]) => name === layer.name);
       if (layer.className === 'InputLayer') {
@@ -117,25 +128,25 @@ class Reader {
       if (layer.calls.length === 0) {
         throw new ModelError(`${this.source}: layer ${prefix}${layer.name} is not connected to anything`);
       }
-      layer.calls.forEach((from, index) => {
-        waiting.push({ layer, index, from });
+      layer.calls.forEach((call, index) => {
+        waiting.push({ layer, index, call });
       });
     }
     while (waiting.length > 0) {
-      const later: Call[] = [];
-      for (const call of waiting) {
-        const from = call.from.map(find);
+      const later: Waiting[] = [];
+      for (const one of waiting) {
+        const from = one.call.from.map(find);
         if (!from.every((name) => name !== undefined)) {
-          later.push(call);
+          later.push(one);
           continue;
         }
-        const { entry, outputs: out } = this.call(call.layer, prefix, from, depth);
-        if (!entries.has(call.layer)) entries.set(call.layer, entry);
-        values.set(`${call.layer.name}:${call.index}`, out);
+        const { entry, outputs: out } = this.call(one.layer, prefix, from, depth, one.call.args);
+        if (!entries.has(one.layer)) entries.set(one.layer, entry);
+        values.set(`${one.layer.name}:${one.index}`, out);
       }
       if (later.length === waiting.length) {
-        const stuck = later[0] as Call;
-        const lacks = stuck.from.find((reference) => find(reference) === undefined);
+        const stuck = later[0] as Waiting;
+        const lacks = stuck.call.from.find((reference) => find(reference) === undefined);
         throw new ModelError(
           `${this.source}: layer ${prefix}${stuck.layer.name} takes ${lacks?.[0]}, which the model does not compute before it`,
         );
@@ -151,7 +162,13 @@ class Reader {
   }
 
   /** Adds one call of a layer, or of all the layers of a nested model. */
-  private call(layer: LayerConfig, prefix: string, inputs: readonly string[], depth: number) {
+  private call(
+    layer: LayerConfig,
+    prefix: string,
+    inputs: readonly string[],
+    depth: number,
+    args: readonly Argument[] = [],
+  ) {
     const path = prefix + layer.name;
     if (MODELS.includes(layer.className)) {
       const inner = this.model(layer.className, layer.config, `${path}/`, inputs, depth + 1);
@@ -160,11 +177,15 @@ class Reader {
     }
     const shapes = inputs.map((name) => this.shapes.get(name) ?? []);
     const attributes = this.attributes(layer, path, shapes[0]?.length ?? 0);
-    const op = settle(readLayer(layer.className, attributes), shapes);
+    const read = layer.isOperation
+      ? readOperation(layer.className, attributes, args)
+      : readLayer(layer.className, attributes);
+    const op = settle(read, shapes);
     const count = this.callsOf.get(path) ?? 0;
     this.callsOf.set(path, count + 1);
     const name = count === 0 ? path : `${path}:${count}`;
-    this.add({ name, op, inputs, weights: [] }, path);
+    const node: Node = { name, op, inputs, weights: [] };
+    this.add(classOf(node) === layer.className ? node : { ...node, className: layer.className }, path);
     const entry: LayerEntry = { name: layer.name, className: layer.className, path, layers: [] };
     return { entry, outputs: [name] };
   }
@@ -215,15 +236,16 @@ class Reader {
       throw new ModelError(`${this.source}: a ${className} layer without a name`);
     }
     const own = module === undefined || module === null || (isText(module) && /^(tf_)?keras\b/.test(module));
-    if (!own || (isText(module) && /\.ops\b/.test(module)) || (isText(registered) && registered.includes('>'))) {
+    if (!own || (isText(registered) && registered.includes('>'))) {
       throw new ModelError(
         `${this.source}: layer ${name} (${isText(registered) ? registered : className}) is not one of Keras's own layers and is not supported`,
       );
     }
     const nodes = item.inbound_nodes ?? [];
     if (!Array.isArray(nodes)) throw new ModelError(`${this.source}: layer ${name}: inbound_nodes must be a list`);
-    const calls = nodes.map((call) => inbound(call, `${this.source}: layer ${name}`));
-    return { name, className, config, calls, fields: item };
+    const isOperation = isText(module) && /^keras(\.src)?\.ops\b/.test(module);
+    const calls = nodes.map((call) => inbound(call, `${this.source}: layer ${name}`, isOperation));
+    return { name, className, config, calls, isOperation, fields: item };
   }
 
   private attributes(layer: LayerConfig, path = layer.name, rank = 3): Attributes {
@@ -234,24 +256,29 @@ class Reader {
 }
 
 /** What one call takes: Keras 2 lists `[layer, call, output, kwargs]`, Keras 3 the arguments with tensors among them. */
-function inbound(call: unknown, where: string): Reference[] {
+function inbound(call: unknown, where: string, numbersToo: boolean): Call {
   if (Array.isArray(call)) {
     const list = isText(call[0]) ? [call] : call;
-    return list.map((item: unknown) => {
+    const from = list.map((item: unknown) => {
       const kwargs: unknown = Array.isArray(item) ? item[3] : undefined;
       if (isFields(kwargs) && Object.keys(kwargs).some((key) => key !== 'training' && key !== 'mask')) {
         throw new ModelError(`${where}: call arguments (${Object.keys(kwargs).join(', ')}) are not supported`);
       }
       return reference(item, where);
     });
+    return { from, args: from.map(() => 'tensor') };
   }
   if (!isFields(call)) throw new ModelError(`${where}: inbound_nodes are in no known form`);
-  const found: Reference[] = [];
+  const from: Reference[] = [];
+  const args: Argument[] = [];
   const walk = (value: unknown, depth: number): void => {
     if (Array.isArray(value) && depth < 4) {
       for (const item of value) walk(item, depth + 1);
     } else if (isFields(value) && value.class_name === '__keras_tensor__' && isFields(value.config)) {
-      found.push(reference(value.config.keras_history, where));
+      from.push(reference(value.config.keras_history, where));
+      args.push('tensor');
+    } else if (numbersToo && (isNumber(value) || isConstant(value))) {
+      args.push(constant(value, where));
     } else if (value !== null) {
       throw new ModelError(
         `${where}: a constant as argument (${JSON.stringify(value)?.slice(0, 60)}) is not supported`,
@@ -263,7 +290,23 @@ function inbound(call: unknown, where: string): Reference[] {
     const empty = value === null || (Array.isArray(value) && value.every((item) => item === null));
     if (key !== 'training' && !empty) throw new ModelError(`${where}: call argument ${key} is not supported`);
   }
-  return found;
+  return { from, args };
+}
+
+/** Keras 3 writes an array into a call as `{"class_name": "__numpy__", …}`, a tensor as `__tensor__`. */
+const isConstant = (value: unknown): value is Fields =>
+  isFields(value) && (value.class_name === '__numpy__' || value.class_name === '__tensor__');
+
+/** One number, or one a channel. */
+function constant(value: number | Fields, where: string): number[] {
+  if (isNumber(value)) return [value];
+  const numbers = unpack(value);
+  const plain = isFields(value.config) && Array.isArray(value.config.value) ? value.config.value : [];
+  const perChannel = plain.every(isNumber) || (numbers?.length ?? 0) === 1;
+  if (numbers && perChannel && numbers.length > 0 && numbers.length <= 65_536 && numbers.every(isNumber)) {
+    return numbers as number[];
+  }
+  throw new ModelError(`${where}: a constant that is neither one number nor one a channel is not supported`);
 }
 
 function reference(item: unknown, where: string): Reference {

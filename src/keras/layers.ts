@@ -19,6 +19,7 @@ const IDLE = [
   'RandomRotation',
   'RandomTranslation',
   'RandomZoom',
+  'StochasticDepth',
 ];
 
 function convolution(a: Attributes): Convolution {
@@ -69,6 +70,20 @@ const READERS: Readonly<Record<string, (a: Attributes) => Op>> = {
       center: a.boolean('center', true),
     };
   },
+  LayerNormalization: (a) => {
+    lastAxis(a);
+    a.only('rms_scaling', false, null);
+    return {
+      kind: 'LayerNormalization',
+      epsilon: a.number('epsilon', 1e-3),
+      scale: a.boolean('scale', true),
+      center: a.boolean('center', true),
+    };
+  },
+  LayerScale: (a) => {
+    for (const name of ['init_values', 'projection_dim']) ignore(a, name); // the shape of its weight says it all
+    return { kind: 'LayerScale' };
+  },
   Activation: (a) => ({ kind: 'Activation', activation: a.activation() }),
   ReLU: (a) => ({
     kind: 'ReLU',
@@ -104,6 +119,7 @@ const READERS: Readonly<Record<string, (a: Attributes) => Op>> = {
   Average: () => ({ kind: 'Average' }),
   Maximum: () => ({ kind: 'Maximum' }),
   Minimum: () => ({ kind: 'Minimum' }),
+  CustomScaleLayer: (a) => ({ kind: 'CustomScaleLayer', scale: a.number('scale') }),
   Concatenate: (a) => ({ kind: 'Concatenate', axis: a.has('axis') ? (a.integers('axis')[0] ?? -1) : -1 }),
   Dense: (a) => ({
     kind: 'Dense',

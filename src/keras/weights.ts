@@ -1,13 +1,10 @@
 import { ModelError, WeightsError } from '../errors.js';
-import type { Graph, Node, Op, Tensor } from '../graph/graph.js';
+import { classOf, type Graph, type Node, type Op, type Tensor } from '../graph/graph.js';
 import { checkWeights, inferShapes, inLayer, inputShapes, show, type WeightSpec, weightSpecs } from '../graph/infer.js';
 import { Random } from '../random.js';
 import type { LayerEntry } from './config.js';
 import { type Hdf5Group, withHdf5 } from './hdf5.js';
 import { isAutoName, toSnakeCase } from './naming.js';
-
-/** The class of Keras that a node came from. */
-const classOf = ({ op }: Node): string => (op.kind === 'Identity' ? op.className : op.kind);
 
 /** The weights that each layer must have, by layer path. */
 export function specsByLayer(graph: Graph, layerOf: (node: Node) => string): Map<string, WeightSpec[]> {

@@ -239,7 +239,19 @@ function alignRanks(b: Builder, inputs: readonly Value[]): string[] {
   });
 }
 
-type Merging = 'Add' | 'Multiply' | 'Subtract' | 'Average' | 'Maximum' | 'Minimum';
+/** Over the last axis, where ONNX wants it too: images turn around for it. */
+function layerNorm(b: Builder, x: Value, op: OpOf<'LayerNormalization'>, weights: readonly Tensor[]): string {
+  const rest = [...weights];
+  const channels = x.shape.at(-1) ?? 0;
+  const gamma = op.scale ? rest.shift()?.data : undefined;
+  const inputs = [b.channelsLast(x), b.constant(gamma ?? new Float32Array(channels).fill(1), [channels])];
+  const [beta] = rest;
+  if (beta) inputs.push(b.constant(beta.data, beta.shape));
+  const y = b.node('LayerNormalization', inputs, { axis: { i: x.shape.length }, epsilon: { f: op.epsilon } });
+  return b.fromChannelsLast(y, x.shape);
+}
+
+type Merging = 'Add' | 'Multiply' | 'Subtract' | 'Divide' | 'Average' | 'Maximum' | 'Minimum';
 
 function merge(b: Builder, kind: Merging, inputs: readonly Value[]): string {
   const [first = '', ...rest] = alignRanks(b, inputs);
@@ -251,6 +263,8 @@ function merge(b: Builder, kind: Merging, inputs: readonly Value[]): string {
       return chain('Mul');
     case 'Subtract':
       return chain('Sub');
+    case 'Divide':
+      return chain('Div');
     case 'Maximum':
       return b.node('Max', [first, ...rest]);
     case 'Minimum':
@@ -290,6 +304,10 @@ function lower(b: Builder, op: Op, inputs: readonly Value[], weights: readonly T
       const y = convolve(b, { name: middle, shape: out }, plain, kernel, bias, 1);
       return activate(b, y, op.activation, rank);
     }
+    case 'LayerNormalization':
+      return layerNorm(b, x, op, weights);
+    case 'LayerScale':
+      return affine(b, x, Array.from(weights[0]?.data ?? []), [0]);
     case 'Activation':
       return activate(b, x.name, op.activation, rank);
     case 'ReLU':
@@ -339,10 +357,16 @@ function lower(b: Builder, op: Op, inputs: readonly Value[], weights: readonly T
     case 'Add':
     case 'Multiply':
     case 'Subtract':
+    case 'Divide':
     case 'Average':
     case 'Maximum':
     case 'Minimum':
       return merge(b, op.kind, inputs);
+    case 'CustomScaleLayer': {
+      const [residual = x, branch = x] = inputs;
+      const scaled = { ...branch, name: b.node('Mul', [branch.name, b.constant([op.scale])]) };
+      return merge(b, 'Add', [residual, scaled]);
+    }
     case 'Concatenate':
       return b.node(
         'Concat',
