@@ -1,8 +1,8 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalJson, type Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
+import { realSystem, removeStale, type StoreOptions, storeError, writeFiles } from '../files/index.js';
 import type { Graph, Node, Op, Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
@@ -12,48 +12,18 @@ import { type BaseSpec, baseDigest, digestGraph } from './spec.js';
 /** The folder in which a cache keeps the base of a spec. */
 export const keptDir = (cache: string, spec: BaseSpec): string => path.join(cache, 'bases', baseDigest(spec));
 
-async function writeSynced(file: string, chunks: readonly Uint8Array[]): Promise<void> {
-  const handle = await open(file, 'wx');
-  try {
-    for (const chunk of chunks) await handle.writeFile(chunk);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Removes what runs of this host that were killed have left half done. */
-async function removeStale(folder: string): Promise<void> {
-  const mine = `_tmp-${hostname()}-`;
-  for (const name of await readdir(folder).catch(() => [])) {
-    const pid = name.startsWith(mine) ? Number.parseInt(name.slice(mine.length), 10) : Number.NaN;
-    if (Number.isInteger(pid) && !isAlive(pid)) await rm(path.join(folder, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-}
-
 /**
- * Keeps a base (its cut graph and weights) in `cache/bases`, once: `base.json` and `weights.f32` (little-endian, in the order of
- * the nodes), put in place by renaming a complete folder.
+ * Keeps a base (its cut graph and weights) in `cache/bases`, once: `weights.f32` (little-endian, in the order of the nodes), and
+ * `base.json`, which appears last.
  * @throws CacheError when it cannot be written
  */
-export async function keepBase(cache: string, base: Base): Promise<void> {
+export async function keepBase(cache: string, base: Base, { system = realSystem }: StoreOptions = {}): Promise<void> {
   const dir = keptDir(cache, base.spec);
-  if (
-    await stat(path.join(dir, 'base.json')).then(
-      () => true,
-      () => false,
-    )
-  )
-    return;
+  const isKept = await system.modified(path.join(dir, 'base.json')).then(
+    () => true,
+    () => false,
+  );
+  if (isKept) return;
   const { nodes, input, output } = layerGraph(base);
   const tensors = nodes.flatMap((node) => node.weights);
   const json = canonicalJson({
@@ -68,23 +38,16 @@ export async function keepBase(cache: string, base: Base): Promise<void> {
       weights: weights.map(({ shape }) => shape),
     })),
   });
-  const temporary = path.join(cache, 'bases', `_tmp-${hostname()}-${process.pid}-${baseDigest(base.spec)}`);
+  const bytes = tensors.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   try {
-    await removeStale(path.dirname(temporary));
-    await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary, { recursive: true });
-    const bytes = tensors.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    await writeSynced(path.join(temporary, 'weights.f32'), bytes);
-    await writeSynced(path.join(temporary, 'base.json'), [new TextEncoder().encode(json)]);
-    await rename(temporary, dir);
+    await system.makeFolder(dir);
+    await removeStale(system, dir);
+    await writeFiles(system, dir, [
+      ['weights.f32', bytes],
+      ['base.json', [new TextEncoder().encode(json)]],
+    ]);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    if (['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) return; // another run was first
-    const reason =
-      (error as NodeJS.ErrnoException).code === 'ENOSPC'
-        ? 'the disk is full, so free some space and run the same command again'
-        : (error as Error).message;
-    throw new CacheError(`the base could not be kept in ${path.join(cache, 'bases')}: ${reason}`, { cause: error });
+    throw storeError(error, 'to keep the base', dir);
   }
 }
 

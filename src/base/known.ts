@@ -1,7 +1,7 @@
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
+import { realSystem, writeAtomically } from '../files/index.js';
 import { type BaseOptions, baseFile, checkBaseOptions, type OpenHooks, openBase } from './open.js';
 import type { BaseSpec } from './spec.js';
 
@@ -53,11 +53,10 @@ export async function rememberBase(cache: string, options: BaseOptions, { name, 
   const key = await identity(options);
   if (key === null) return;
   const file = shortcut(cache, key);
-  const temporary = path.join(path.dirname(file), `_tmp-${hostname()}-${process.pid}-${path.basename(file)}`);
+  const text = canonicalJson({ key, name, spec: spec as unknown as Json });
   try {
-    await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(temporary, canonicalJson({ key, name, spec: spec as unknown as Json }));
-    await rename(temporary, file);
+    await realSystem.makeFolder(path.dirname(file));
+    await writeAtomically(realSystem, path.dirname(file), path.basename(file), [Buffer.from(text)]);
   } catch {
     // the base is opened again next time
   }

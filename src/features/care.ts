@@ -4,7 +4,7 @@ import { readdir, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { byCodePoint } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import { realSystem } from './fs.js';
+import { realSystem } from '../files/index.js';
 import { listParts, type Maker, Part } from './part.js';
 import { firstUnstorable } from './part-writer.js';
 import { FeatureSet } from './set.js';

@@ -1,9 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CacheError } from '../errors.js';
-import { removeStale, writeAtomically } from './atomic.js';
+import {
+  errorCode,
+  realSystem,
+  removeStale,
+  type StoreFile,
+  type StoreOptions,
+  type StoreSystem,
+  writeAtomically,
+} from '../files/index.js';
 import { crc32c } from './crc32c.js';
-import { errorCode, realSystem, type StoreFile, type StoreOptions, type StoreSystem } from './fs.js';
 import { KeySet } from './key-set.js';
 
 /** A file as a `stat` with `bigint: true` shows it, made before the file is read. */

@@ -1,7 +1,6 @@
 export { byCodePoint, canonicalJson, type Json, sha256Hex } from '../canonical.js';
-export { removeStale, writeAtomically } from './atomic.js';
+export { realSystem, type StoreFile, type StoreOptions, type StoreSystem } from '../files/index.js';
 export { crc32c } from './crc32c.js';
-export { realSystem, type StoreFile, type StoreOptions, type StoreSystem, storeError } from './fs.js';
 export { type FileFact, FileIndex, type FileStat } from './index-file.js';
 export { KeySet } from './key-set.js';
 export type { Maker } from './part.js';

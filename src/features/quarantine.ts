@@ -1,7 +1,13 @@
 import { join } from 'node:path';
-import { writeAtomically } from './atomic.js';
-import { errorCode, realSystem, type StoreOptions, type StoreSystem, storeError } from './fs.js';
-import { readWhole } from './read-whole.js';
+import {
+  errorCode,
+  readWhole,
+  realSystem,
+  type StoreOptions,
+  type StoreSystem,
+  storeError,
+  writeAtomically,
+} from '../files/index.js';
 
 /** An image that could not be used. */
 export interface QuarantineEntry {

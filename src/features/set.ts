@@ -1,13 +1,20 @@
 import { join, resolve } from 'node:path';
 import { canonicalJson, type Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import { removeStale, writeAtomically } from './atomic.js';
-import { errorCode, realSystem, type StoreOptions, type StoreSystem, storeError } from './fs.js';
+import {
+  errorCode,
+  readWhole,
+  realSystem,
+  removeStale,
+  type StoreOptions,
+  type StoreSystem,
+  storeError,
+  writeAtomically,
+} from '../files/index.js';
 import { KeySet } from './key-set.js';
 import { listParts, type Maker, Part } from './part.js';
 import { PartWriter } from './part-writer.js';
 import { Quarantine } from './quarantine.js';
-import { readWhole } from './read-whole.js';
 import { checkSpec, fingerprint, type SetSpec } from './spec.js';
 
 const SPEC_FILE = '_set.json';

@@ -1,7 +1,5 @@
-import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { HeadError } from '../errors.js';
+import { errorCode, realSystem, type StoreOptions, writeFiles } from '../files/index.js';
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free some space',
@@ -14,42 +12,26 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Puts files into a folder, made if it is missing: all are written and synced under temporary names first, then renamed in the
- * given order, then the folder is synced.
+ * Puts the files of a head into a folder, made if it is missing; they appear whole, in the given order.
  * @throws HeadError when that fails; no temporary file is left then
  */
-export async function placeFiles(dir: string, files: readonly (readonly [string, Uint8Array])[]): Promise<void> {
-  const temporary = ([name]: readonly [string, Uint8Array]): string =>
-    join(dir, `_tmp-${hostname()}-${process.pid}-${name}`);
-  let made: string | undefined;
+export async function placeFiles(
+  dir: string,
+  files: readonly (readonly [string, Uint8Array])[],
+  { system = realSystem }: StoreOptions = {},
+): Promise<void> {
   try {
-    made = await mkdir(dir, { recursive: true });
-    for (const file of files) {
-      const handle = await open(temporary(file), 'w');
-      try {
-        await handle.writeFile(file[1]);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    }
-    for (const file of files) await rename(temporary(file), join(dir, file[0]));
-    await syncFolder(dir);
+    await system.makeFolder(dir);
+    await writeFiles(
+      system,
+      dir,
+      files.map(([name, bytes]) => [name, [bytes]] as const),
+    );
   } catch (error) {
-    for (const file of files) await rm(temporary(file), { force: true }).catch(() => {});
-    if (made !== undefined) await rmdir(dir).catch(() => {});
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new HeadError(`the head could not be written to ${dir}: ${REASONS[code ?? ''] ?? message}`, { cause: error });
-  }
-}
-
-/** A rename lasts once its folder is synced; Windows can neither open nor sync one. */
-async function syncFolder(dir: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(dir);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+    await system.removeFolder(dir).catch(() => {}); // only an empty one goes
+    const code = errorCode(error);
+    if (code === undefined) throw error;
+    const reason = REASONS[code] ?? (error as Error).message;
+    throw new HeadError(`the head could not be written to ${dir}: ${reason}`, { cause: error });
   }
 }

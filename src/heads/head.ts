@@ -3,6 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HeadModel, writeHeadModel } from '../engine/onnx/head-model.js';
 import { HeadError } from '../errors.js';
+import type { StoreOptions } from '../files/index.js';
 import { placeFiles } from './files.js';
 import { type HeadInfo, parseHeadInfo, printHeadInfo } from './head-info.js';
 import { activationOf, bothClasses, type TrainedHead } from './train.js';
@@ -65,11 +66,12 @@ export function makeHead(trained: TrainedHead, origin: HeadOrigin): Head {
  * before either appears, and `head.json` appears last.
  * @throws HeadError when they cannot be written; nothing is left behind then
  */
-export async function saveHead(dir: string, head: Head): Promise<void> {
-  await placeFiles(dir, [
+export async function saveHead(dir: string, head: Head, options: StoreOptions = {}): Promise<void> {
+  const files = [
     ['head.onnx', head.model],
     ['head.json', Buffer.from(printHeadInfo(head.info))],
-  ]);
+  ] as const;
+  await placeFiles(dir, files, options);
 }
 
 /**

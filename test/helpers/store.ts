@@ -70,7 +70,9 @@ export type Operation =
   | 'list'
   | 'makeFolder'
   | 'syncFolder'
-  | 'modified';
+  | 'modified'
+  | 'removeFolder'
+  | 'touch';
 
 /** What a dead process sees: no file operation works any more. It is not an error of the system, so nothing handles it. */
 export class Crash extends Error {}
@@ -137,6 +139,9 @@ export function faulty(
     makeFolder: checked('makeFolder', (path: string) => realSystem.makeFolder(path)),
     syncFolder: checked('syncFolder', realSystem.syncFolder),
     modified: checked('modified', realSystem.modified),
+    size: checked('size', realSystem.size),
+    removeFolder: checked('removeFolder', realSystem.removeFolder),
+    touch: checked('touch', (path: string) => realSystem.touch(path)),
     ...more,
   };
 }

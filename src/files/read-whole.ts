@@ -1,5 +1,5 @@
 import { CacheError } from '../errors.js';
-import type { StoreSystem } from './fs.js';
+import type { StoreSystem } from './system.js';
 
 /**
  * @returns the bytes of a file

@@ -26,8 +26,14 @@ export interface StoreSystem {
   makeFolder(folder: string): Promise<void>;
   /** Makes the names in a folder durable, where the system can. */
   syncFolder(folder: string): Promise<void>;
+  /** Removes an empty folder. */
+  removeFolder(folder: string): Promise<void>;
   /** When a file was last written, in ms since 1970. */
   modified(path: string): Promise<number>;
+  /** Bytes of a file. */
+  size(path: string): Promise<number>;
+  /** Sets the time of a file to now; makes it, empty, where it is absent. */
+  touch(path: string): Promise<void>;
   /** Ms since 1970. */
   now(): number;
   /** Calls back once after `ms`; the result cancels it. Does not keep the process alive. */
@@ -151,7 +157,20 @@ export const realSystem: StoreSystem = {
     }
   },
 
+  removeFolder: (folder) => fs.rmdir(folder),
   modified: async (path) => (await fs.stat(path)).mtimeMs,
+  size: async (path) => (await fs.stat(path)).size,
+
+  async touch(path) {
+    const handle = await fs.open(path, 'a');
+    try {
+      const now = new Date(this.now());
+      await handle.utimes(now, now);
+    } finally {
+      await handle.close();
+    }
+  },
+
   now: () => Date.now(),
 
   after(ms, callback) {

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { errorCode, type StoreSystem, storeError } from './system.js';
+
+const DAY = 24 * 60 * 60 * 1000;
+
+/** The bytes of a file, a piece at a time. */
+export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** Temporary files that this process is writing: one of its process id that is not here is left from an earlier process. */
+const live = new Set<string>();
+
+async function writeSynced(system: StoreSystem, path: string, chunks: Chunks): Promise<void> {
+  const file = await system.open(path, 'create');
+  try {
+    for await (const chunk of chunks) await file.write(chunk);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Writes files into a folder so that each is there whole or not at all, also when the machine stops: all are written and synced
+ * under temporary names, then renamed in the given order, then the folder is synced. They take the place of files of those
+ * names; the last one may serve as the mark that all are there.
+ * @throws system errors as they are; nothing is left behind but files that are already in place
+ */
+export async function writeFiles(
+  system: StoreSystem,
+  folder: string,
+  files: readonly (readonly [name: string, chunks: Chunks])[],
+): Promise<void> {
+  const waiting = new Set<string>();
+  try {
+    const places: [string, string][] = [];
+    for (const [name, chunks] of files) {
+      const temporary = `_tmp-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`;
+      live.add(temporary);
+      waiting.add(temporary);
+      places.push([temporary, name]);
+      await writeSynced(system, join(folder, temporary), chunks);
+    }
+    for (const [temporary, name] of places) {
+      await system.rename(join(folder, temporary), join(folder, name));
+      waiting.delete(temporary);
+      live.delete(temporary);
+    }
+    await system.syncFolder(folder);
+  } finally {
+    for (const temporary of waiting) {
+      await system.unlink(join(folder, temporary)).catch(() => {});
+      live.delete(temporary);
+    }
+  }
+}
+
+/**
+ * Writes one file as `writeFiles` does.
+ * @throws CacheError when the disk is full or fails; nothing is left behind
+ */
+export async function writeAtomically(
+  system: StoreSystem,
+  folder: string,
+  name: string,
+  chunks: Chunks,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await writeFiles(system, folder, [[name, chunks]]);
+      return;
+    } catch (error) {
+      // Another machine that goes by our host name may have taken our temporary file for a dead process's. What is made on the
+      // way cannot be made twice.
+      const again = errorCode(error) === 'ENOENT' && attempt === 1 && Array.isArray(chunks);
+      if (!again) throw storeError(error, `to write ${name}`, join(folder, name));
+    }
+  }
+}
+
+/**
+ * Removes what dead runs left half done in a folder: temporary files and folders of this host whose process is gone, and any
+ * older than a day. What cannot be removed stays.
+ */
+export async function removeStale(system: StoreSystem, folder: string): Promise<void> {
+  for (const name of await staleNames(system, folder)) {
+    try {
+      await removeTree(system, join(folder, name));
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error;
+    }
+  }
+}
+
+/** @returns the names of temporary files and folders that dead runs left in a folder */
+export async function staleNames(system: StoreSystem, folder: string): Promise<string[]> {
+  const stale: string[] = [];
+  for (const name of await system.list(folder).catch(() => [])) {
+    if (!name.startsWith('_tmp-')) continue;
+    const isOld = async (): Promise<boolean> => system.now() - (await system.modified(join(folder, name))) > DAY;
+    try {
+      if (isOrphan(system, name) || (await isOld())) stale.push(name);
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error;
+    }
+  }
+  return stale;
+}
+
+/** Removes a file, or a folder with all that is in it; links are removed, not followed. @throws system errors as they are */
+export async function removeTree(system: StoreSystem, path: string): Promise<void> {
+  try {
+    await system.unlink(path);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ENOENT') return;
+    // What Linux, and what POSIX and others, say of a folder.
+    if (code !== 'EISDIR' && code !== 'EPERM') throw error;
+    for (const name of await system.list(path)) await removeTree(system, join(path, name));
+    await system.removeFolder(path);
+  }
+}
+
+/** The last two parts hold no hyphen, so a host named `a-12` is never taken for process 12 of host `a`. */
+function isOrphan(system: StoreSystem, name: string): boolean {
+  const [, host, digits] = /^_tmp-(.+)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [];
+  if (host !== system.host) return false;
+  const pid = Number(digits);
+  return pid === system.pid ? !live.has(name) : !system.alive(pid);
+}

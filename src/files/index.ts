@@ -1,0 +1,10 @@
+export { type Chunks, removeStale, removeTree, staleNames, writeAtomically, writeFiles } from './atomic.js';
+export { readWhole } from './read-whole.js';
+export {
+  errorCode,
+  realSystem,
+  type StoreFile,
+  type StoreOptions,
+  type StoreSystem,
+  storeError,
+} from './system.js';
