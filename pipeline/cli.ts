@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { PermafrostError, UsageError, version } from '../src/index.js';
 import { cacheCommand } from './cache.js';
+import { classifyCommand } from './classify.js';
 import { featuresCommand } from './features.js';
 import { Interrupted } from './io.js';
 import { predictCommand } from './predict.js';
@@ -38,8 +39,9 @@ try {
     .command(featuresCommand)
     .command(trainCommand)
     .command(predictCommand)
+    .command(classifyCommand)
     .command(cacheCommand)
-    .demandCommand(1, 'name a command: sample, features, train, predict or cache')
+    .demandCommand(1, 'name a command: sample, features, train, predict, classify or cache')
     .strict()
     .recommendCommands()
     .version(version)

@@ -15,6 +15,7 @@ export {
   WeightsError,
 } from './errors.js';
 export { listSets, type SetSummary, type Verified, verifySets } from './features/care.js';
+export { type Classification, type ClassifyOptions, type ClassScore, classify } from './features/classify.js';
 export { type FeaturesOptions, type FeaturesProgress, type FeaturesResult, features } from './features/extract.js';
 export { FeatureSet, type FoundVectors, type SetInfo, type SetSpec, type VectorBatch } from './features/index.js';
 export type { Graph, Node, Op, Shape, Tensor } from './graph/graph.js';

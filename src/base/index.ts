@@ -12,6 +12,7 @@ export {
   MAX_INPUT_SIZE,
   type OpenHooks,
   openBase,
+  openClassifier,
   vectorGraph,
 } from './open.js';
 export { type BaseSpec, baseDigest, digestGraph, type Pooling } from './spec.js';

@@ -237,6 +237,28 @@ function defaultPreprocess(source: Source): Preprocessing {
  *   DownloadError where ImageNet weights cannot be fetched
  */
 export async function openBase(options: BaseOptions, hooks: OpenHooks = {}): Promise<Base> {
+  const base = await open(options, hooks);
+  checkTap(layerGraph(base));
+  return base;
+}
+
+/**
+ * Opens a base with its own classifier: a named base with its top (`include_top=True`), or a whole model.
+ * @returns a base whose vector is one score a class
+ * @throws as `openBase`; ModelError where the output is a feature map, so that there is no classifier
+ */
+export async function openClassifier(options: BaseOptions, hooks: OpenHooks = {}): Promise<Base> {
+  const base = await open(applications.has(options.base) ? { ...options, includeTop: true } : options, hooks);
+  if (base.spec.pooling !== null) {
+    throw new ModelError(
+      `${options.base} gives feature maps of ${base.spec.features} channels and has no classifier: ` +
+        'use a model with its top, or train a head and predict with it',
+    );
+  }
+  return base;
+}
+
+async function open(options: BaseOptions, hooks: OpenHooks): Promise<Base> {
   checkBaseOptions(options);
   const source = await openSource(options, hooks);
   const preprocess = options.preprocess ?? defaultPreprocess(source);
@@ -247,7 +269,6 @@ export async function openBase(options: BaseOptions, hooks: OpenHooks = {}): Pro
   }
   const graph = cutAt(whole, layer);
   if (layer === graph.input) throw new ModelError(`layer ${layer} is the input itself: tap a layer after it`);
-  checkTap(graph);
   checkWeights(graph);
   const shape = inferShapes(graph).get(layer) ?? [];
   if (shape.length !== 1 && shape.length !== 3) {

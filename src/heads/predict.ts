@@ -3,12 +3,11 @@ import path from 'node:path';
 import { type Base, type BaseOptions, baseDigest, keptBase, type OpenHooks, openBase } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { onnxEngine } from '../engine/onnx/engine.js';
-import { DataError, HeadError, ImageError } from '../errors.js';
+import { HeadError } from '../errors.js';
+import { imageBatches } from '../features/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../features/extract.js';
 import { fingerprint, type SetSpec } from '../features/index.js';
-import { ordered } from '../features/ordered.js';
-import { decodeFor, type Pixels, VectorRunner } from '../features/vectors.js';
-import { type FoundFile, readImage, walk } from '../images/index.js';
+import { VectorRunner } from '../features/vectors.js';
 import { type Head, HeadPredictor, loadHead } from './head.js';
 import { specOf } from './train-set.js';
 
@@ -74,67 +73,32 @@ async function matchBase(head: Head, options: PredictOptions, cache: string): Pr
   return base;
 }
 
-async function* found(paths: readonly string[]): AsyncGenerator<FoundFile & { shown: string }> {
-  for (const given of paths) {
-    const isFolder = await stat(given).then(
-      (s) => s.isDirectory(),
-      () => {
-        throw new DataError(`${given}: there is no such file or folder`);
-      },
-    );
-    for await (const file of walk(given)) yield { ...file, shown: isFolder ? path.join(given, file.path) : given };
-  }
-}
-
 /**
  * Runs images through the base and the head.
  * @returns one prediction an image, in order; images that cannot be used are told of and left out
  * @throws HeadError when the head is damaged or its base cannot be matched; DataError when there are no such files
  */
 export async function* predict(options: PredictOptions): AsyncGenerator<Prediction> {
-  const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE, signal } = options;
+  const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
   const head = await findHead(options.head, cache);
   const base = await matchBase(head, options, cache);
   const predictor = await HeadPredictor.open(head);
   const runner = await VectorRunner.open(base, onnxEngine, options, batchSize);
   const { classes } = head.info;
 
-  type Ready = { shown: string; pixels: Pixels };
-  const prepare = async (file: FoundFile & { shown: string }): Promise<Ready | null> => {
-    signal?.throwIfAborted();
-    try {
-      const image = await readImage(file);
-      if (!image) return null;
-      return { shown: file.shown, pixels: await decodeFor(base.spec, image.bytes, image.format) };
-    } catch (error) {
-      if (!(error instanceof ImageError)) throw error;
-      options.onWarning?.(`${file.shown} is left out: ${error.message}`);
-      return null;
-    }
-  };
-  const run = async function* (batch: readonly Ready[]): AsyncGenerator<Prediction> {
-    if (batch.length === 0) return;
-    const vectors = await runner.run(batch.map(({ pixels }) => pixels));
-    const flat = new Float32Array(batch.length * base.spec.features);
-    for (const [i, vector] of vectors.entries()) flat.set(vector, i * base.spec.features);
-    const probabilities = await predictor.predict(flat, batch.length);
-    for (const [i, { shown }] of batch.entries()) {
-      const row = Array.from(probabilities.subarray(i * classes.length, (i + 1) * classes.length));
-      const score = Math.max(...row);
-      const label = classes[row.indexOf(score)] ?? '';
-      yield { path: shown, label, score, scores: Object.fromEntries(classes.map((name, c) => [name, row[c] ?? 0])) };
-    }
-  };
   try {
-    let batch: Ready[] = [];
-    for await (const ready of ordered(found(options.paths), prepare, batchSize * 4)) {
-      if (ready) batch.push(ready);
-      if (batch.length === batchSize) {
-        yield* run(batch);
-        batch = [];
+    for await (const batch of imageBatches(options.paths, base.spec, { ...options, batchSize })) {
+      const vectors = await runner.run(batch.map(({ pixels }) => pixels));
+      const flat = new Float32Array(batch.length * base.spec.features);
+      for (const [i, vector] of vectors.entries()) flat.set(vector, i * base.spec.features);
+      const probabilities = await predictor.predict(flat, batch.length);
+      for (const [i, { path }] of batch.entries()) {
+        const row = Array.from(probabilities.subarray(i * classes.length, (i + 1) * classes.length));
+        const score = Math.max(...row);
+        const label = classes[row.indexOf(score)] ?? '';
+        yield { path, label, score, scores: Object.fromEntries(classes.map((name, c) => [name, row[c] ?? 0])) };
       }
     }
-    yield* run(batch);
   } finally {
     await runner.release();
     await predictor.release();

@@ -6,5 +6,6 @@ export {
 } from './applications/index.js';
 export { graphFromConfig } from './config.js';
 export { type DownloadOptions, downloadWeights, kerasModels } from './download.js';
+export { type ImagenetClass, imagenetClasses } from './imagenet-classes.js';
 export { readModel } from './load.js';
 export { loadWeights, randomWeights } from './weights.js';

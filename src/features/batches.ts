@@ -1,0 +1,65 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { BaseSpec } from '../base/index.js';
+import { DataError, ImageError } from '../errors.js';
+import { type FoundFile, readImage, walk } from '../images/index.js';
+import { ordered } from './ordered.js';
+import { decodeFor, type Pixels } from './vectors.js';
+
+export interface ReadyImage {
+  /** As given; in a folder, below it. */
+  readonly path: string;
+  readonly pixels: Pixels;
+}
+
+export interface BatchOptions {
+  readonly batchSize: number;
+  readonly signal?: AbortSignal;
+  /** An image that cannot be used; it is left out. */
+  readonly onWarning?: (message: string) => void;
+}
+
+type Shown = FoundFile & { readonly shown: string };
+
+async function* found(paths: readonly string[]): AsyncGenerator<Shown> {
+  for (const given of paths) {
+    const isFolder = await stat(given).then(
+      (s) => s.isDirectory(),
+      () => {
+        throw new DataError(`${given}: there is no such file or folder`);
+      },
+    );
+    for await (const file of walk(given)) yield { ...file, shown: isFolder ? path.join(given, file.path) : given };
+  }
+}
+
+/**
+ * Reads and decodes the images among files and folders, for the base of a spec.
+ * @returns batches of images in order, none of them empty; files that are no images are passed over
+ * @throws DataError where a path does not exist; the signal's reason when it is aborted
+ */
+export async function* imageBatches(
+  paths: readonly string[],
+  spec: BaseSpec,
+  { batchSize, signal, onWarning }: BatchOptions,
+): AsyncGenerator<ReadyImage[]> {
+  const prepare = async (file: Shown): Promise<ReadyImage | null> => {
+    signal?.throwIfAborted();
+    try {
+      const image = await readImage(file);
+      return image && { path: file.shown, pixels: await decodeFor(spec, image.bytes, image.format) };
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error;
+      onWarning?.(`${file.shown} is left out: ${error.message}`);
+      return null;
+    }
+  };
+  let batch: ReadyImage[] = [];
+  for await (const ready of ordered(found(paths), prepare, batchSize * 4)) {
+    if (ready) batch.push(ready);
+    if (batch.length < batchSize) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
