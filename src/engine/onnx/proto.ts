@@ -50,6 +50,11 @@ export function floats(name: string, dims: readonly number[], values: ArrayLike<
   return { name, type: 'float', dims, raw: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
 
+export function doubles(name: string, dims: readonly number[], values: ArrayLike<number>): OnnxTensor {
+  const data = Float64Array.from(values);
+  return { name, type: 'double', dims, raw: new Uint8Array(data.buffer) };
+}
+
 export function int64s(name: string, values: readonly number[], dims: readonly number[] = [values.length]): OnnxTensor {
   const data = BigInt64Array.from(values, BigInt);
   return { name, type: 'int64', dims, raw: new Uint8Array(data.buffer) };
