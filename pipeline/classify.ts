@@ -26,6 +26,7 @@ export const classifyCommand: CommandModule<object, Arguments> = {
       ...baseOptions({ ...argv, base: argv.base ?? '' }),
       ...given({ threads: argv.threads, batchSize: argv.batchSize, top: argv.top }),
       paths,
+      engine: argv.engine,
       device: argv.device,
       signal: interrupt(),
       onDownload: showDownload(console),

@@ -22,6 +22,7 @@ export const featuresCommand: CommandModule<object, Arguments> = {
       ...given({ threads: argv.threads, batchSize: argv.batchSize }),
       data: argv.data,
       cache: argv.cache,
+      engine: argv.engine,
       device: argv.device,
       retryFailed: argv.retryFailed,
       signal: interrupt(),

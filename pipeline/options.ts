@@ -76,7 +76,11 @@ export const baseFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallb
 
 export const engineFlags = <T>(yargs: Argv<T>) =>
   yargs
-    .option('engine', { ...text('what runs the base'), choices: ['onnx'] as const, default: 'onnx' as const })
+    .option('engine', {
+      ...text('what runs the base'),
+      choices: ['onnx', 'tensorflow'] as const,
+      default: 'onnx' as const,
+    })
     .option('device', {
       ...text('where it runs'),
       choices: ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'] as const,

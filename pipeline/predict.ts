@@ -25,6 +25,7 @@ export const predictCommand: CommandModule<object, Arguments> = {
       paths,
       head: argv.head,
       cache: argv.cache,
+      engine: argv.engine,
       device: argv.device,
       signal: interrupt(),
       onDownload: showDownload(console),

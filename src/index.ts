@@ -1,6 +1,6 @@
 export { type BaseOptions, type BaseSpec, baseNames, openBase, type Pooling } from './base/index.js';
-export type { Device, Engine, EngineOptions, Runner } from './engine/engine.js';
-export { onnxEngine } from './engine/onnx/engine.js';
+export type { Device, Engine, EngineName, EngineOptions, Runner } from './engine/engine.js';
+export { openEngine } from './engine/index.js';
 export {
   CacheError,
   DataError,

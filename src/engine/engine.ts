@@ -2,7 +2,12 @@ import type { Graph } from '../graph/graph.js';
 
 export type Device = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
 
+/** `onnx`: onnxruntime. `tensorflow`: TensorFlow through tfjs. */
+export type EngineName = 'onnx' | 'tensorflow';
+
 export interface EngineOptions {
+  /** Default `onnx`. It shapes no fingerprint: a set's parts record what made them. */
+  readonly engine?: EngineName;
   /** Default `cpu`. */
   readonly device?: Device;
   /** Threads of one operator. Default: the engine's own choice, one for each physical core. */
@@ -19,11 +24,13 @@ export interface Runner {
   release(): Promise<void>;
 }
 
-/** What runs a layer graph. `onnx` is the default engine; a second one implements the same interface. */
+/** What runs a layer graph. */
 export interface Engine {
-  readonly name: 'onnx' | 'tensorflow';
+  readonly name: EngineName;
   /** Version of the library that does the work. */
   readonly version: string;
+  /** One sentence for people where the engine runs, but not as it should. */
+  readonly notice?: string;
   /**
    * @param outputs names of the nodes to return; default: the graph's output
    * @throws EngineError when the device is absent

@@ -1,6 +1,6 @@
 import { type BaseOptions, type OpenHooks, openClassifier } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
-import { onnxEngine } from '../engine/onnx/engine.js';
+import { openEngine } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import { imagenetClasses } from '../keras/index.js';
 import { imageBatches } from './batches.js';
@@ -57,7 +57,7 @@ export async function* classify(options: ClassifyOptions): AsyncGenerator<Classi
   if (!Number.isInteger(top) || top < 1) throw new UsageError(`top must be a whole number from 1, found ${top}`);
   const base = await openClassifier(options, options);
   const classes = base.spec.features === IMAGENET ? await imagenetClasses() : null;
-  const runner = await VectorRunner.open(base, onnxEngine, options, batchSize);
+  const runner = await VectorRunner.open(base, await openEngine(options), options, batchSize);
   try {
     for await (const batch of imageBatches(options.paths, base.spec, { ...options, batchSize })) {
       const scores = await runner.run(batch.map(({ pixels }) => pixels));

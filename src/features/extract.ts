@@ -9,7 +9,7 @@ import {
   rememberBase,
 } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
-import { onnxEngine } from '../engine/onnx/engine.js';
+import { openEngine } from '../engine/index.js';
 import { DataError, ImageError, UsageError } from '../errors.js';
 import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
 import { version } from '../version.js';
@@ -105,6 +105,7 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   }
   const total = await countFiles(data);
   if (total === 0) throw new DataError(`${data} holds no files: give --data a folder of images`);
+  const engine = await openEngine(options);
   const { name, spec } = await nameBase(cache, options, options);
   const set = await FeatureSet.create(cache, name, spec);
   options.onStart?.({ name, dir: set.dir, features: spec.features });
@@ -112,13 +113,13 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   const quarantine = await set.quarantine();
   if (retryFailed) await quarantine.forget();
   const index = await FileIndex.open(cache);
-  const writer = set.writer({ engine: onnxEngine.name, engineVersion: onnxEngine.version, version });
+  const writer = set.writer({ engine: engine.name, engineVersion: engine.version, version });
   const open = async (): Promise<VectorRunner> => {
     const base = (await keptBase(cache, spec).catch(() => null)) ?? (await openBase(options, options));
     if (fingerprint(base.spec) !== set.fingerprint) throw new DataError(`the base ${name} changed while it was used`);
     await rememberBase(cache, options, base);
     await keepBase(cache, base);
-    return VectorRunner.open(base, onnxEngine, options, batchSize);
+    return VectorRunner.open(base, engine, options, batchSize);
   };
   const runner = new LazyRunner(open);
 

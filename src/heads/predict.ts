@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Base, type BaseOptions, baseDigest, keptBase, type OpenHooks, openBase } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
-import { onnxEngine } from '../engine/onnx/engine.js';
+import { openEngine } from '../engine/index.js';
 import { HeadError } from '../errors.js';
 import { imageBatches } from '../features/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../features/extract.js';
@@ -83,7 +83,8 @@ export async function* predict(options: PredictOptions): AsyncGenerator<Predicti
   const head = await findHead(options.head, cache);
   const base = await matchBase(head, options, cache);
   const predictor = await HeadPredictor.open(head);
-  const runner = await VectorRunner.open(base, onnxEngine, options, batchSize);
+  const engine = await openEngine(options);
+  const runner = await VectorRunner.open(base, engine, options, batchSize);
   const { classes } = head.info;
 
   try {
