@@ -36,6 +36,7 @@ test:
 # Against peers: PYTHON= names a Python with bench/requirements.txt.
 bench: build
 	node dist/bench/head_epoch.js
+	node dist/bench/lbfgs.js
 	node dist/bench/stage_one.js
 
 build: dist/.built
