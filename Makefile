@@ -12,7 +12,7 @@ flag = $(if $($(1)),--$(2) "$($(1))")
 BASE_FLAGS = --base "$(BASE)" $(call flag,WEIGHTS,weights) $(call flag,ALPHA,alpha) $(call flag,LAYER,layer) \
 	$(call flag,POOLING,pooling) $(call flag,INPUT_SIZE,input-size) $(call flag,PREPROCESS,preprocess) $(call flag,IMAGE,image)
 
-.PHONY: features train-head sample data test bench build clean
+.PHONY: features train-head sample data test test-tensorflow bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
@@ -32,6 +32,11 @@ sample: build
 
 test:
 	npm test
+
+# What both engines must compute, on TensorFlow itself: set up from Python's wheel where tfjs-node could not download it.
+test-tensorflow: build
+	test/native-tensorflow
+	NODE_PATH="$(CURDIR)/build/tensorflow/node_modules" PERMAFROST_NATIVE_TENSORFLOW=1 node --test dist/test/engine-*.test.js
 
 # Against peers: PYTHON= names a Python with bench/requirements.txt.
 bench: build
