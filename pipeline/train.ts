@@ -28,7 +28,12 @@ const builder = (yargs: Argv) =>
     .option('learning-rate', numberOption('of Adam', { min: 1e-12, max: 1000, fallback: 0.001 }))
     .option('l2', numberOption('penalty on squared weights', { min: 0, max: 1e6, fallback: 0 }))
     .option('patience', numberOption('epochs without a better one', { min: 1, max: 1e6, whole: true, fallback: 10 }))
-    .option('standardize', { describe: 'scale every feature by its deviation', boolean: true, default: false })
+    .option('scale', {
+      describe: 'of the vectors',
+      requiresArg: true,
+      choices: ['none', 'standard', 'l2'] as const,
+      default: 'none' as const,
+    })
     .option(
       'seed',
       numberOption('seed of split, order and weights', { min: 0, max: 2 ** 53 - 1, whole: true, fallback: 0 }),
@@ -81,7 +86,7 @@ export const trainCommand: CommandModule<object, Arguments> = {
       data: argv.data,
       cache: argv.cache,
       missing: argv.missing,
-      standardize: argv.standardize,
+      scale: argv.scale,
       signal: interrupt(),
       onDownload: showDownload(console),
       onEpoch: ({ epoch, loss, valLoss, valAccuracy }) => {

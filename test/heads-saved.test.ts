@@ -4,8 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import ort from 'onnxruntime-node';
+import type { DenseWeights } from '../src/engine/onnx/head-net.js';
 import { HeadError } from '../src/errors.js';
-import { HeadPredictor, loadHead, makeHead, saveHead, trainHead } from '../src/heads/index.js';
+import {
+  HeadPredictor,
+  loadHead,
+  makeHead,
+  measure,
+  memoryVectors,
+  outputsOf,
+  saveHead,
+  trainHead,
+} from '../src/heads/index.js';
 import { Random } from '../src/random.js';
 import { faulty, systemError } from './helpers/store.js';
 
@@ -21,10 +31,15 @@ const x = Float32Array.from({ length: 60 * 5 }, () => random.normal(3, 2));
 
 async function head(classes: number) {
   const y = Int32Array.from({ length: 60 }, (_, i) => i % classes);
-  const data = { x, y, n: 60, d: 5 };
+  const data = { vectors: memoryVectors(x, 5), y };
   const names = ['no', 'yes', 'perhaps'].slice(0, classes);
-  return trainHead({ ...data, classes: names }, data, { epochs: 3, learningRate: 0.1 });
+  const task = classes === 2 ? 'binary' : 'multiclass';
+  const trained = await trainHead({ ...data, task, classes: names }, data, { epochs: 3, learningRate: 0.1 });
+  const metrics = measure(await outputsOf(trained, data.vectors), y, classes);
+  return { trained, metrics };
 }
+const made = ({ trained, metrics }: Awaited<ReturnType<typeof head>>) =>
+  makeHead(trained, { metrics, majority: 0.5 }, origin);
 const rejects = (run: Promise<unknown>, pattern: RegExp) =>
   assert.rejects(run, (error: Error) => {
     assert.ok(error instanceof HeadError, `${error}`);
@@ -34,12 +49,12 @@ const rejects = (run: Promise<unknown>, pattern: RegExp) =>
 
 for (const classes of [2, 3]) {
   test(`a saved head of ${classes} classes comes back whole and predicts what it measured`, async () => {
-    const trained = await head(classes);
+    const fresh = await head(classes);
     const place = join(dir, 'deep', `head${classes}`);
-    await saveHead(place, makeHead(trained, origin));
+    await saveHead(place, made(fresh));
     assert.deepEqual(readdirSync(place).sort(), ['head.json', 'head.onnx']);
     const loaded = await loadHead(place);
-    assert.deepEqual(loaded.info, makeHead(trained, origin).info);
+    assert.deepEqual(loaded.info, made(fresh).info);
     assert.deepEqual(loaded.info.set, origin.set);
     const predictor = await HeadPredictor.open(loaded);
     const probabilities = await predictor.predict(x, 60);
@@ -49,13 +64,13 @@ for (const classes of [2, 3]) {
       assert.ok(Math.abs(row.reduce((a, b) => a + b) - 1) < 1e-6);
       return row.indexOf(Math.max(...row)) === i % classes;
     }).filter(Boolean).length;
-    assert.equal(hits / 60, trained.metrics?.accuracy);
+    assert.equal(hits / 60, fresh.metrics.accuracy);
     await assert.rejects(predictor.predict(x, 59), TypeError);
     assert.equal((await predictor.predict(new Float32Array(0), 0)).length, 0);
     await predictor.release();
 
     const bytes = ['head.json', 'head.onnx'].map((name) => readFileSync(join(place, name)));
-    await saveHead(place, makeHead(await head(classes), origin));
+    await saveHead(place, made(await head(classes)));
     assert.deepEqual(
       ['head.json', 'head.onnx'].map((name) => readFileSync(join(place, name))),
       bytes,
@@ -65,12 +80,12 @@ for (const classes of [2, 3]) {
 }
 
 test('head.onnx stands alone: raw features in, probabilities out', async () => {
-  const trained = await head(2);
-  const { model } = makeHead(trained, origin);
+  const fresh = await head(2);
+  const { model } = made(fresh);
   const session = await ort.InferenceSession.create(model);
   const { probabilities } = await session.run({ features: new ort.Tensor('float32', x, [60, 5]) });
   assert.deepEqual(probabilities?.dims, [60, 1]);
-  const { kernel, bias } = trained.weights;
+  const { kernel, bias } = fresh.trained.net.layers[0] as DenseWeights;
   for (const row of [0, 17, 59]) {
     const logit = kernel.reduce((sum, weight, j) => sum + weight * (x[row * 5 + j] ?? 0), bias[0] ?? 0);
     assert.ok(Math.abs((probabilities?.data[row] as number) - 1 / (1 + Math.exp(-logit))) < 1e-6);
@@ -79,7 +94,7 @@ test('head.onnx stands alone: raw features in, probabilities out', async () => {
 
 test('what is no head, or a damaged one, is one sentence', async () => {
   const place = join(dir, 'damaged');
-  const good = makeHead(await head(2), origin);
+  const good = made(await head(2));
   const json = join(place, 'head.json');
   await rejects(loadHead(place), /no head in .*head.json is missing/);
   await saveHead(place, good);
@@ -122,21 +137,21 @@ test('what is no head, or a damaged one, is one sentence', async () => {
 
 test('a full disk is one sentence, leaves nothing, and spares the head that was there', async () => {
   const place = join(dir, 'full');
-  await saveHead(place, makeHead(await head(2), origin));
+  await saveHead(place, made(await head(2)));
   const before = readFileSync(join(place, 'head.json'));
   for (const write of [1, 2]) {
     let writes = 0;
     const system = faulty((operation) =>
       operation === 'write' && ++writes === write ? systemError('ENOSPC') : undefined,
     );
-    await rejects(saveHead(place, makeHead(await head(3), origin), { system }), /the disk is full: free some space/);
+    await rejects(saveHead(place, made(await head(3)), { system }), /the disk is full: free some space/);
     assert.deepEqual(readdirSync(place).sort(), ['head.json', 'head.onnx']);
     assert.deepEqual((await loadHead(place)).info, JSON.parse(before.toString()));
   }
 });
 
 test('a folder that cannot be written is one sentence and leaves nothing', async () => {
-  const good = makeHead(await head(2), origin);
+  const good = made(await head(2));
   writeFileSync(join(dir, 'file'), '');
   await rejects(saveHead(join(dir, 'file'), good), /could not be written .* file/);
   await rejects(saveHead(join(dir, 'file', 'x'), good), /could not be written .* file/);

@@ -3,9 +3,16 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { HeadEvaluator, HeadTrainer } from '../src/engine/onnx/head-trainer.js';
 import { CacheError, HeadError, LabelError, UsageError } from '../src/errors.js';
-import { trainHead } from '../src/heads/index.js';
+import {
+  type HeadOptions,
+  majorityBaseline,
+  measure,
+  memoryVectors,
+  outputsOf,
+  type TrainHooks,
+  trainHead as train,
+} from '../src/heads/index.js';
 import { fitStandardization, foldStandardization } from '../src/heads/standardize.js';
-import { probabilitiesOf } from '../src/heads/train.js';
 import { Random } from '../src/random.js';
 
 interface Training {
@@ -63,7 +70,10 @@ for (const one of training) {
     assertClose(trainer.weights.bias, one.bias, 1e-5, 'bias');
     const weights = one.standardize ? foldStandardization(trainer.weights, scaling) : trainer.weights;
     const task = classes === 2 ? 'binary' : 'multiclass';
-    const probabilities = await probabilitiesOf({ task, weights, d }, x, n);
+    const probabilities = await outputsOf(
+      { task, net: { d, normalize: false, layers: [weights], activation: 'relu', ending: activation } },
+      memoryVectors(x, d),
+    );
     const expected = classes === 2 ? one.probabilities.flatMap((p) => [1 - p, p]) : one.probabilities;
     assertClose(probabilities, expected, 1e-5, 'probabilities');
 
@@ -93,6 +103,29 @@ function clouds(n: number, d: number, classes: number, seed: number, scale = 1) 
   );
   return { x, y, n, d };
 }
+
+interface Cloud {
+  x: Float32Array;
+  y: Int32Array | Uint8Array;
+  n: number;
+  d: number;
+}
+
+/** Trains a head of two or more classes, and measures it. */
+async function trainHead(
+  { x, y, d, classes }: Cloud & { classes: string[] },
+  val: Cloud,
+  options: HeadOptions = {},
+  hooks: TrainHooks = {},
+) {
+  const task = classes.length === 2 ? ('binary' as const) : ('multiclass' as const);
+  const held = { vectors: memoryVectors(val.x, val.d), y: val.y };
+  const head = await train({ task, classes, vectors: memoryVectors(x, d), y }, held, options, hooks);
+  const [weights] = head.net.layers;
+  const metrics =
+    val.n === 0 ? null : measure(await outputsOf(head, held.vectors), val.y as Int32Array, classes.length);
+  return { ...head, weights, metrics, majority: majorityBaseline(y, val.y, classes.length) };
+}
 const names = (count: number) => Array.from({ length: count }, (_, i) => `class ${i}`);
 
 for (const classes of [2, 5]) {
@@ -101,7 +134,7 @@ for (const classes of [2, 5]) {
     const val = clouds(200, 20, classes, 2);
     const options = { epochs: 40, patience: 5, learningRate: 0.01, seed: 3 };
     const seen: number[] = [];
-    const head = await trainHead(data, val, options, { onEpoch: ({ epoch }) => seen.push(epoch) });
+    const head = await trainHead(data, val, options, { onEpoch: (_, { epoch }) => seen.push(epoch) });
     assert.ok((head.metrics?.accuracy ?? 0) > (head.majority ?? 1) + 0.3, `accuracy ${head.metrics?.accuracy}`);
     assert.ok((head.metrics?.auc ?? 0) > 0.9);
     const losses = head.history.map((record) => record.valLoss ?? 0);
@@ -172,10 +205,10 @@ test('standardisation learns features of any scale and survives constant ones', 
   const head = await trainHead({ ...data, classes: names(2) }, val, {
     epochs: 60,
     learningRate: 0.01,
-    standardize: true,
+    scale: 'standard',
   });
   assert.ok((head.metrics?.accuracy ?? 0) > 0.7, `accuracy ${head.metrics?.accuracy}`);
-  assert.ok(head.weights.kernel.every(Number.isFinite));
+  assert.ok(head.weights?.kernel.every(Number.isFinite));
   assert.ok((head.metrics?.loss ?? 9) < 0.6, `loss ${head.metrics?.loss}`);
 });
 
@@ -195,7 +228,7 @@ test('refuses what cannot be trained on', async () => {
     assert.match(error.message, /class 1/);
     return true;
   });
-  await assert.rejects(trainHead({ ...data, n: 19 }, val), TypeError);
+  await assert.rejects(trainHead({ ...data, y: data.y.subarray(1) }, val), TypeError);
   await assert.rejects(trainHead(data, clouds(10, 4, 2, 2)), TypeError);
   await assert.rejects(trainHead({ ...data, y: new Int32Array(20).fill(2) }, val), TypeError);
   for (const options of [{ epochs: 0 }, { learningRate: 0 }, { batchSize: 1.5 }, { l2: -1 }, { seed: Number.NaN }]) {
@@ -207,7 +240,7 @@ test('refuses what cannot be trained on', async () => {
 test('a run that diverges at once says so', async () => {
   const d = 2000;
   const data = { x: new Float32Array(4 * d).fill(3e38), y: Uint8Array.of(0, 1, 0, 1), n: 4, d, classes: names(2) };
-  const run = trainHead(data, { ...data, n: 0, x: new Float32Array(0), y: new Uint8Array(0) }, { standardize: false });
+  const run = trainHead(data, { ...data, n: 0, x: new Float32Array(0), y: new Uint8Array(0) }, {});
   await assert.rejects(run, (error: Error) => {
     assert.ok(error instanceof HeadError);
     assert.match(error.message, /diverged in its first epoch/);

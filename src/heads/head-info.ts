@@ -1,7 +1,8 @@
 import { HeadError, UsageError } from '../errors.js';
 import type { Metrics } from './metrics.js';
 import { type ResolvedOptions, resolveOptions } from './options.js';
-import type { EpochRecord, Task } from './train.js';
+import type { Task } from './targets.js';
+import type { EpochRecord } from './train.js';
 
 /** What `head.json` holds, in this order. */
 export interface HeadInfo {

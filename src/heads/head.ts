@@ -6,7 +6,8 @@ import { HeadError } from '../errors.js';
 import type { StoreOptions } from '../files/index.js';
 import { placeFiles } from './files.js';
 import { type HeadInfo, parseHeadInfo, printHeadInfo } from './head-info.js';
-import { activationOf, bothClasses, type TrainedHead } from './train.js';
+import type { Metrics } from './metrics.js';
+import { bothClasses, type TrainedHead } from './train.js';
 
 /** Bytes of the largest `head.json` and `head.onnx` that are read. */
 const LARGEST = { 'head.json': 2 ** 28, 'head.onnx': 2 ** 31 - 1 } as const;
@@ -29,10 +30,17 @@ export interface HeadOrigin {
   readonly versions: Readonly<Record<string, string>>;
 }
 
+/** What was measured of a head on its validation vectors; nulls without any. */
+export interface Measured {
+  readonly metrics: Metrics | null;
+  /** Accuracy of always answering the commonest class of training. */
+  readonly majority: number | null;
+}
+
 /** @returns the head ready to be saved; the same training gives the same bytes */
-export function makeHead(trained: TrainedHead, origin: HeadOrigin): Head {
-  const { task, classes, d, standardization, options, train, val, history, bestEpoch, metrics, majority } = trained;
-  const model = writeHeadModel(trained.weights, activationOf(task), {
+export function makeHead(trained: TrainedHead, { metrics, majority }: Measured, origin: HeadOrigin): Head {
+  const { task, classes, d, standardization, options, train, val, history, bestEpoch } = trained;
+  const model = writeHeadModel(trained.net, {
     classes: JSON.stringify(classes),
     fingerprint: origin.fingerprint,
   });

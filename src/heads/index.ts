@@ -10,7 +10,27 @@ export type { HeadInfo } from './head-info.js';
 export { labelsFromFile } from './label-file.js';
 export { type DataFile, type Example, type LabelledData, labelsFromFolders, type Split } from './labels.js';
 export { auc, type Labels, type Metrics, majorityBaseline, measure } from './metrics.js';
-export { type HeadOptions, type ResolvedOptions, resolveOptions } from './options.js';
+export { OPTION_RULES, type OptionRule } from './option-rules.js';
+export {
+  checkOption,
+  expected,
+  type HeadOptions,
+  optionFromText,
+  type ResolvedOptions,
+  resolveOptions,
+} from './options.js';
 export { type Sides, splitExamples } from './split.js';
 export type { Standardization } from './standardize.js';
-export { type EpochRecord, type Task, type TrainedHead, type TrainHooks, trainHead, type Vectors } from './train.js';
+export type { Targets, Task } from './targets.js';
+export {
+  type EpochRecord,
+  type Examples,
+  outputsOf,
+  type TrainedHead,
+  type TrainHooks,
+  type TrainingData,
+  type TrainingEnd,
+  trainHead,
+  trainHeads,
+} from './train.js';
+export { memoryVectors, type VectorBlock, type VectorSource } from './vectors.js';

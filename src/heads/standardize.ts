@@ -1,4 +1,4 @@
-import type { DenseWeights } from '../engine/onnx/head-trainer.js';
+import type { DenseWeights } from '../engine/onnx/head-net.js';
 
 /** `(x - mean) / scale`, one value a feature, fitted on the training vectors. */
 export interface Standardization {

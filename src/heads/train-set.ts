@@ -9,10 +9,13 @@ import { version } from '../version.js';
 import { makeHead, saveHead } from './head.js';
 import { labelsFromFile } from './label-file.js';
 import { type DataFile, type Example, labelsFromFolders } from './labels.js';
-import type { Metrics } from './metrics.js';
+import { type Metrics, majorityBaseline, measure } from './metrics.js';
+import { OPTION_RULES } from './option-rules.js';
 import type { HeadOptions } from './options.js';
 import { splitExamples } from './split.js';
-import { type EpochRecord, type Task, trainHead, type Vectors } from './train.js';
+import type { Task } from './targets.js';
+import { type EpochRecord, outputsOf, trainHead } from './train.js';
+import { memoryVectors } from './vectors.js';
 
 export interface TrainOptions extends Partial<BaseOptions>, HeadOptions, OpenHooks {
   /** Folder of images: one folder a class, or such folders below `train` and `val`. */
@@ -125,25 +128,36 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const sides = splitExamples(examples, { seed, val });
   const d = set.spec.features;
   const rowOf = new Map(examples.map((example, row) => [example, row]));
-  const gather = (side: readonly Example[]): Vectors => {
-    const x = new Float32Array(side.length * d);
-    const y = new Int32Array(side.length);
-    for (const [i, example] of side.entries()) {
-      const row = rowOf.get(example) ?? 0;
-      x.set(vectors.subarray(row * d, (row + 1) * d), i * d);
-      y[i] = classes.indexOf(example.label);
-    }
-    return { x, n: side.length, d, y };
-  };
-  const { epochs, batchSize, learningRate, l2, patience, standardize } = options;
-  const asked = { epochs, batchSize, learningRate, l2, patience, standardize, seed };
-  const headOptions = Object.fromEntries(
-    Object.entries(asked).filter(([, value]) => value !== undefined),
-  ) as HeadOptions;
-  const trained = await trainHead({ ...gather(sides.train), classes }, gather(sides.val), headOptions, {
-    ...(options.onEpoch ? { onEpoch: options.onEpoch } : {}),
-    ...(signal ? { signal } : {}),
-  });
+  const rowsOf = (side: readonly Example[]) => Uint32Array.from(side, (example) => rowOf.get(example) ?? 0).sort();
+  const source = memoryVectors(vectors, d);
+  const y = Int32Array.from(examples, ({ label }) => classes.indexOf(label));
+  const task: Task = classes.length === 2 ? 'binary' : 'multiclass';
+  const headOptions: HeadOptions = Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => Object.hasOwn(OPTION_RULES, name) && value !== undefined),
+  );
+  const rows = rowsOf(sides.train);
+  const valRows = rowsOf(sides.val);
+  const trained = await trainHead(
+    { task, classes, vectors: source, y, rows },
+    { vectors: source, y, rows: valRows },
+    headOptions,
+    {
+      ...(options.onEpoch ? { onEpoch: (_, record) => options.onEpoch?.(record) } : {}),
+      ...(signal ? { signal } : {}),
+    },
+  );
+  const valY = Int32Array.from(valRows, (row) => y[row] ?? 0);
+  const measured =
+    valRows.length === 0
+      ? { metrics: null, majority: null }
+      : {
+          metrics: measure(await outputsOf(trained, source, valRows), valY, classes.length),
+          majority: majorityBaseline(
+            Int32Array.from(rows, (row) => y[row] ?? 0),
+            valY,
+            classes.length,
+          ),
+        };
   const origin = {
     fingerprint: set.fingerprint,
     set: set.spec as unknown as Record<string, unknown>,
@@ -151,7 +165,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   };
   const head = options.out === undefined ? (options.name ?? path.basename(set.dir)) : path.basename(options.out);
   const dir = path.resolve(options.out ?? path.join(cache, 'heads', head));
-  await saveHead(dir, makeHead(trained, origin));
+  await saveHead(dir, makeHead(trained, measured, origin));
   return {
     head,
     dir,
@@ -160,8 +174,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     train: trained.train,
     val: trained.val,
     test: sides.test.length,
-    metrics: trained.metrics,
-    majority: trained.majority,
+    ...measured,
     epochs: trained.history.length,
     bestEpoch: trained.bestEpoch,
     seconds: (performance.now() - started) / 1000,

@@ -1,34 +1,79 @@
 import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
-import type { DenseWeights, HeadActivation } from './head-trainer.js';
-import { floats, writeModel } from './proto.js';
+import type { Activation, Ending, HeadNet } from './head-net.js';
+import { Nodes } from './nodes.js';
+import { floats, int64s, type OnnxTensor, writeModel } from './proto.js';
 
 /** Rows of one call, so that a long list of vectors does not hold the JavaScript thread. */
 const ROWS = 4096;
+/** Length below which a vector is not scaled up to 1. */
+export const SHORTEST = 1e-12;
+
+/**
+ * Adds a hidden activation.
+ * @param out name of the output
+ * @returns the name of the activated values
+ */
+export function addActivation(nodes: Nodes, activation: Activation, z: string, out?: string): string {
+  switch (activation) {
+    case 'relu':
+      return nodes.add('Relu', [z], {}, out);
+    case 'gelu':
+      return nodes.add('Gelu', [z], {}, out);
+    case 'silu':
+      return nodes.add('Mul', [z, nodes.add('Sigmoid', [z])], {}, out);
+    case 'tanh':
+      return nodes.add('Tanh', [z], {}, out);
+    case 'elu':
+      return nodes.add('Elu', [z], {}, out);
+    case 'sigmoid':
+      return nodes.add('Sigmoid', [z], {}, out);
+  }
+}
+
+/** Adds `x / max(|x|, 1e-12)` by rows; wants initializers `axis1` and `shortest`. */
+export const addNormalize = (nodes: Nodes, x: string): string =>
+  nodes.add('Div', [x, nodes.add('Max', [nodes.add('ReduceL2', [x, 'axis1']), 'shortest'])]);
+
+const ENDINGS: Readonly<Record<Ending, string>> = { sigmoid: 'Sigmoid', softmax: 'Softmax', linear: 'Identity' };
 
 /**
  * @param metadata goes into the model's own metadata, for whoever opens the file elsewhere
  * @returns an ONNX model: `features` `[n, d]` to `probabilities` `[n, units]`
  */
-export function writeHeadModel(
-  weights: DenseWeights,
-  activation: HeadActivation,
-  metadata: Readonly<Record<string, string>>,
-): Uint8Array {
-  const units = weights.bias.length;
-  const d = weights.kernel.length / units;
+export function writeHeadModel(net: HeadNet, metadata: Readonly<Record<string, string>>): Uint8Array {
+  const { d, layers } = net;
+  const nodes = new Nodes();
+  const initializers: OnnxTensor[] = [];
+  let x = 'features';
+  if (net.normalize) {
+    initializers.push(int64s('axis1', [1]), floats('shortest', [], [SHORTEST]));
+    x = addNormalize(nodes, x);
+  }
+  layers.forEach(({ kernel, bias }, i) => {
+    const last = i === layers.length - 1;
+    const suffix = last ? '' : `_${i + 1}`;
+    const units = bias.length;
+    initializers.push(
+      floats(`kernel${suffix}`, [units, kernel.length / units], kernel),
+      floats(`bias${suffix}`, [units], bias),
+    );
+    x = nodes.add(
+      'Gemm',
+      [x, `kernel${suffix}`, `bias${suffix}`],
+      { transB: { i: 1 } },
+      last ? 'logits' : `dense${suffix}`,
+    );
+    if (!last) x = addActivation(nodes, net.activation, x, `hidden${suffix}`);
+  });
+  nodes.add(ENDINGS[net.ending], [x], net.ending === 'softmax' ? { axis: { i: 1 } } : {}, 'probabilities');
   return writeModel(
     {
       name: 'head',
-      nodes: [
-        { op: 'Gemm', inputs: ['features', 'kernel', 'bias'], outputs: ['logits'], attributes: { transB: { i: 1 } } },
-        activation === 'sigmoid'
-          ? { op: 'Sigmoid', inputs: ['logits'], outputs: ['probabilities'] }
-          : { op: 'Softmax', inputs: ['logits'], outputs: ['probabilities'], attributes: { axis: { i: 1 } } },
-      ],
-      initializers: [floats('kernel', [units, d], weights.kernel), floats('bias', [units], weights.bias)],
+      nodes: nodes.list,
+      initializers,
       inputs: [{ name: 'features', type: 'float', dims: ['n', d] }],
-      outputs: [{ name: 'probabilities', type: 'float', dims: ['n', units] }],
+      outputs: [{ name: 'probabilities', type: 'float', dims: ['n', layers.at(-1)?.bias.length ?? 0] }],
     },
     metadata,
   );

@@ -1,23 +1,16 @@
 import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
-import { type Attribute, floats, int64s, type OnnxGraph, type OnnxNode, type ValueInfo } from './proto.js';
+import type { DenseWeights, Ending } from './head-net.js';
+import { Nodes, value } from './nodes.js';
+import { floats, int64s, type OnnxGraph } from './proto.js';
 import { createSession } from './session.js';
-
-/** What a head ends with: `sigmoid` (one unit, two classes) or `softmax` (one unit a class). */
-export type HeadActivation = 'sigmoid' | 'softmax';
-
-/** A Dense layer. `kernel` is `[units, d]` (Keras keeps it the other way round), `bias` is `[units]`. */
-export interface DenseWeights {
-  readonly kernel: Float32Array;
-  readonly bias: Float32Array;
-}
 
 /** What one training graph is compiled for. */
 export interface TrainerSpec {
   /** Size of a vector. */
   readonly d: number;
   readonly units: number;
-  readonly activation: HeadActivation;
+  readonly activation: Exclude<Ending, 'linear'>;
   /** Whether vectors are standardised on the way, as `(x - mean) * inverse`. */
   readonly standardize: boolean;
   /** Whether kernels carry an l2 penalty. */
@@ -43,26 +36,12 @@ const CHUNK_WORK = 2 ** 26;
 
 const STATES = ['kernel', 'kernel_m', 'kernel_v', 'bias', 'bias_m', 'bias_v'] as const;
 
-/** Nodes written one after the other. */
-class Nodes {
-  readonly list: OnnxNode[] = [];
-
-  /** @returns the name of the node's output */
-  add(op: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, output?: string): string {
-    const name = output ?? `t${this.list.length}`;
-    this.list.push({ op, inputs, outputs: [name], attributes });
-    return name;
-  }
-}
-
-const value = (name: string, dims: readonly (number | string)[], type: ValueInfo['type'] = 'float'): ValueInfo => ({
-  name,
-  type,
-  dims,
-});
-
 /** Adds targets `[units, B]` and the cross-entropy of each example `[1, B]`, from logits, so that nothing saturates. */
-function crossEntropy(nodes: Nodes, activation: HeadActivation, logits: string): { targets: string; losses: string } {
+function crossEntropy(
+  nodes: Nodes,
+  activation: Exclude<Ending, 'linear'>,
+  logits: string,
+): { targets: string; losses: string } {
   if (activation === 'sigmoid') {
     const losses = nodes.add('Sub', [nodes.add('Softplus', [logits]), nodes.add('Mul', ['labels', logits])]);
     return { targets: 'labels', losses };
@@ -72,7 +51,7 @@ function crossEntropy(nodes: Nodes, activation: HeadActivation, logits: string):
   return { targets, losses: nodes.add('Neg', [nodes.add('ReduceSum', [likelihood, 'axis0'])]) };
 }
 
-const activate = (nodes: Nodes, activation: HeadActivation, logits: string): string =>
+const activate = (nodes: Nodes, activation: Exclude<Ending, 'linear'>, logits: string): string =>
   activation === 'sigmoid' ? nodes.add('Sigmoid', [logits]) : nodes.add('Softmax', [logits], { axis: { i: 0 } });
 
 /** Keras's Adam: `m += (g - m)(1 - b1)`, `v += (g² - v)(1 - b2)`, `w -= m rate / (sqrt(v) + epsilon)`. */
