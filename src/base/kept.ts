@@ -19,6 +19,7 @@ export const keptDir = (cache: string, spec: BaseSpec): string => path.join(cach
  */
 export async function keepBase(cache: string, base: Base, { system = realSystem }: StoreOptions = {}): Promise<void> {
   const dir = keptDir(cache, base.spec);
+  await removeStale(system, dir);
   const isKept = await system.modified(path.join(dir, 'base.json')).then(
     () => true,
     () => false,
@@ -41,7 +42,6 @@ export async function keepBase(cache: string, base: Base, { system = realSystem 
   const bytes = tensors.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   try {
     await system.makeFolder(dir);
-    await removeStale(system, dir);
     await writeFiles(system, dir, [
       ['weights.f32', bytes],
       ['base.json', [new TextEncoder().encode(json)]],

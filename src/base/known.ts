@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
-import { realSystem, writeAtomically } from '../files/index.js';
+import { realSystem, removeStale, type StoreOptions, writeAtomically } from '../files/index.js';
 import { type BaseOptions, baseFile, checkBaseOptions, type OpenHooks, openBase } from './open.js';
 import type { BaseSpec } from './spec.js';
 
@@ -49,14 +49,20 @@ const shortcut = (cache: string, key: string): string =>
   path.join(cache, 'bases', `_opened-${sha256Hex(key).slice(0, 16)}.json`);
 
 /** Remembers the spec of a base for `nameBase`; failing to is no error. */
-export async function rememberBase(cache: string, options: BaseOptions, { name, spec }: Named): Promise<void> {
+export async function rememberBase(
+  cache: string,
+  options: BaseOptions,
+  { name, spec }: Named,
+  { system = realSystem }: StoreOptions = {},
+): Promise<void> {
   const key = await identity(options);
   if (key === null) return;
   const file = shortcut(cache, key);
   const text = canonicalJson({ key, name, spec: spec as unknown as Json });
   try {
-    await realSystem.makeFolder(path.dirname(file));
-    await writeAtomically(realSystem, path.dirname(file), path.basename(file), [Buffer.from(text)]);
+    await system.makeFolder(path.dirname(file));
+    await removeStale(system, path.dirname(file));
+    await writeAtomically(system, path.dirname(file), path.basename(file), [Buffer.from(text)]);
   } catch {
     // the base is opened again next time
   }
@@ -66,12 +72,16 @@ export async function rememberBase(cache: string, options: BaseOptions, { name, 
  * The name and spec of a base: remembered, or found by opening it.
  * @throws as `openBase`
  */
-export async function nameBase(cache: string, options: BaseOptions, hooks: OpenHooks = {}): Promise<Named> {
+export async function nameBase(
+  cache: string,
+  options: BaseOptions,
+  hooks: OpenHooks & StoreOptions = {},
+): Promise<Named> {
   checkBaseOptions(options);
   const key = await identity(options);
   const known = key === null ? null : await recall(cache, key);
   if (known) return known;
   const base = await openBase(options, hooks);
-  await rememberBase(cache, options, base);
+  await rememberBase(cache, options, base, hooks);
   return base;
 }

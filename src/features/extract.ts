@@ -16,7 +16,7 @@ import { version } from '../version.js';
 import { FileIndex } from './index-file.js';
 import { KeySet } from './key-set.js';
 import { ordered } from './ordered.js';
-import { FeatureSet } from './set.js';
+import { FeatureSet, type SetOptions } from './set.js';
 import { fingerprint } from './spec.js';
 import { decodeFor, type Pixels, VectorRunner } from './vectors.js';
 
@@ -34,7 +34,7 @@ export interface FeaturesProgress {
   readonly quarantined: number;
 }
 
-export interface FeaturesOptions extends BaseOptions, EngineOptions, OpenHooks {
+export interface FeaturesOptions extends BaseOptions, EngineOptions, OpenHooks, SetOptions {
   /** Folder of images. */
   readonly data: string;
   /** Default `cache`. */
@@ -107,18 +107,18 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   if (total === 0) throw new DataError(`${data} holds no files: give --data a folder of images`);
   const engine = await openEngine(options);
   const { name, spec } = await nameBase(cache, options, options);
-  const set = await FeatureSet.create(cache, name, spec);
+  const set = await FeatureSet.create(cache, name, spec, options);
   options.onStart?.({ name, dir: set.dir, features: spec.features });
   const held = await set.keys((error) => options.onWarning?.(`${error.message}: its images are extracted again`));
   const quarantine = await set.quarantine();
   if (retryFailed) await quarantine.forget();
-  const index = await FileIndex.open(cache);
+  const index = await FileIndex.open(cache, options);
   const writer = set.writer({ engine: engine.name, engineVersion: engine.version, version });
   const open = async (): Promise<VectorRunner> => {
     const base = (await keptBase(cache, spec).catch(() => null)) ?? (await openBase(options, options));
     if (fingerprint(base.spec) !== set.fingerprint) throw new DataError(`the base ${name} changed while it was used`);
-    await rememberBase(cache, options, base);
-    await keepBase(cache, base);
+    await rememberBase(cache, options, base, options);
+    await keepBase(cache, base, options);
     return VectorRunner.open(base, engine, options, batchSize);
   };
   const runner = new LazyRunner(open);
@@ -159,7 +159,7 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
         settled(known.sha256);
         return null;
       }
-      const readAt = Date.now();
+      const readAt = index.now();
       const image = await readImage(file);
       if (image === null) {
         count.ignored++;

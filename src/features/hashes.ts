@@ -21,7 +21,7 @@ export async function* hashedFiles(dir: string, index: FileIndex, signal?: Abort
     signal?.throwIfAborted();
     const known = index.lookup(file);
     if (known) return 'other' in known ? null : { path: file.path, sha256: known.sha256 };
-    const readAt = Date.now();
+    const readAt = index.now();
     try {
       const image = await readImage(file);
       index.remember(file, image ? { sha256: image.sha256 } : { other: true }, readAt);

@@ -70,6 +70,11 @@ export class FileIndex {
     return index;
   }
 
+  /** Ms since 1970, by the clock that `remember` compares with. */
+  now(): number {
+    return this.system.now();
+  }
+
   /** Files it knows. */
   get size(): number {
     return this.paths.size;

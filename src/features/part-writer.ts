@@ -23,8 +23,8 @@ export function firstUnstorable(vector: Float32Array, type: SetSpec['type']): nu
 }
 
 /**
- * Gathers rows into parts. A part is closed at 1,024 rows or 20 seconds after its first row, and written while the next one
- * fills. After a failed write every call throws what it threw.
+ * Gathers rows into parts. A part is closed at 1,024 rows or 20 seconds after its first row, and no row is taken while it is
+ * being written, so a crash costs at most one part's rows. After a failed write every call throws what it threw.
  */
 export class PartWriter {
   private readonly capacity: number;
@@ -41,9 +41,10 @@ export class PartWriter {
     private readonly system: StoreSystem,
     private readonly set: { readonly dir: string; readonly spec: SetSpec; readonly fingerprint: string },
     private readonly maker: Maker,
+    partRows = PART_ROWS,
   ) {
     const d = set.spec.features;
-    this.capacity = Math.max(1, Math.min(PART_ROWS, Math.floor(PART_BYTES / (4 * d))));
+    this.capacity = Math.max(1, Math.min(partRows, Math.floor(PART_BYTES / (4 * d))));
     this.keys = new Uint8Array(this.capacity * 32);
     this.vectors = new Float32Array(this.capacity * d);
   }
@@ -54,8 +55,7 @@ export class PartWriter {
   }
 
   /**
-   * Takes a copy of a row. Resolves when there is room for the next one: while a full part is being written the next may fill,
-   * not two.
+   * Takes a copy of a row; the one that fills a part waits until that part is in place.
    * @param sha256 of the image file, 32 bytes
    * @param vector d values
    * @throws CacheError for a value that cannot be stored, or when an earlier part could not be written
@@ -65,6 +65,7 @@ export class PartWriter {
     if (sha256.length !== 32) throw new TypeError(`a key has 32 bytes, found ${sha256.length}`);
     if (vector.length !== features) throw new TypeError(`a vector has ${features} values, found ${vector.length}`);
     if (this.closed) throw new TypeError('the writer is closed');
+    await this.writing;
     this.check();
     const bad = firstUnstorable(vector, type);
     if (bad >= 0) {
@@ -75,10 +76,7 @@ export class PartWriter {
     this.vectors.set(vector, this.rows * features);
     this.rows++;
     if (this.rows === this.capacity) {
-      const previous = this.writing;
-      this.closePart();
-      await previous;
-      this.check();
+      await this.flush();
     } else if (this.rows === 1) {
       this.cancel = this.system.after(PART_MS, () => this.closePart());
     }

@@ -31,6 +31,11 @@ export interface VectorBatch {
   readonly vectors: Float32Array;
 }
 
+export interface SetOptions extends StoreOptions {
+  /** Rows at which a part is closed: what a crash costs at most. Default 1,024, and fewer where vectors are very long. */
+  readonly partRows?: number;
+}
+
 /** What `FeatureSet.read` found of the keys it was asked for. */
 export interface FoundVectors {
   /** [found.length, d] flat, in the order asked. */
@@ -61,6 +66,7 @@ export class FeatureSet {
     /** 64 hexadecimal digits. */
     readonly fingerprint: string,
     private readonly system: StoreSystem,
+    private readonly partRows: number | undefined,
   ) {}
 
   /**
@@ -68,7 +74,7 @@ export class FeatureSet {
    * `<name>-<12 digits>`. Removes temporary files of dead runs.
    * @throws CacheError when the folder of that name holds another set, or cannot be written
    */
-  static async create(cache: string, name: string, spec: SetSpec, options: StoreOptions = {}): Promise<FeatureSet> {
+  static async create(cache: string, name: string, spec: SetSpec, options: SetOptions = {}): Promise<FeatureSet> {
     const system = options.system ?? realSystem;
     const print = fingerprint(checkSpec(spec, 'the description of the set'));
     let unfinished: string | undefined;
@@ -79,7 +85,7 @@ export class FeatureSet {
         unfinished ??= dir;
       } else if (fingerprint(found) === print) {
         await removeStale(system, dir);
-        return new FeatureSet(dir, found, print, system);
+        return new FeatureSet(dir, found, print, system, options.partRows);
       } else {
         other ??= new CacheError(
           `${join(dir, SPEC_FILE)} must have the fingerprint ${print} and has ${fingerprint(found)}; rename or delete that folder`,
@@ -95,33 +101,34 @@ export class FeatureSet {
     }
     await removeStale(system, dir);
     await writeAtomically(system, dir, SPEC_FILE, [Buffer.from(canonicalJson(spec))]);
-    return new FeatureSet(dir, spec, print, system);
+    return new FeatureSet(dir, spec, print, system, options.partRows);
   }
 
   /** @throws CacheError when the folder is no feature set, is damaged, or was made with another format */
-  static async open(dir: string, options: StoreOptions = {}): Promise<FeatureSet> {
+  static async open(dir: string, options: SetOptions = {}): Promise<FeatureSet> {
     const system = options.system ?? realSystem;
     const folder = resolve(dir);
     const spec = await readSpec(system, folder);
     if (spec === null) {
       throw new CacheError(`${folder} is not a feature set: it has no ${SPEC_FILE}; make one with permafrost features`);
     }
-    return new FeatureSet(folder, spec, fingerprint(spec), system);
+    return new FeatureSet(folder, spec, fingerprint(spec), system, options.partRows);
   }
 
   /** @returns the set of this fingerprint (64 digits) in a cache folder, null where there is none */
-  static async find(cache: string, print: string, options: StoreOptions = {}): Promise<FeatureSet | null> {
+  static async find(cache: string, print: string, options: SetOptions = {}): Promise<FeatureSet | null> {
     const system = options.system ?? realSystem;
     for (const dir of await folders(system, cache, print)) {
       const spec = await readSpec(system, dir);
-      if (spec !== null && fingerprint(spec) === print) return new FeatureSet(dir, spec, print, system);
+      if (spec !== null && fingerprint(spec) === print)
+        return new FeatureSet(dir, spec, print, system, options.partRows);
     }
     return null;
   }
 
   /** A writer of new rows. Any number may work on one set, in any number of processes. */
   writer(maker: Maker): PartWriter {
-    return new PartWriter(this.system, this, maker);
+    return new PartWriter(this.system, this, maker, this.partRows);
   }
 
   /** The images that could not be used. */
