@@ -119,8 +119,8 @@ test('killed again and again over one extraction, the set ends as that of an und
   let computed = 0;
   for (let kill = 0; kill < kills; kill++) {
     const before = await rowsOf(cache);
-    // The first operations make the folder and the set, those of a part follow; a clean-up may stand before them.
-    const at = 1 + random.below(20);
+    // The first operations make the set and keep the base, about 25; then each part takes six.
+    const at = 1 + random.below(before === 0 ? 50 : 20);
     const how = kill % 3;
     const ended = await drive(
       {
