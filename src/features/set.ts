@@ -46,6 +46,17 @@ export interface FoundVectors {
   readonly missing: readonly string[];
 }
 
+/** Some rows of one batch on disk, and what they were asked as. */
+export interface LocatedRows {
+  /** File name of the part, and the number of the batch in it. */
+  readonly part: string;
+  readonly batch: number;
+  /** Rows of the batch. */
+  readonly at: Uint32Array;
+  /** For each of them its place among the keys that were asked. */
+  readonly places: Uint32Array;
+}
+
 /** What a set holds. */
 export interface SetInfo {
   readonly parts: number;
@@ -187,6 +198,64 @@ export class FeatureSet {
       if (have[index] === 0) missing.push(Buffer.from(unique.at(index)).toString('hex'));
     }
     return { vectors: vectors.subarray(0, rows * d), found: found.subarray(0, rows), missing };
+  }
+
+  /**
+   * Where the vectors of the asked keys lie, parts by name. Reads no vectors.
+   * @returns the batches that hold any, and for each asked key 1 where it was found, else 0
+   */
+  async locate(keys: Iterable<string | Uint8Array>): Promise<{ batches: LocatedRows[]; have: Uint8Array }> {
+    const unique = new KeySet();
+    /** The last place asked for each unique key, and before each place the one of the same key: a list for each key. */
+    const last: number[] = [];
+    const before: number[] = [];
+    for (const key of keys) {
+      const index = unique.add(key);
+      before.push(last[index] ?? -1);
+      last[index] = before.length - 1;
+    }
+    const have = new Uint8Array(before.length);
+    const batches: LocatedRows[] = [];
+    for await (const part of this.parts()) {
+      for (let batch = 0; batch < part.batches; batch++) {
+        const flat = await part.keys(batch);
+        const at: number[] = [];
+        const places: number[] = [];
+        for (let row = 0; row < flat.length / 32; row++) {
+          const index = unique.indexOfRow(flat, row);
+          if (index < 0 || have[last[index] as number] === 1) continue;
+          for (let place = last[index] as number; place >= 0; place = before[place] as number) {
+            have[place] = 1;
+            at.push(row);
+            places.push(place);
+          }
+        }
+        if (at.length > 0) {
+          batches.push({ part: part.name, batch, at: Uint32Array.from(at), places: Uint32Array.from(places) });
+        }
+      }
+    }
+    return { batches, have };
+  }
+
+  /**
+   * One batch as `locate` named it.
+   * @param scratch as of `Part.vectors`
+   * @returns [rows of the batch, d] flat; null where the part is not there any more, since it was merged or deleted
+   */
+  async readBatch({ part, batch }: LocatedRows, scratch?: ArrayBuffer): Promise<Float32Array | null> {
+    let open: Part;
+    try {
+      open = await Part.open(this.system, this.dir, part, this);
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return null;
+      throw error;
+    }
+    try {
+      return await open.vectors(batch, scratch);
+    } finally {
+      await open.close();
+    }
   }
 
   /** All rows, a batch of a part at a time, parts by name. Of a key in two parts the first counts. */
