@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
-import { CacheError, listSets, verifySets } from '../src/index.js';
+import { CacheError, compactSets, listSets, verifySets } from '../src/index.js';
 import { counted, printJson } from './io.js';
 import { common } from './options.js';
 import { Console } from './progress.js';
@@ -20,12 +20,13 @@ const list: CommandModule<object, ListArguments> = {
       return;
     }
     if (sets.length === 0) new Console(argv.quiet).line(`${argv.cache} holds no feature sets`);
-    for (const { set, dim, images, quarantined, parts, bytes, modified, makers, damaged } of sets) {
+    for (const { set, dim, images, quarantined, parts, bytes, used, makers, damaged, type } of sets) {
       const engines = makers.map(({ engine, engineVersion }) => `${engine} ${engineVersion}`).join(' and ');
       const aside = quarantined > 0 ? `, ${quarantined} in quarantine` : '';
-      const when = modified ? `, grew ${modified.toISOString().slice(0, 16).replace('T', ' ')} UTC` : '';
+      const half = type === 'float16' ? ' float16' : '';
+      const when = `, used ${used.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
       process.stdout.write(
-        `${set}: ${counted(images, 'image')} x ${dim}${aside}, ${counted(parts, 'part')}, ${megabytes(bytes)}, ${engines || 'empty'}${when}\n`,
+        `${set}: ${counted(images, 'image')} x ${dim}${half}${aside}, ${counted(parts, 'part')}, ${megabytes(bytes)}, ${engines || 'empty'}${when}\n`,
       );
       for (const line of damaged) process.stdout.write(`  ${line}\n`);
     }
@@ -48,7 +49,7 @@ const verify: CommandModule<object, VerifyArguments> = {
   builder: verifyBuilder as never,
   handler: async (argv) => {
     const console = new Console(argv.quiet);
-    const results = await verifySets(argv.cache, (argv.sets ?? []).map(String), { repair: argv.repair });
+    const results = await verifySets(argv.cache, { sets: (argv.sets ?? []).map(String), repair: argv.repair });
     for (const { set, parts, rows, damaged, repaired } of results) {
       console.line(
         `${set}: ${counted(parts, 'part')}, ${counted(rows, 'sound row')}, ${counted(damaged.length, 'damaged part')}${repaired ? ', deleted' : ''}`,
@@ -65,9 +66,34 @@ const verify: CommandModule<object, VerifyArguments> = {
   },
 };
 
+const compactBuilder = (yargs: Argv) =>
+  common(yargs).positional('sets', { describe: 'names or folders of sets (default: all)', string: true, array: true });
+type CompactArguments = Awaited<ReturnType<ReturnType<typeof compactBuilder>['parseAsync']>>;
+
+const compact: CommandModule<object, CompactArguments> = {
+  command: 'compact [sets..]',
+  describe: 'merge small parts into full ones; no vector changes',
+  builder: compactBuilder as never,
+  handler: async (argv) => {
+    const console = new Console(argv.quiet);
+    const results = await compactSets(argv.cache, {
+      sets: (argv.sets ?? []).map(String),
+      onDamaged: (error) => console.line(`left alone: ${error.message}`),
+    });
+    for (const { set, parts, bytes, duplicates } of results) {
+      const twice = duplicates > 0 ? `, ${counted(duplicates, 'duplicate row')} out` : '';
+      console.line(
+        `${set}: ${counted(parts.before, 'part')} -> ${parts.after}${twice}, ${megabytes(bytes.before)} -> ${megabytes(bytes.after)}`,
+      );
+    }
+    if (argv.json) printJson(results);
+  },
+};
+
 export const cacheCommand: CommandModule = {
   command: 'cache',
-  describe: 'look after the cache: ls, verify',
-  builder: (yargs) => yargs.command(list).command(verify).demandCommand(1, 'name what to do: ls or verify'),
+  describe: 'look after the cache: ls, verify, compact',
+  builder: (yargs) =>
+    yargs.command(list).command(verify).command(compact).demandCommand(1, 'name what to do: ls, verify or compact'),
   handler: () => {},
 };

@@ -1,4 +1,15 @@
 export { type BaseOptions, type BaseSpec, baseNames, openBase, type Pooling } from './base/index.js';
+export {
+  type CompactedSet,
+  type CompactSetsOptions,
+  compactSets,
+  type DamagedPart,
+  listSets,
+  type SetSummary,
+  type Verified,
+  type VerifyOptions,
+  verifySets,
+} from './care/index.js';
 export type { Device, Engine, EngineName, EngineOptions, Runner } from './engine/engine.js';
 export { openEngine } from './engine/index.js';
 export {
@@ -14,7 +25,6 @@ export {
   UsageError,
   WeightsError,
 } from './errors.js';
-export { listSets, type SetSummary, type Verified, verifySets } from './features/care.js';
 export { type Classification, type ClassifyOptions, type ClassScore, classify } from './features/classify.js';
 export { type FeaturesOptions, type FeaturesProgress, type FeaturesResult, features } from './features/extract.js';
 export { FeatureSet, type FoundVectors, type SetInfo, type SetSpec, type VectorBatch } from './features/index.js';

@@ -208,6 +208,9 @@ describe('from pictures to predictions', () => {
     assert.equal(sound.code, 0, sound.stderr);
     const dir = path.join(work, 'cache', set);
     const before = await contents(dir);
+    const merged = json((await permafrost(['cache', 'compact', '--json', '--quiet'], work)).stdout);
+    assert.deepEqual([merged[0].set, merged[0].parts], [set, { before: 2, after: 1 }]);
+    assert.deepEqual(await contents(dir), before);
     const parts = readdirSync(dir).filter((name) => name.startsWith('part-'));
     const [largest = ''] = parts.sort((a, b) => statSync(path.join(dir, b)).size - statSync(path.join(dir, a)).size);
     const bytes = readFileSync(path.join(dir, largest));

@@ -32,6 +32,7 @@ const hex8 = (crc: number): string => crc.toString(16).padStart(8, '0');
  * the first stays.
  * @param keys [rows, 32] flat
  * @param vectors [rows, d] flat
+ * @param origin `merged`: a digest of the names of the parts that these rows come from
  * @returns the file's name and bytes, and how many rows it holds
  */
 export function encodePart(
@@ -39,6 +40,7 @@ export function encodePart(
   maker: Maker,
   keys: Uint8Array,
   vectors: Float32Array,
+  { merged }: { readonly merged?: string } = {},
 ): { name: string; bytes: Uint8Array; rows: number } {
   const d = set.spec.features;
   const rowKeys = Array.from({ length: keys.length / 32 }, (_, i) =>
@@ -70,6 +72,7 @@ export function encodePart(
       [METADATA.engine, maker.engine],
       [METADATA.engineVersion, maker.engineVersion],
       [METADATA.version, maker.version],
+      ...(merged === undefined ? [] : [[METADATA.merged, merged] as const]),
       [METADATA.crc32c, JSON.stringify(checksums)],
     ]),
   );

@@ -108,6 +108,7 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   const engine = await openEngine(options);
   const { name, spec } = await nameBase(cache, options, options);
   const set = await FeatureSet.create(cache, name, spec, options);
+  await set.markUsed();
   options.onStart?.({ name, dir: set.dir, features: spec.features });
   const held = await set.keys((error) => options.onWarning?.(`${error.message}: its images are extracted again`));
   const quarantine = await set.quarantine();

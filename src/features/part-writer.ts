@@ -22,6 +22,11 @@ export function firstUnstorable(vector: Float32Array, type: SetSpec['type']): nu
   return -1;
 }
 
+/** @returns the rows of a full part */
+export function partCapacity({ features }: SetSpec, partRows = PART_ROWS): number {
+  return Math.max(1, Math.min(partRows, Math.floor(PART_BYTES / (4 * features))));
+}
+
 /**
  * Gathers rows into parts. A part is closed at 1,024 rows or 20 seconds after its first row, and no row is taken while it is
  * being written, so a crash costs at most one part's rows. After a failed write every call throws what it threw.
@@ -36,15 +41,18 @@ export class PartWriter {
   private failure: { readonly error: unknown } | undefined;
   private closed = false;
   private inPlace = 0;
+  private readonly written: string[] = [];
 
+  /** @param origin of parts that are merged from others, which do not wait for time: a digest of those parts */
   constructor(
     private readonly system: StoreSystem,
     private readonly set: { readonly dir: string; readonly spec: SetSpec; readonly fingerprint: string },
     private readonly maker: Maker,
     partRows = PART_ROWS,
+    private readonly origin: { readonly merged?: string } = {},
   ) {
     const d = set.spec.features;
-    this.capacity = Math.max(1, Math.min(partRows, Math.floor(PART_BYTES / (4 * d))));
+    this.capacity = partCapacity(set.spec, partRows);
     this.keys = new Uint8Array(this.capacity * 32);
     this.vectors = new Float32Array(this.capacity * d);
   }
@@ -52,6 +60,11 @@ export class PartWriter {
   /** Rows whose parts are in place, safe from a crash. */
   get stored(): number {
     return this.inPlace;
+  }
+
+  /** Names of the parts that are in place. */
+  get names(): readonly string[] {
+    return this.written;
   }
 
   /**
@@ -77,7 +90,7 @@ export class PartWriter {
     this.rows++;
     if (this.rows === this.capacity) {
       await this.flush();
-    } else if (this.rows === 1) {
+    } else if (this.rows === 1 && this.origin.merged === undefined) {
       this.cancel = this.system.after(PART_MS, () => this.closePart());
     }
   }
@@ -110,7 +123,7 @@ export class PartWriter {
     const vectors = this.vectors.subarray(0, rows * d);
     let part: ReturnType<typeof encodePart>;
     try {
-      part = encodePart(this.set, this.maker, keys, vectors);
+      part = encodePart(this.set, this.maker, keys, vectors, this.origin);
     } catch (error) {
       this.failure = { error };
       return;
@@ -120,6 +133,7 @@ export class PartWriter {
         this.check();
         await writeAtomically(this.system, this.set.dir, part.name, [part.bytes]);
         this.inPlace += part.rows;
+        this.written.push(part.name);
       })
       .catch((error: unknown) => {
         this.failure ??= { error };

@@ -12,6 +12,8 @@ export const METADATA = {
   engine: 'permafrost.engine',
   engineVersion: 'permafrost.engine_version',
   version: 'permafrost.version',
+  /** Of a part that was merged from others: SHA-256 over their names. */
+  merged: 'permafrost.merged',
   /** `{"features":["1f2e3d4c"],"sha256":["…"]}`: the CRC-32C of each batch's values, in hexadecimal. */
   crc32c: 'permafrost.crc32c',
 } as const;

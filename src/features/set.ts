@@ -18,6 +18,10 @@ import { Quarantine } from './quarantine.js';
 import { checkSpec, fingerprint, type SetSpec } from './spec.js';
 
 const SPEC_FILE = '_set.json';
+/** Its time is when the set was last used. */
+const USED_FILE = '_used';
+/** A set that changes faster than it is listed. */
+const MAX_LISTINGS = 20;
 const MAX_SPEC = 2 ** 20;
 
 /** Rows of one batch on disk. */
@@ -76,7 +80,8 @@ export class FeatureSet {
     readonly spec: SetSpec,
     /** 64 hexadecimal digits. */
     readonly fingerprint: string,
-    private readonly system: StoreSystem,
+    /** What its files are reached through. */
+    readonly system: StoreSystem,
     private readonly partRows: number | undefined,
   ) {}
 
@@ -336,26 +341,42 @@ export class FeatureSet {
     return have;
   }
 
-  /** Opens one part after the other, by name; a part that vanishes (another process merged it) makes it list again. */
+  /**
+   * When it was last used or grew, whatever is later, in ms since 1970: marked by `markUsed`, else the time of its newest part.
+   */
+  async lastUsed(): Promise<number> {
+    const names = [USED_FILE, SPEC_FILE, ...(await listParts(this.system, this.dir))];
+    const times = await Promise.all(names.map((name) => this.system.modified(join(this.dir, name)).catch(() => 0)));
+    return Math.max(...times);
+  }
+
+  /** Marks it as used now, for `cache ls` and `cache gc`. Where that fails, as on a read-only disk, it is no error. */
+  async markUsed(): Promise<void> {
+    await this.system.touch(join(this.dir, USED_FILE)).catch((error: unknown) => {
+      if (errorCode(error) === undefined) throw error;
+    });
+  }
+
+  /**
+   * Opens one part after the other, by name, and lists again until a listing shows no new one: a part that vanishes has been
+   * merged into another, and a listing made while that happens may show neither.
+   */
   private async *parts(onDamaged?: (error: CacheError) => void): AsyncGenerator<Part> {
     const done = new Set<string>();
-    const gone = new Set<string>();
-    let complete = false;
-    while (!complete) {
-      complete = true;
+    for (let round = 0; round < MAX_LISTINGS; round++) {
       const names = await listParts(this.system, this.dir).catch((error: unknown) => {
         throw storeError(error, 'to list a feature set', this.dir);
       });
-      for (const name of names) {
-        if (done.has(name)) continue;
+      const fresh = names.filter((name) => !done.has(name));
+      if (fresh.length === 0) return;
+      let vanished: unknown;
+      for (const name of fresh) {
         let part: Part;
         try {
           part = await Part.open(this.system, this.dir, name, this);
         } catch (error) {
           if (errorCode(error) === 'ENOENT') {
-            if (gone.has(name)) throw storeError(error, 'to read a part', join(this.dir, name));
-            gone.add(name);
-            complete = false;
+            vanished = storeError(error, 'to read a part', join(this.dir, name));
             break;
           }
           if (onDamaged === undefined || !(error instanceof CacheError)) throw error;
@@ -370,6 +391,7 @@ export class FeatureSet {
           await part.close();
         }
       }
+      if (vanished !== undefined && round === MAX_LISTINGS - 1) throw vanished;
     }
   }
 }

@@ -6,7 +6,7 @@ import { openEngine } from '../engine/index.js';
 import { HeadError } from '../errors.js';
 import { imageBatches } from '../features/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../features/extract.js';
-import { fingerprint, type SetSpec } from '../features/index.js';
+import { FeatureSet, fingerprint, type SetSpec } from '../features/index.js';
 import { VectorRunner } from '../features/vectors.js';
 import { type Head, HeadPredictor, loadHead } from './head.js';
 import { specOf } from './train-set.js';
@@ -57,6 +57,7 @@ async function matchBase(head: Head, options: PredictOptions, cache: string): Pr
   if (fingerprint(spec as unknown as SetSpec) !== head.info.fingerprint) {
     throw new HeadError('the head does not carry the description of its features: train it again');
   }
+  await (await FeatureSet.find(cache, head.info.fingerprint))?.markUsed();
   const kept = await keptBase(cache, spec);
   if (kept) return kept;
   if (options.base === undefined) {

@@ -97,6 +97,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { data, cache = 'cache', val = 0.2, seed = 0, missing = 'error', signal } = options;
   if (options.name !== undefined) checkName(options.name);
   const set = await openSet(options, cache);
+  await set.markUsed();
   const index = await FileIndex.open(cache);
   const files: DataFile[] = [];
   for await (const file of hashedFiles(data, index, signal)) {
