@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { fitFullBatch } from '../src/heads/full-batch.js';
 import { lbfgs } from '../src/heads/lbfgs.js';
 import { fitStandardization } from '../src/heads/standardize.js';
+import { allRows, memoryVectors } from '../src/heads/vectors.js';
 
 interface Fit {
   l2: number;
@@ -41,10 +42,10 @@ function balance(y: readonly number[], classes: number): Float64Array {
   return Float64Array.from(y, (label) => y.length / (classes * (counts[label] as number)));
 }
 
-describe('full-batch L-BFGS in float64', () => {
+describe('full-batch L-BFGS in float64', async () => {
   for (const { classes, n, d, x: values, y, fits } of fixture.classification) {
     const x = Float32Array.from(values);
-    const standardization = fitStandardization(x, n, d);
+    const standardization = await fitStandardization(memoryVectors(x, d), allRows(n));
     const units = classes === 2 ? 1 : classes;
     const ending = classes === 2 ? 'sigmoid' : 'softmax';
     const targets = classes === 2 ? Float32Array.from(y) : Int32Array.from(y);
@@ -78,7 +79,7 @@ describe('full-batch L-BFGS in float64', () => {
   test('regression: scikit-learn’s ridge', async () => {
     const { n, d, l2, x: values, y, loss, kernel, bias } = fixture.regression;
     const x = Float32Array.from(values);
-    const head = { l2, standardization: fitStandardization(x, n, d), ...exact };
+    const head = { l2, standardization: await fitStandardization(memoryVectors(x, d), allRows(n)), ...exact };
     const [fit] = await fitFullBatch({ d, units: 1, ending: 'linear' }, x, Float32Array.from(y), [head]);
     assert.ok(fit);
     assert.ok(Math.abs(fit.value - loss) <= 1e-6);
@@ -89,7 +90,12 @@ describe('full-batch L-BFGS in float64', () => {
   test('label smoothing: the gradient vanishes where the loss is lowest', async () => {
     const [{ n, d, x: values, y } = assert.fail()] = fixture.classification;
     const x = Float32Array.from(values);
-    const head = { l2: 1e-3, smoothing: 0.2, standardization: fitStandardization(x, n, d), ...exact };
+    const head = {
+      l2: 1e-3,
+      smoothing: 0.2,
+      standardization: await fitStandardization(memoryVectors(x, d), allRows(n)),
+      ...exact,
+    };
     const [smooth] = await fitFullBatch({ d, units: 1, ending: 'sigmoid' }, x, Float32Array.from(y), [head]);
     const soft = Float32Array.from(y, (label) => label * 0.8 + 0.1);
     const [same] = await fitFullBatch({ d, units: 1, ending: 'sigmoid' }, x, soft, [{ ...head, smoothing: 0 }]);

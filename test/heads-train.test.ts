@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { HeadEvaluator, HeadTrainer } from '../src/engine/onnx/head-trainer.js';
+import { HeadPack, NetEvaluator } from '../src/engine/onnx/head-pack.js';
 import { CacheError, HeadError, LabelError, UsageError } from '../src/errors.js';
 import {
   type HeadOptions,
@@ -12,7 +12,9 @@ import {
   type TrainHooks,
   trainHead as train,
 } from '../src/heads/index.js';
-import { fitStandardization, foldStandardization } from '../src/heads/standardize.js';
+import { foldedNet, initialVariables } from '../src/heads/net.js';
+import { fitStandardization } from '../src/heads/standardize.js';
+import { allRows } from '../src/heads/vectors.js';
 import { Random } from '../src/random.js';
 
 interface Training {
@@ -36,6 +38,25 @@ const { training } = JSON.parse(
   readFileSync(new URL('../../test/fixtures/head_fixtures.json', import.meta.url), 'utf8'),
 ) as { training: Training[] };
 
+/** A linear head and Adam, with nothing else. */
+const linear = {
+  hidden: [],
+  activation: 'relu',
+  normalize: false,
+  standardize: false,
+  batchNorm: false,
+  dropout: false,
+  optimizer: 'adam',
+  momentum: false,
+  nesterov: false,
+  weightDecay: false,
+  l1: false,
+  l2: false,
+  classWeight: false,
+  labelSmoothing: false,
+} as const;
+const plain = { momentum: 0, weightDecay: 0, l1: 0, l2: 0, dropout: 0, labelSmoothing: 0, classWeights: null };
+
 /** @throws unless every value is within the tolerance */
 function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, what: string): void {
   assert.equal(actual.length, expected.length, what);
@@ -50,43 +71,43 @@ for (const one of training) {
   test(`trains as Keras does from the same start in the same order: ${title}`, async () => {
     const { n, d, classes } = one;
     const units = classes === 2 ? 1 : classes;
-    const activation = classes === 2 ? 'sigmoid' : 'softmax';
-    const spec = { d, units, activation, standardize: one.standardize, penalize: one.l2 > 0 } as const;
+    const ending = classes === 2 ? 'sigmoid' : 'softmax';
+    const spec = { ...linear, d, units, ending, standardize: one.standardize, l2: one.l2 > 0 } as const;
     const x = Float32Array.from(one.x);
     const y = Int32Array.from(one.y);
-    const scaling = fitStandardization(x, n, d);
-    const trainer = await HeadTrainer.create(
-      spec,
-      x,
-      { kernel: Float32Array.from(one.start), bias: new Float32Array(units) },
-      { mean: scaling.mean, inverse: scaling.scale.map((scale) => 1 / scale) },
-    );
-    const settings = { batchSize: one.batch, learningRate: one.rate, l2: one.l2 };
+    const scaling = await fitStandardization(memoryVectors(x, d), allRows(n));
+    const start = new Map([
+      ['kernel0', Float32Array.from(one.start)],
+      ['bias0', new Float32Array(units)],
+    ]);
+    const trainer = await HeadPack.create(spec, [{ ...plain, start, learningRate: () => one.rate, l2: one.l2 }], {
+      mean: scaling.mean,
+      inverse: scaling.scale.map((scale) => 1 / scale),
+    });
     for (const [epoch, order] of one.orders.entries()) {
-      const loss = await trainer.epoch(Uint32Array.from(order), y, settings);
+      const rows = Uint32Array.from(order);
+      const loss = ((await trainer.run({ x, at: rows, rows }, y, one.batch))[0] ?? Number.NaN) / n;
       if (one.losses) assertClose([loss], [one.losses[epoch] ?? 0], 1e-5, `loss of epoch ${epoch}`);
     }
-    assertClose(trainer.weights.kernel, one.kernel, 1e-5, 'kernel');
-    assertClose(trainer.weights.bias, one.bias, 1e-5, 'bias');
-    const weights = one.standardize ? foldStandardization(trainer.weights, scaling) : trainer.weights;
+    const weights = trainer.variablesOf(0);
+    assertClose(weights.get('kernel0') ?? [], one.kernel, 1e-5, 'kernel');
+    assertClose(weights.get('bias0') ?? [], one.bias, 1e-5, 'bias');
+    const net = foldedNet(spec, weights, one.standardize ? scaling : null);
     const task = classes === 2 ? 'binary' : 'multiclass';
-    const probabilities = await outputsOf(
-      { task, net: { d, normalize: false, layers: [weights], activation: 'relu', ending: activation } },
-      memoryVectors(x, d),
-    );
+    const probabilities = await outputsOf({ task, net }, memoryVectors(x, d));
     const expected = classes === 2 ? one.probabilities.flatMap((p) => [1 - p, p]) : one.probabilities;
     assertClose(probabilities, expected, 1e-5, 'probabilities');
 
-    const evaluator = await HeadEvaluator.create(spec);
-    const { loss, accuracy } = await evaluator.evaluate(x, y, weights);
+    const evaluator = await NetEvaluator.create(spec);
+    const [sums] = await evaluator.evaluate([net], { x, at: allRows(n), rows: allRows(n) }, y);
     const right = one.y.map((label, i) => expected.slice(i * classes, (i + 1) * classes)[label] ?? 0);
     const crossEntropy = right.reduce((total, p) => total - Math.log(p), 0) / n;
-    assertClose([loss], [crossEntropy], 1e-5, 'loss');
+    assertClose([(sums?.loss ?? 0) / n], [crossEntropy], 1e-5, 'loss');
     const hits = one.y.filter((label, i) => {
       const row = expected.slice(i * classes, (i + 1) * classes);
       return row.indexOf(Math.max(...row)) === label;
     }).length;
-    assert.equal(accuracy, hits / n);
+    assert.equal(sums?.hits, hits);
     await Promise.all([trainer.release(), evaluator.release()]);
   });
 }
@@ -161,20 +182,20 @@ for (const classes of [2, 5]) {
 
 test('the loss and the weights do not depend on how long the chunks are', async () => {
   const { x, y, n, d } = clouds(1000, 8, 3, 1);
-  const spec = { d, units: 3, activation: 'softmax', standardize: false, penalize: false } as const;
-  const start = { kernel: new Float32Array(3 * d), bias: new Float32Array(3) };
-  const settings = { batchSize: 4, learningRate: 0.01, l2: 0 };
+  const spec = { ...linear, d, units: 3, ending: 'softmax' } as const;
+  const start = initialVariables(spec, 1);
   const run = async (pause: number) => {
-    const trainer = await HeadTrainer.create(spec, x, start);
+    const trainer = await HeadPack.create(spec, [{ ...plain, start, learningRate: () => 0.01 }]);
     const slow = performance.now;
     let calls = 0;
     performance.now = () => slow.call(performance) + pause * calls++;
     let chunks = 0;
     try {
-      const loss = await trainer.epoch(new Random(1).permutation(n), y, settings, () => {
+      const rows = new Random(1).permutation(n);
+      const loss = await trainer.run({ x, at: rows, rows }, y, 4, undefined, () => {
         chunks += 1;
       });
-      return { chunks, loss, kernel: trainer.weights.kernel };
+      return { chunks, loss, weights: trainer.variablesOf(0) };
     } finally {
       performance.now = slow;
       await trainer.release();

@@ -1,11 +1,11 @@
 import { HeadModel, writeHeadModel } from '../engine/onnx/head-model.js';
-import type { DenseWeights, HeadNet } from '../engine/onnx/head-net.js';
-import { HeadEvaluator, HeadTrainer } from '../engine/onnx/head-trainer.js';
-import { CacheError, HeadError, LabelError, UsageError } from '../errors.js';
-import { Random } from '../random.js';
+import type { HeadNet } from '../engine/onnx/head-net.js';
+import { CacheError, HeadError, LabelError } from '../errors.js';
 import { type HeadOptions, type ResolvedOptions, resolveOptions } from './options.js';
-import { fitStandardization, foldStandardization, type Standardization } from './standardize.js';
-import { endingOf, type Targets, type Task, unitsOf, widthOf } from './targets.js';
+import { fitStandardization, type Standardization } from './standardize.js';
+import { type Targets, type Task, widthOf } from './targets.js';
+import { trainBySteps } from './train-steps.js';
+import { trainWhole } from './train-whole.js';
 import { allRows, type VectorSource } from './vectors.js';
 
 /** Vectors and what they should give. */
@@ -98,16 +98,38 @@ export async function trainHeads(
   checkClasses(data, rows);
   await checkFinite(data.vectors, rows, 'training');
   if (val !== null) await checkFinite(val.vectors, valRows, 'validation');
-  const outcomes: (TrainedHead | HeadError)[] = [];
-  for (const [i, options] of resolved.entries()) {
-    try {
-      outcomes.push(await trainAlone(data, rows, val, valRows, options, i, hooks));
-    } catch (error) {
-      if (!(error instanceof HeadError)) throw error;
-      outcomes.push(error);
-    }
-  }
-  return outcomes;
+  const standardization = resolved.some(({ scale }) => scale === 'standard')
+    ? await fitStandardization(data.vectors, rows)
+    : null;
+  const held = val === null || valRows.length === 0 ? null : { vectors: val.vectors, y: val.y, rows: valRows };
+  const run = { data: { ...data, rows }, val: held, standardization, hooks };
+  const places = resolved.map((options, place) => ({ place, options }));
+  const outcomes = [
+    ...(await trainBySteps(
+      run,
+      places.filter(({ options }) => options.optimizer !== 'lbfgs'),
+    )),
+    ...(await trainWhole(
+      run,
+      places.filter(({ options }) => options.optimizer === 'lbfgs'),
+    )),
+  ].sort((a, b) => a.place - b.place);
+  return outcomes.map(({ place, outcome }) =>
+    outcome === null
+      ? new HeadError(
+          `training diverged in its first epoch with learning rate ${resolved[place]?.learningRate}: lower it, or use --scale standard`,
+        )
+      : {
+          task: data.task,
+          classes: [...data.classes],
+          d: data.vectors.d,
+          standardization: resolved[place]?.scale === 'standard' ? standardization : null,
+          options: resolved[place] as ResolvedOptions,
+          train: rows.length,
+          val: valRows.length,
+          ...outcome,
+        },
+  );
 }
 
 /** Trains one head. @throws HeadError when its first epoch already diverges; else as `trainHeads` */
@@ -120,98 +142,6 @@ export async function trainHead(
   const [head] = await trainHeads(data, val, [options], hooks);
   if (head instanceof Error) throw head;
   return head as TrainedHead;
-}
-
-async function trainAlone(
-  data: TrainingData,
-  rows: Uint32Array,
-  val: Examples | null,
-  valRows: Uint32Array,
-  options: ResolvedOptions,
-  place: number,
-  hooks: TrainHooks,
-): Promise<TrainedHead> {
-  const { task, classes } = data;
-  const { d } = data.vectors;
-  const ending = endingOf(task);
-  const { optimizer, hidden, scale } = options;
-  if (task === 'multilabel' || ending === 'linear' || optimizer !== 'adam' || hidden.length > 0 || scale === 'l2') {
-    throw new UsageError(`${task} heads and these options are not trained yet`);
-  }
-  const take = async (source: VectorSource, wanted: Uint32Array) => {
-    const x = new Float32Array(wanted.length * d);
-    for await (const block of source.blocks(wanted)) {
-      block.at.forEach((from, i) => {
-        x.set(block.x.subarray(from * d, (from + 1) * d), i * d);
-      });
-    }
-    return x;
-  };
-  const x = await take(data.vectors, rows);
-  const y = Int32Array.from(rows, (row) => data.y[row] ?? 0);
-  const valX = val === null ? new Float32Array(0) : await take(val.vectors, valRows);
-  const valY = Int32Array.from(valRows, (row) => val?.y[row] ?? 0);
-  const units = unitsOf(task, classes.length);
-  const spec = { d, units, activation: ending, standardize: scale === 'standard', penalize: options.l2 > 0 } as const;
-  const standardization = scale === 'standard' ? fitStandardization(x, rows.length, d) : null;
-  const trainer = await HeadTrainer.create(
-    spec,
-    x,
-    glorotUniform(d, units, options.seed),
-    standardization === null
-      ? undefined
-      : { mean: standardization.mean, inverse: standardization.scale.map((one) => 1 / one) },
-    hooks.threads,
-  );
-  const evaluator = await HeadEvaluator.create(spec, hooks.threads);
-  try {
-    const random = new Random(`order ${options.seed}`);
-    const history: EpochRecord[] = [];
-    let best: { epoch: number; loss: number; weights: DenseWeights } | undefined;
-    let end: TrainingEnd = 'epochs';
-    for (let epoch = 1; epoch <= options.epochs; epoch++) {
-      const loss = await trainer.epoch(random.permutation(rows.length), y, options, () =>
-        hooks.signal?.throwIfAborted(),
-      );
-      const weights =
-        standardization === null ? trainer.weights : foldStandardization(trainer.weights, standardization);
-      const measured = valRows.length === 0 ? undefined : await evaluator.evaluate(valX, valY, weights);
-      const chosen = measured?.loss ?? loss;
-      if (!Number.isFinite(loss) || !Number.isFinite(chosen)) {
-        end = 'diverged';
-        break;
-      }
-      const record = { epoch, loss, valLoss: measured?.loss ?? null, valAccuracy: measured?.accuracy ?? null };
-      history.push(record);
-      hooks.onEpoch?.(place, record);
-      if (best === undefined || measured === undefined || chosen < best.loss) best = { epoch, loss: chosen, weights };
-      if (epoch - best.epoch >= options.patience) {
-        end = 'patience';
-        break;
-      }
-    }
-    if (best === undefined) {
-      throw new HeadError(
-        `training diverged in its first epoch with learning rate ${options.learningRate}: lower it, or use --scale standard`,
-      );
-    }
-    return {
-      task,
-      classes: [...classes],
-      d,
-      net: { d, normalize: false, layers: [best.weights], activation: options.activation, ending },
-      standardization,
-      options,
-      train: rows.length,
-      val: valRows.length,
-      history,
-      bestEpoch: best.epoch,
-      end,
-    };
-  } finally {
-    await trainer.release();
-    await evaluator.release();
-  }
 }
 
 /**
@@ -265,14 +195,6 @@ export function bothClasses(task: Task, probabilities: Float32Array): Float32Arr
     both[2 * i + 1] = p;
   });
   return both;
-}
-
-/** Keras's default for Dense: uniform in ±sqrt(6 / (fan in + fan out)), zero bias. @returns kernel `[units, d]` */
-function glorotUniform(d: number, units: number, seed: number): DenseWeights {
-  const random = new Random(`weights ${seed}`);
-  const limit = Math.sqrt(6 / (d + units));
-  const kernel = Float32Array.from({ length: units * d }, () => random.uniform(-limit, limit));
-  return { kernel, bias: new Float32Array(units) };
 }
 
 /** Shapes and ranges: what only a mistake in the calling program can get wrong. */

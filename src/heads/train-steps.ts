@@ -1,0 +1,158 @@
+import type { HeadNet } from '../engine/onnx/head-net.js';
+import { NetEvaluator } from '../engine/onnx/head-pack.js';
+import { Random } from '../random.js';
+import type { ResolvedOptions } from './options.js';
+import { makePacks, netOf, type Pack } from './packs.js';
+import type { Standardization } from './standardize.js';
+import type { EpochRecord, Examples, TrainHooks, TrainingData, TrainingEnd } from './train.js';
+
+/** What the heads of one call share. */
+export interface TrainingRun {
+  readonly data: TrainingData & { readonly rows: Uint32Array };
+  readonly val: Required<Examples> | null;
+  /** Of the training rows; null where no head standardises. */
+  readonly standardization: Standardization | null;
+  readonly hooks: TrainHooks;
+}
+
+/** What came of a head; null where there is nothing to keep. */
+export interface Outcome {
+  readonly place: number;
+  readonly outcome: {
+    readonly net: HeadNet;
+    readonly history: readonly EpochRecord[];
+    readonly bestEpoch: number;
+    readonly end: TrainingEnd;
+  } | null;
+}
+
+/** One head on its way. */
+interface Progress {
+  readonly options: ResolvedOptions;
+  readonly history: EpochRecord[];
+  best?: { epoch: number; loss: number; net: HeadNet };
+  end?: TrainingEnd;
+}
+
+const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
+const multipleOf = (sizes: readonly number[]): number =>
+  sizes.reduce((all, size) => (all / common(all, size)) * size, 1);
+
+/** Trains heads by minibatches, all of them epoch by epoch; heads of one seed share the passes over the vectors. */
+export async function trainBySteps(
+  run: TrainingRun,
+  heads: readonly { readonly place: number; readonly options: ResolvedOptions }[],
+): Promise<Outcome[]> {
+  const { data, val, standardization, hooks } = run;
+  const progress = new Map<number, Progress>(heads.map(({ place, options }) => [place, { options, history: [] }]));
+  const packs = await makePacks(data, data.rows, heads, standardization, hooks.threads);
+  const evaluators = await Promise.all(packs.map(({ spec }) => NetEvaluator.create(spec, hooks.threads)));
+  const orders = new Map(
+    [...new Set(packs.map(({ seed }) => seed))].map((seed) => [seed, new Random(`order ${seed}`)]),
+  );
+  try {
+    for (let epoch = 1; packs.some(({ places }) => places.length > 0); epoch++) {
+      const open = packs.filter(({ places }) => places.length > 0);
+      const losses = await oneEpoch(open, orders, run);
+      const nets = open.map((pack) => pack.places.map((_, index) => netOf(pack, index)));
+      const measured = val === null ? null : await evaluate(val, open, nets, (pack) => evaluators[packs.indexOf(pack)]);
+      const chosen = Array.from({ length: Math.max(...progress.keys()) + 1 }, () => Number.NaN);
+      for (const [p, pack] of open.entries()) {
+        for (const [i, place] of pack.places.entries()) {
+          const one = progress.get(place) as Progress;
+          const sums = measured?.[p]?.[i];
+          const valLoss = sums && val ? sums.loss / val.rows.length : null;
+          const valAccuracy = sums && val && !Number.isNaN(sums.hits) ? sums.hits / val.rows.length : null;
+          const loss = (losses[p]?.[i] as number) / data.rows.length;
+          chosen[place] = valLoss ?? loss;
+          const record = { epoch, loss, valLoss, valAccuracy };
+          if (note(one, record, nets[p]?.[i] as HeadNet)) hooks.onEpoch?.(place, record);
+        }
+      }
+      for (const place of hooks.drop?.(epoch, chosen) ?? []) {
+        const one = progress.get(place);
+        if (one) one.end ??= 'dropped';
+      }
+      for (const pack of open) {
+        const kept = [...pack.places.keys()].filter((i) => progress.get(pack.places[i] as number)?.end === undefined);
+        if (kept.length < pack.places.length) {
+          pack.places = kept.map((i) => pack.places[i] as number);
+          pack.trainer.keep(kept);
+        }
+      }
+    }
+  } finally {
+    await Promise.all([...packs.map(({ trainer }) => trainer.release()), ...evaluators.map((one) => one.release())]);
+  }
+  return [...progress].map(([place, { best, history, end = 'epochs' }]) => ({
+    place,
+    outcome: best ? { net: best.net, history, bestEpoch: best.epoch, end } : null,
+  }));
+}
+
+/** Takes a head one epoch on. @returns whether its loss was finite */
+function note(head: Progress, record: EpochRecord, net: HeadNet): boolean {
+  const { epoch, loss, valLoss } = record;
+  const chosen = valLoss ?? loss;
+  if (!Number.isFinite(loss) || !Number.isFinite(chosen)) {
+    head.end = 'diverged';
+    return false;
+  }
+  head.history.push(record);
+  if (!head.best || valLoss === null || chosen < head.best.loss) head.best = { epoch, loss: chosen, net };
+  if (epoch - head.best.epoch >= head.options.patience) head.end = 'patience';
+  else if (epoch >= head.options.epochs) head.end = 'epochs';
+  return true;
+}
+
+/** @returns for each pack and head the loss summed over the rows */
+async function oneEpoch(
+  open: readonly Pack[],
+  orders: ReadonlyMap<number, Random>,
+  { data, hooks }: TrainingRun,
+): Promise<Float64Array[]> {
+  const sums = open.map(({ places }) => new Float64Array(places.length));
+  for (const [seed, random] of orders) {
+    const group = open.filter((pack) => pack.seed === seed);
+    if (group.length === 0) continue;
+    const multiple = multipleOf(group.map(({ batchSize }) => batchSize));
+    for await (const block of data.vectors.blocks(data.rows, random, multiple)) {
+      const order = random.permutation(block.at.length);
+      const shuffled = {
+        x: block.x,
+        at: order.map((i) => block.at[i] as number),
+        rows: order.map((i) => block.rows[i] as number),
+      };
+      for (const pack of group) {
+        const losses = await pack.trainer.run(shuffled, data.y, pack.batchSize, pack.noise, () =>
+          hooks.signal?.throwIfAborted(),
+        );
+        const total = sums[open.indexOf(pack)] as Float64Array;
+        losses.forEach((loss, i) => {
+          total[i] = (total[i] as number) + loss;
+        });
+      }
+    }
+  }
+  return sums;
+}
+
+/** @returns for each pack and head the sums over the validation rows */
+async function evaluate(
+  val: Required<Examples>,
+  open: readonly Pack[],
+  nets: readonly (readonly HeadNet[])[],
+  evaluatorOf: (pack: Pack) => NetEvaluator | undefined,
+): Promise<{ loss: number; hits: number }[][]> {
+  const sums = open.map(({ places }) => places.map(() => ({ loss: 0, hits: 0 })));
+  for await (const block of val.vectors.blocks(val.rows)) {
+    for (const [p, pack] of open.entries()) {
+      const found = await evaluatorOf(pack)?.evaluate(nets[p] ?? [], block, val.y);
+      sums[p] = (sums[p] ?? []).map(({ loss, hits }, i) => ({
+        loss: loss + (found?.[i]?.loss ?? Number.NaN),
+        hits: hits + (found?.[i]?.hits ?? Number.NaN),
+      }));
+    }
+  }
+  return sums;
+}
