@@ -8,7 +8,11 @@ import { featuresCommand } from './features.js';
 import { Interrupted } from './io.js';
 import { predictCommand } from './predict.js';
 import { sampleCommand } from './sample.js';
+import { sweepCommand } from './sweep.js';
 import { trainCommand } from './train.js';
+
+/** Arguments that may hold several values. */
+const LISTS = ['_', 'paths', 'sets', 'grid', 'features'];
 
 /** One sentence for people; the trace of what nobody foresaw is shown where PERMAFROST_DEBUG is set. */
 function describe(error: unknown): string {
@@ -38,10 +42,11 @@ try {
     .command(sampleCommand)
     .command(featuresCommand)
     .command(trainCommand)
+    .command(sweepCommand)
     .command(predictCommand)
     .command(classifyCommand)
     .command(cacheCommand)
-    .demandCommand(1, 'name a command: sample, features, train, predict, classify or cache')
+    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify or cache')
     .strict()
     .recommendCommands()
     .version(version)
@@ -49,8 +54,7 @@ try {
     .exitProcess(false)
     .check((argv) => {
       const twice = Object.entries(argv).find(
-        ([name, value]) =>
-          Array.isArray(value) && typeof value[0] === 'string' && name !== '_' && name !== 'paths' && name !== 'sets',
+        ([name, value]) => Array.isArray(value) && typeof value[0] === 'string' && !LISTS.includes(name),
       );
       if (twice) throw new UsageError(`--${twice[0]} is given twice`);
       return true;

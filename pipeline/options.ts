@@ -46,7 +46,7 @@ function inputSize(value: unknown): readonly [number, number] | undefined {
   return [Number(match[1]), Number(match[2] ?? match[1])];
 }
 
-const text = (describe: string): Options & { string: true } => ({ describe, string: true, requiresArg: true });
+export const text = (describe: string): Options & { string: true } => ({ describe, string: true, requiresArg: true });
 
 export const common = <T>(yargs: Argv<T>) =>
   yargs

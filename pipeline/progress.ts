@@ -24,6 +24,11 @@ export class Console {
     private readonly stream: NodeJS.WriteStream = process.stderr,
   ) {}
 
+  /** Columns of the terminal; undefined where there is none, and where colours are not wanted (NO_COLOR). */
+  get width(): number | undefined {
+    return this.stream.isTTY && !process.env.NO_COLOR ? (this.stream.columns ?? 80) : undefined;
+  }
+
   line(text: string): void {
     if (this.quiet) return;
     this.clear();

@@ -1,102 +1,99 @@
 import type { Argv, CommandModule } from 'yargs';
-import { type TrainResult, train } from '../src/index.js';
-import { interrupt, printJson } from './io.js';
-import { baseFlags, baseOptions, common, given, numberOption, showDownload } from './options.js';
+import { HeadError, type PlanResult, train, trainPlan, UsageError } from '../src/index.js';
+import { corpusFlags, fitFlags, fitOptions, headFlags, headOptions, labelFlags } from './head-flags.js';
+import { counted, interrupt, printJson } from './io.js';
+import { baseFlags, baseOptions, common, given, showDownload, text } from './options.js';
 import { Console } from './progress.js';
+import { metricsLine, percent, trainReport } from './report.js';
+import { type TableRow, table } from './table.js';
 
 const builder = (yargs: Argv) =>
-  baseFlags(common(yargs), 'xception-mini')
-    .option('data', {
-      describe: 'folder of images, a folder a class',
-      string: true,
-      requiresArg: true,
-      demandOption: true,
-    })
-    .option('features', { describe: 'a feature set, in the place of --base', string: true, requiresArg: true })
-    .option('labels', { describe: 'CSV or JSONL file of labels', string: true, requiresArg: true })
-    .option('val', numberOption('share of validation', { min: 0, max: 0.99, fallback: 0.2 }))
-    .option('missing', {
-      describe: 'labelled images without vectors',
-      requiresArg: true,
-      choices: ['error', 'skip'] as const,
-      default: 'error' as const,
-    })
-    .option('name', { describe: 'name of the head', string: true, requiresArg: true })
-    .option('out', { describe: 'folder of the head', string: true, requiresArg: true })
-    .option('epochs', numberOption('most epochs', { min: 1, max: 1e6, whole: true, fallback: 300 }))
-    .option('batch-size', numberOption('vectors a step', { min: 1, max: 65_536, whole: true, fallback: 32 }))
-    .option('learning-rate', numberOption('of Adam', { min: 1e-12, max: 1000, fallback: 0.001 }))
-    .option('l2', numberOption('penalty on squared weights', { min: 0, max: 1e6, fallback: 0 }))
-    .option('patience', numberOption('epochs without a better one', { min: 1, max: 1e6, whole: true, fallback: 10 }))
-    .option('scale', {
-      describe: 'of the vectors',
-      requiresArg: true,
-      choices: ['none', 'standard', 'l2'] as const,
-      default: 'none' as const,
-    })
-    .option(
-      'seed',
-      numberOption('seed of split, order and weights', { min: 0, max: 2 ** 53 - 1, whole: true, fallback: 0 }),
-    );
+  fitFlags(headFlags(labelFlags(corpusFlags(baseFlags(common(yargs), 'xception-mini')))))
+    .option('name', text('name of the head'))
+    .option('out', text('folder of the head'))
+    .option('plan', text('YAML file of many heads, trained from one read of the cache'));
 
 type Arguments = Awaited<ReturnType<ReturnType<typeof builder>['parseAsync']>>;
 
-const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+/** The options that `train` with and without a plan have in common. */
+const corpusOptions = (argv: Arguments, console: Console) => ({
+  ...baseOptions(argv),
+  ...given({ features: argv.features }),
+  data: argv.data,
+  cache: argv.cache,
+  missing: argv.missing,
+  signal: interrupt(),
+  onDownload: showDownload(console),
+  onWarning: (message: string) => console.line(`note: ${message}`),
+});
 
-/** What people read at the end. */
-function report(result: TrainResult): string[] {
-  const { classes, metrics, majority, epochs, bestEpoch, seconds } = result;
-  const lines = [
-    `${result.task} head ${classes.join(' / ')}: ${result.train} images to train on, ${result.val} to validate, ` +
-      `best of ${epochs} epochs is ${bestEpoch}, ${seconds.toFixed(1)} s`,
-  ];
-  if (metrics) {
-    const auc = metrics.auc === null ? '' : `, AUC ${metrics.auc.toFixed(3)}`;
-    lines.push(
-      `validation: accuracy ${percent(metrics.accuracy)} (always the commonest class: ${percent(majority ?? 0)})${auc}, ` +
-        `log loss ${metrics.loss.toFixed(3)}`,
+const epochLine = (epoch: number, loss: number, valLoss: number | null, valAccuracy: number | null): string => {
+  const accuracy = valAccuracy === null ? '' : `, accuracy ${percent(valAccuracy)}`;
+  return `epoch ${epoch}: loss ${loss.toFixed(4)}${valLoss === null ? '' : `, validation ${valLoss.toFixed(4)}${accuracy}`}`;
+};
+
+async function trainMany(argv: Arguments, plan: string, console: Console): Promise<void> {
+  const { name, out, labels, task } = argv;
+  const alone = Object.keys({ ...given({ name, out, labels, task }), ...headOptions(argv), ...fitOptions(argv) });
+  if (alone.length > 0) {
+    throw new UsageError(
+      `with --plan the options of heads stand in the plan, under defaults for all: leave ${alone.join(', ')} out`,
     );
-    if (result.test === 0) lines.push('these images also chose the epoch, so expect a little less on new ones');
-    if (classes.length <= 12) lines.push(...confusion(classes, metrics.confusion));
-  } else {
-    lines.push('no validation images: every epoch was run and nothing is measured');
   }
-  return lines;
+  const results = await trainPlan({
+    ...corpusOptions(argv, console),
+    plan,
+    onEpoch: (head, { epoch, loss, valLoss, valAccuracy }) =>
+      console.status(`${head}: ${epochLine(epoch, loss, valLoss, valAccuracy)}`),
+    onHead: (result) => {
+      if (result.status === 'failed') console.line(`${result.head} failed: ${result.message}`);
+    },
+  });
+  for (const line of table(
+    ['head', 'status', 'task', 'train', 'val', 'measured'],
+    results.map(planRow),
+    console.width,
+  )) {
+    console.line(line);
+  }
+  const of = (status: PlanResult['status']): number => results.filter((result) => result.status === status).length;
+  console.line(
+    `${counted(results.length, 'head')}: ${of('trained')} trained, ${of('reused')} reused, ${of('failed')} failed`,
+  );
+  if (argv.json) printJson({ heads: results });
+  if (of('failed') > 0)
+    throw new HeadError(
+      `${of('failed')} of ${counted(results.length, 'head')} failed: put right what the lines above say, and run the same command again`,
+    );
 }
 
-function confusion(classes: readonly string[], matrix: readonly (readonly number[])[]): string[] {
-  const names = classes.map((name) => name.slice(0, 20));
-  const width = Math.max(...names.map((name) => name.length), ...matrix.flat().map((n) => String(n).length));
-  const left = Math.max(...names.map((name) => name.length), 'is \\ said'.length);
-  const row = (head: string, cells: readonly (string | number)[]): string =>
-    `  ${head.padEnd(left)}  ${cells.map((cell) => String(cell).padStart(width)).join('  ')}`;
-  return [row('is \\ said', names), ...matrix.map((cells, i) => row(names[i] ?? '', cells))];
+function planRow(result: PlanResult): TableRow {
+  if (result.status === 'failed') return { cells: [result.head, 'failed', '', '', '', result.message], looks: ['dim'] };
+  const { head, status, task, train: rows, val, metrics, testMetrics } = result;
+  const test = testMetrics ? `; test: ${metricsLine({ ...testMetrics, intervals: null })}` : '';
+  const line = metrics ? metricsLine({ ...metrics, intervals: null }) : 'nothing to measure on';
+  return { cells: [head, status, task, String(rows), String(val), `${line}${test}`] };
 }
 
 export const trainCommand: CommandModule<object, Arguments> = {
   command: 'train',
-  describe: 'train a head on the stored vectors',
+  describe: 'train a head on the stored vectors, or many with --plan',
   builder: builder as never,
   handler: async (argv) => {
     const console = new Console(argv.quiet);
-    const { features, labels, val, name, out, epochs, batchSize, learningRate, l2, patience, seed } = argv;
+    if (argv.plan !== undefined) {
+      await trainMany(argv, argv.plan, console);
+      return;
+    }
+    const { labels, task, name, out } = argv;
     const result = await train({
-      ...baseOptions(argv),
-      ...given({ features, labels, val, name, out, epochs, batchSize, learningRate, l2, patience, seed }),
-      data: argv.data,
-      cache: argv.cache,
-      missing: argv.missing,
-      scale: argv.scale,
-      signal: interrupt(),
-      onDownload: showDownload(console),
-      onEpoch: ({ epoch, loss, valLoss, valAccuracy }) => {
-        const measured =
-          valLoss === null ? '' : `, validation ${valLoss.toFixed(4)}, accuracy ${percent(valAccuracy ?? 0)}`;
-        console.status(`epoch ${epoch}: loss ${loss.toFixed(4)}${measured}`);
-      },
-      onWarning: (message) => console.line(`note: ${message}`),
+      ...corpusOptions(argv, console),
+      ...headOptions(argv),
+      ...fitOptions(argv),
+      ...given({ labels, task, name, out }),
+      onEpoch: ({ epoch, loss, valLoss, valAccuracy }) => console.status(epochLine(epoch, loss, valLoss, valAccuracy)),
     });
-    for (const line of report(result)) console.line(line);
+    for (const line of trainReport(result)) console.line(line);
     console.line(`-> ${result.dir}`);
     if (argv.json) printJson(result);
   },

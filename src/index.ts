@@ -29,16 +29,44 @@ export { type Classification, type ClassifyOptions, type ClassScore, classify } 
 export { type FeaturesOptions, type FeaturesProgress, type FeaturesResult, features } from './features/extract.js';
 export { FeatureSet, type FoundVectors, type SetInfo, type SetSpec, type VectorBatch } from './features/index.js';
 export type { Graph, Node, Op, Shape, Tensor } from './graph/graph.js';
+export type { CorpusOptions, LabelOptions } from './heads/corpus.js';
+export { checkFit, FIT_RULES, type FitOptions, resolveFit } from './heads/fit-options.js';
 export {
+  type ClassificationMetrics,
+  type ClassMetrics,
   type EpochRecord,
+  type Fold,
   type Head,
   type HeadInfo,
   type HeadOptions,
   HeadPredictor,
+  type Intervals,
   loadHead,
   type Metrics,
+  type MultilabelMetrics,
+  type RegressionMetrics,
+  type ResolvedOptions,
+  resolveOptions,
+  type Task,
+  type Threshold,
 } from './heads/index.js';
-export { type Prediction, type PredictOptions, predict } from './heads/predict.js';
+export { OPTION_RULES, type OptionRule } from './heads/option-rules.js';
+export { optionFromText } from './heads/options.js';
+export { type PlanResult, type TrainPlanOptions, trainPlan } from './heads/plan.js';
+export { type Plan, type PlannedHead, readPlan } from './heads/plan-file.js';
+export { headInfo, type Prediction, type PredictOptions, predict } from './heads/predict.js';
+export { csvHeader, csvLine, predictionFile } from './heads/prediction-table.js';
+export { type Axis, parseAxis, type Space } from './heads/space.js';
+export {
+  RANKINGS,
+  type Ranking,
+  type SweepOptions,
+  type SweepProgress,
+  type SweepResult,
+  type SweepRow,
+  sweep,
+} from './heads/sweep.js';
+export { TASKS } from './heads/task.js';
 export { type TrainOptions, type TrainResult, train } from './heads/train-set.js';
 export type { ImageMode, Preprocessing } from './images/index.js';
 export { drawSample as sample, type Sample, type SampleOptions } from './images/sample.js';

@@ -6,13 +6,13 @@ import { after, test } from 'node:test';
 import ort from 'onnxruntime-node';
 import type { DenseWeights } from '../src/engine/onnx/head-net.js';
 import { HeadError } from '../src/errors.js';
+import { finishHead } from '../src/heads/fit.js';
 import {
   HeadPredictor,
   loadHead,
   makeHead,
-  measure,
   memoryVectors,
-  outputsOf,
+  resolveFit,
   saveHead,
   trainHead,
 } from '../src/heads/index.js';
@@ -22,9 +22,9 @@ import { faulty, systemError } from './helpers/store.js';
 const dir = mkdtempSync(join(tmpdir(), 'permafrost-heads-'));
 after(() => rmSync(dir, { recursive: true }));
 const origin = {
-  fingerprint: 'ab'.repeat(32),
-  set: { format: 1, base: { name: 'xception-mini' } },
+  sets: [{ fingerprint: 'ab'.repeat(32), set: { format: 1, base: { name: 'xception-mini' } } }],
   versions: { permafrost: '0.1.0' },
+  identity: 'cd'.repeat(32),
 };
 const random = new Random('saved');
 const x = Float32Array.from({ length: 60 * 5 }, () => random.normal(3, 2));
@@ -34,12 +34,21 @@ async function head(classes: number) {
   const data = { vectors: memoryVectors(x, 5), y };
   const names = ['no', 'yes', 'perhaps'].slice(0, classes);
   const task = classes === 2 ? 'binary' : 'multiclass';
-  const trained = await trainHead({ ...data, task, classes: names }, data, { epochs: 3, learningRate: 0.1 });
-  const metrics = measure(await outputsOf(trained, data.vectors), y, classes);
-  return { trained, metrics };
+  const options = { epochs: 3, learningRate: 0.1 };
+  const trained = await trainHead({ ...data, task, classes: names }, data, options);
+  const all = { rows: Uint32Array.from({ length: 60 }, (_, i) => i), y };
+  const table = { x, d: 5, rows: new Map() };
+  const sides = {
+    task,
+    classes: names,
+    table,
+    train: all,
+    val: all,
+    test: { ...all, rows: all.rows.slice(0, 0) },
+  } as const;
+  return finishHead(sides, trained, options, resolveFit({ bootstrap: 20, threshold: 0.5 }));
 }
-const made = ({ trained, metrics }: Awaited<ReturnType<typeof head>>) =>
-  makeHead(trained, { metrics, majority: 0.5 }, origin);
+const made = (fitted: Awaited<ReturnType<typeof head>>) => makeHead(fitted, origin);
 const rejects = (run: Promise<unknown>, pattern: RegExp) =>
   assert.rejects(run, (error: Error) => {
     assert.ok(error instanceof HeadError, `${error}`);
@@ -55,7 +64,7 @@ for (const classes of [2, 3]) {
     assert.deepEqual(readdirSync(place).sort(), ['head.json', 'head.onnx']);
     const loaded = await loadHead(place);
     assert.deepEqual(loaded.info, made(fresh).info);
-    assert.deepEqual(loaded.info.set, origin.set);
+    assert.deepEqual(loaded.info.set, origin.sets[0]?.set);
     const predictor = await HeadPredictor.open(loaded);
     const probabilities = await predictor.predict(x, 60);
     assert.equal(probabilities.length, 60 * classes);
@@ -64,7 +73,7 @@ for (const classes of [2, 3]) {
       assert.ok(Math.abs(row.reduce((a, b) => a + b) - 1) < 1e-6);
       return row.indexOf(Math.max(...row)) === i % classes;
     }).filter(Boolean).length;
-    assert.equal(hits / 60, fresh.metrics.accuracy);
+    assert.equal(hits / 60, fresh.metrics && 'accuracy' in fresh.metrics ? fresh.metrics.accuracy : null);
     await assert.rejects(predictor.predict(x, 59), TypeError);
     assert.equal((await predictor.predict(new Float32Array(0), 0)).length, 0);
     await predictor.release();
@@ -115,8 +124,8 @@ test('what is no head, or a damaged one, is one sentence', async () => {
     fields.classes = ['no', 'no'];
   }, /its classes/);
   await damage((fields) => {
-    fields.version = 2;
-  }, /format version 2/);
+    fields.version = 3;
+  }, /format version 3/);
   writeFileSync(json, text.slice(0, 200));
   await rejects(loadHead(place), /is not JSON/);
   writeFileSync(json, '[]');
@@ -133,6 +142,49 @@ test('what is no head, or a damaged one, is one sentence', async () => {
   const predictor = await HeadPredictor.open(narrow);
   await assert.rejects(predictor.predict(new Float32Array(4), 1), /does not take 4 features/);
   await predictor.release();
+});
+
+test('a head of the first version is read as one of this version', async () => {
+  const place = join(dir, 'first');
+  const { info, model } = made(await head(2));
+  const { task, classes, dim, fingerprint, set, standardization, seed, versions, train, val, bestEpoch, history } =
+    info;
+  const first = {
+    version: 1,
+    ...{ task, classes, dim, fingerprint, set, standardization },
+    options: { epochs: 3, batchSize: 32, learningRate: 0.1, l2: 0, seed: 0, patience: 10, standardize: true },
+    ...{ seed, versions, train, val },
+    metrics: {
+      accuracy: 0.7,
+      auc: 0.8,
+      loss: 0.5,
+      confusion: [
+        [20, 10],
+        [8, 22],
+      ],
+    },
+    majority: 0.5,
+    ...{ bestEpoch, history, model: info.model },
+  };
+  await saveHead(place, { info: first as never, model });
+  const read = (await loadHead(place)).info;
+  assert.equal(read.version, 2);
+  assert.deepEqual(read.options, { ...info.options, scale: 'standard' });
+  assert.deepEqual(read.threshold, { criterion: 'fixed', values: [0.5] });
+  assert.deepEqual([read.joined, read.testMetrics, read.folds, read.temperature], [[], null, null, null]);
+  assert.ok(read.metrics && 'confusion' in read.metrics);
+  assert.equal(read.metrics.balancedAccuracy, (20 / 30 + 22 / 30) / 2);
+  assert.deepEqual(
+    read.metrics.classes.map(({ support, recall }) => [support, recall]),
+    [
+      [30, 20 / 30],
+      [30, 22 / 30],
+    ],
+  );
+  for (const name of Object.keys(first)) {
+    writeFileSync(join(place, 'head.json'), JSON.stringify({ ...first, [name]: 'nonsense' }));
+    await rejects(loadHead(place), /its \w+ is missing or damaged/);
+  }
 });
 
 test('a full disk is one sentence, leaves nothing, and spares the head that was there', async () => {

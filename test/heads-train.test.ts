@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { HeadPack, NetEvaluator } from '../src/engine/onnx/head-pack.js';
 import { CacheError, HeadError, LabelError, UsageError } from '../src/errors.js';
+import { majority } from '../src/heads/fit.js';
 import {
   type HeadOptions,
-  majorityBaseline,
-  measure,
+  measureClasses,
   memoryVectors,
   outputsOf,
   type TrainHooks,
@@ -144,8 +144,8 @@ async function trainHead(
   const head = await train({ task, classes, vectors: memoryVectors(x, d), y }, held, options, hooks);
   const [weights] = head.net.layers;
   const metrics =
-    val.n === 0 ? null : measure(await outputsOf(head, held.vectors), val.y as Int32Array, classes.length);
-  return { ...head, weights, metrics, majority: majorityBaseline(y, val.y, classes.length) };
+    val.n === 0 ? null : measureClasses(await outputsOf(head, held.vectors), val.y as Int32Array, classes.length);
+  return { ...head, weights, metrics, majority: majority(y, val.y) };
 }
 const names = (count: number) => Array.from({ length: count }, (_, i) => `class ${i}`);
 

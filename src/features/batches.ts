@@ -9,7 +9,8 @@ import { decodeFor, type Pixels } from './vectors.js';
 export interface ReadyImage {
   /** As given; in a folder, below it. */
   readonly path: string;
-  readonly pixels: Pixels;
+  /** One for each spec. */
+  readonly pixels: readonly Pixels[];
 }
 
 export interface BatchOptions {
@@ -34,20 +35,23 @@ async function* found(paths: readonly string[]): AsyncGenerator<Shown> {
 }
 
 /**
- * Reads and decodes the images among files and folders, for the base of a spec.
+ * Reads and decodes the images among files and folders, for the bases of some specs; an image is used by all of them or by none.
  * @returns batches of images in order, none of them empty; files that are no images are passed over
  * @throws DataError where a path does not exist; the signal's reason when it is aborted
  */
 export async function* imageBatches(
   paths: readonly string[],
-  spec: BaseSpec,
+  specs: readonly BaseSpec[],
   { batchSize, signal, onWarning }: BatchOptions,
 ): AsyncGenerator<ReadyImage[]> {
   const prepare = async (file: Shown): Promise<ReadyImage | null> => {
     signal?.throwIfAborted();
     try {
       const image = await readImage(file);
-      return image && { path: file.shown, pixels: await decodeFor(spec, image.bytes, image.format) };
+      if (image === null) return null;
+      const pixels: Pixels[] = [];
+      for (const spec of specs) pixels.push(await decodeFor(spec, image.bytes, image.format));
+      return { path: file.shown, pixels };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       onWarning?.(`${file.shown} is left out: ${error.message}`);

@@ -5,7 +5,7 @@ import { UsageError } from '../errors.js';
 import { imagenetClasses } from '../keras/index.js';
 import { imageBatches } from './batches.js';
 import { DEFAULT_BATCH_SIZE } from './extract.js';
-import { VectorRunner } from './vectors.js';
+import { type Pixels, VectorRunner } from './vectors.js';
 
 export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks {
   /** Image files, or folders of them. */
@@ -59,8 +59,8 @@ export async function* classify(options: ClassifyOptions): AsyncGenerator<Classi
   const classes = base.spec.features === IMAGENET ? await imagenetClasses() : null;
   const runner = await VectorRunner.open(base, await openEngine(options), options, batchSize);
   try {
-    for await (const batch of imageBatches(options.paths, base.spec, { ...options, batchSize })) {
-      const scores = await runner.run(batch.map(({ pixels }) => pixels));
+    for await (const batch of imageBatches(options.paths, [base.spec], { ...options, batchSize })) {
+      const scores = await runner.run(batch.map(({ pixels }) => pixels[0] as Pixels));
       for (const [i, { path }] of batch.entries()) {
         const row = scores[i] as Float32Array;
         yield { path, top: largest(row, top).map((index) => ({ index, ...classes?.[index], score: row[index] ?? 0 })) };

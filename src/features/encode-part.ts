@@ -4,26 +4,17 @@ import {
   FixedSizeList,
   Float16,
   Float32,
-  Message,
   makeData,
   RecordBatch,
-  RecordBatchFileWriter,
   Schema,
   Struct,
 } from 'apache-arrow';
 import { sha256Hex } from '../canonical.js';
+import { ArrowFileWriter } from './arrow-file.js';
 import { crc32c } from './crc32c.js';
 import { toFloat16 } from './float16.js';
 import { type Maker, METADATA } from './part.js';
 import type { SetSpec } from './spec.js';
-
-/** apache-arrow leaves out the schema message that the file format has before the first batch. */
-class FileWriter extends RecordBatchFileWriter {
-  protected override _writeSchema(schema: Schema): this {
-    super._writeSchema(schema);
-    return this._writeMessage(Message.from(schema));
-  }
-}
 
 const hex8 = (crc: number): string => crc.toString(16).padStart(8, '0');
 
@@ -82,7 +73,7 @@ export function encodePart(
     makeData({ type: listType as FixedSizeList<Float32>, length: rows, nullCount: 0, child }),
   ];
   const struct = makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children });
-  const writer = new FileWriter();
+  const writer = new ArrowFileWriter();
   writer.write(new RecordBatch(schema, struct));
   const bytes = writer.finish().toUint8Array(true);
   return { name: `part-${sha256Hex(bytes).slice(0, 32)}.arrow`, bytes, rows };

@@ -1,33 +1,76 @@
 import { HeadError, UsageError } from '../errors.js';
-import type { Metrics } from './metrics.js';
+import type { SetFacts } from './joined-sets.js';
+import type { Metrics } from './metrics/metrics.js';
+import type { ThresholdCriterion } from './metrics/threshold.js';
+import { migrateHeadInfo } from './migrate.js';
 import { type ResolvedOptions, resolveOptions } from './options.js';
 import type { Task } from './targets.js';
+import { TASKS } from './task.js';
 import type { EpochRecord } from './train.js';
+
+/** Of `head.json`. */
+export const HEAD_VERSION = 2;
+
+/** Above which probability a head says yes. */
+export interface Threshold {
+  /** What it makes largest on validation; `fixed` where it was given, or there was nothing to choose it on. */
+  readonly criterion: ThresholdCriterion | 'fixed';
+  /** Of the second class of a binary head; of each label of a multilabel head. */
+  readonly values: readonly number[];
+}
+
+/** One part of a cross-validation. */
+export interface Fold {
+  readonly train: number;
+  readonly val: number;
+  readonly bestEpoch: number;
+  /** On the images of this part, without intervals. */
+  readonly metrics: Metrics;
+}
 
 /** What `head.json` holds, in this order. */
 export interface HeadInfo {
   /** Of this format. */
-  readonly version: 1;
+  readonly version: typeof HEAD_VERSION;
   readonly task: Task;
-  /** In the order of the probabilities. A binary head gives the probability of the second. */
+  /** In the order of the outputs; none of a regression. A binary head gives the probability of the second. */
   readonly classes: readonly string[];
-  /** Size of a vector. */
+  /** Size of a vector, of all joined sets together. */
   readonly dim: number;
   /** Of the feature set it was trained on, 64 hex digits. */
   readonly fingerprint: string;
   /** All of that set's `_set.json`. */
   readonly set: Readonly<Record<string, unknown>>;
+  /** Further sets, whose vectors follow those of the first. */
+  readonly joined: readonly SetFacts[];
   /** What is folded into `head.onnx`: `(x - mean) / scale`. */
   readonly standardization: { readonly mean: readonly number[]; readonly scale: readonly number[] } | null;
   readonly options: ResolvedOptions;
   readonly seed: number;
   readonly versions: Readonly<Record<string, string>>;
+  /** Of its options, labels and sets, 64 hex digits: a plan does not train a head of the same identity again. */
+  readonly identity: string | null;
   /** Images trained on. */
   readonly train: number;
   /** Images validated on. */
   readonly val: number;
+  /** Images tested on. */
+  readonly test: number;
+  /** Training images a class that were asked for. */
+  readonly shots: number | null;
+  /** Whether the saved weights were trained on the validation images too, after the metrics were taken without. */
+  readonly refit: boolean;
+  /** On validation; of a cross-validation on all images, each predicted by a head that did not see it. */
   readonly metrics: Metrics | null;
+  /** On the test images, measured once, at the end. */
+  readonly testMetrics: Metrics | null;
+  /** Accuracy on validation of always answering the commonest class; of one class an image. */
   readonly majority: number | null;
+  /** Of binary and multilabel heads. */
+  readonly threshold: Threshold | null;
+  /** What logits are divided by, folded into `head.onnx`. */
+  readonly temperature: number | null;
+  readonly folds: readonly Fold[] | null;
   readonly bestEpoch: number;
   readonly history: readonly EpochRecord[];
   /** SHA-256 of `head.onnx` in hex. */
@@ -40,8 +83,8 @@ export function printHeadInfo(info: HeadInfo): string {
   return `{\n${lines.join(',\n')}\n}\n`;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-const isFields = (value: unknown): value is Fields =>
+export type Fields = Readonly<Record<string, unknown>>;
+export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 const isCount = (value: unknown): value is number => isNumber(value) && Number.isInteger(value) && value >= 0;
@@ -50,15 +93,51 @@ const isList = <T>(value: unknown, of: (item: unknown) => item is T): value is T
   Array.isArray(value) && value.every(of);
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isHex = (value: unknown): boolean => isText(value) && /^[0-9a-f]{64}$/.test(value);
+const orNull =
+  (check: (value: unknown, head: Fields) => boolean) =>
+  (value: unknown, head: Fields): boolean =>
+    value === null || check(value, head);
 
-const isMetrics = (value: unknown, classes: number): boolean =>
+const isEnds = (value: unknown): boolean => value === null || (isList(value, isNumber) && value.length === 2);
+const isIntervals = (value: unknown): boolean =>
   isFields(value) &&
-  isShare(value.accuracy) &&
-  (value.auc === null || isShare(value.auc)) &&
-  isNumber(value.loss) &&
-  Array.isArray(value.confusion) &&
-  value.confusion.length === classes &&
-  value.confusion.every((row) => isList(row, isCount) && row.length === classes);
+  isShare(value.level) &&
+  isCount(value.resamples) &&
+  isFields(value.of) &&
+  Object.values(value.of).every(isEnds);
+
+/** Shares that each kind of metrics has, besides its loss. */
+const SHARES: Readonly<Record<Task, readonly string[]>> = {
+  binary: ['accuracy', 'balancedAccuracy'],
+  multiclass: ['accuracy', 'balancedAccuracy'],
+  multilabel: ['accuracy', 'hammingLoss', 'microF1'],
+  regression: [],
+};
+
+function isMetrics(value: unknown, { task, classes }: Fields): boolean {
+  if (!isFields(value) || !isNumber(value.loss) || !orNull(isIntervals)(value.intervals, {})) return false;
+  if (task === 'regression') {
+    return (value.r2 === null || isNumber(value.r2)) && isNumber(value.mae) && isNumber(value.rmse);
+  }
+  if (!TASKS.includes(task as Task) || !Array.isArray(classes)) return false;
+  const shares = ['precision', 'recall', 'f1'];
+  const areas = ['auc', 'averagePrecision'];
+  const hold = (fields: Fields): boolean =>
+    shares.every((name) => isShare(fields[name])) && areas.every((name) => orNull(isShare)(fields[name], {}));
+  const table = (confusion: unknown): boolean =>
+    Array.isArray(confusion) &&
+    confusion.length === classes.length &&
+    confusion.every((row) => isList(row, isCount) && row.length === classes.length);
+  return (
+    hold(value) &&
+    SHARES[task as Task].every((name) => isShare(value[name])) &&
+    orNull(isShare)(value.calibrationError, {}) &&
+    Array.isArray(value.classes) &&
+    value.classes.length === classes.length &&
+    value.classes.every((one) => isFields(one) && isCount(one.support) && hold(one)) &&
+    (task === 'multilabel' || table(value.confusion))
+  );
+}
 
 const isEpoch = (value: unknown): value is EpochRecord =>
   isFields(value) &&
@@ -66,27 +145,54 @@ const isEpoch = (value: unknown): value is EpochRecord =>
   isNumber(value.loss) &&
   ['valLoss', 'valAccuracy'].every((name) => value[name] === null || isNumber(value[name]));
 
+const isThreshold = (value: unknown, { task, classes }: Fields): boolean =>
+  isFields(value) &&
+  isText(value.criterion) &&
+  isList(value.values, isNumber) &&
+  value.values.length === (task === 'binary' ? 1 : Array.isArray(classes) ? classes.length : -1);
+
+const isFold = (value: unknown, head: Fields): boolean =>
+  isFields(value) &&
+  ['train', 'val', 'bestEpoch'].every((name) => isCount(value[name])) &&
+  isMetrics(value.metrics, head);
+
+const CLASSES: Readonly<Record<Task, (count: number) => boolean>> = {
+  binary: (count) => count === 2,
+  multiclass: (count) => count >= 2,
+  multilabel: (count) => count >= 1,
+  regression: (count) => count === 0,
+};
+
 /** What each field must be; `head` is the whole of `head.json`. */
 const CHECKS: Readonly<Record<keyof HeadInfo, (value: unknown, head: Fields) => boolean>> = {
-  version: (value) => value === 1,
-  task: (value) => value === 'binary' || value === 'multiclass',
+  version: (value) => value === HEAD_VERSION,
+  task: (value) => TASKS.includes(value as Task),
   classes: (value, { task }) =>
-    isList(value, isText) &&
-    new Set(value).size === value.length &&
-    (task === 'binary' ? value.length === 2 : value.length > 2),
+    isList(value, isText) && new Set(value).size === value.length && CLASSES[task as Task](value.length),
   dim: (value) => isCount(value) && value >= 1,
   fingerprint: isHex,
   set: isFields,
-  standardization: (value, { dim }) =>
-    value === null ||
-    (isFields(value) && ['mean', 'scale'].every((name) => isList(value[name], isNumber) && value[name].length === dim)),
+  joined: (value) =>
+    Array.isArray(value) && value.every((one) => isFields(one) && isHex(one.fingerprint) && isFields(one.set)),
+  standardization: orNull(
+    (value, { dim }) =>
+      isFields(value) && ['mean', 'scale'].every((name) => isList(value[name], isNumber) && value[name].length === dim),
+  ),
   options: (value) => isFields(value) && optionsAreValid(value),
   seed: (value, { options }) => isFields(options) && value === options.seed,
   versions: (value) => isFields(value) && Object.values(value).every(isText),
+  identity: orNull(isHex),
   train: isCount,
   val: isCount,
-  metrics: (value, { classes }) => value === null || (isList(classes, isText) && isMetrics(value, classes.length)),
-  majority: (value) => value === null || isShare(value),
+  test: isCount,
+  shots: orNull(isCount),
+  refit: (value) => typeof value === 'boolean',
+  metrics: orNull(isMetrics),
+  testMetrics: orNull(isMetrics),
+  majority: orNull(isShare),
+  threshold: orNull(isThreshold),
+  temperature: orNull((value) => isNumber(value) && value > 0),
+  folds: orNull((value, head) => Array.isArray(value) && value.every((one) => isFold(one, head))),
   bestEpoch: (value) => isCount(value) && value >= 1,
   history: (value) => isList(value, isEpoch),
   model: isHex,
@@ -103,7 +209,8 @@ function optionsAreValid(value: Fields): boolean {
 
 /**
  * @param path for messages
- * @throws HeadError for text that is not a head of this version, naming the field
+ * @returns the head of a `head.json` of this version or an earlier one
+ * @throws HeadError for text that is not a head, naming the field
  */
 export function parseHeadInfo(text: string, path: string): HeadInfo {
   let parsed: unknown;
@@ -113,10 +220,12 @@ export function parseHeadInfo(text: string, path: string): HeadInfo {
     throw new HeadError(`${path} is not JSON: the head is damaged, train it again`, { cause: error });
   }
   if (!isFields(parsed)) throw new HeadError(`${path} does not hold a head`);
-  const fields = parsed;
-  if (isNumber(fields.version) && fields.version > 1) {
-    throw new HeadError(`${path} has format version ${fields.version}, this software reads 1: use a newer one`);
+  if (isNumber(parsed.version) && parsed.version > HEAD_VERSION) {
+    throw new HeadError(
+      `${path} has format version ${parsed.version}, this software reads up to ${HEAD_VERSION}: use a newer one`,
+    );
   }
+  const fields = migrateHeadInfo(parsed);
   for (const [name, check] of Object.entries(CHECKS)) {
     if (Object.hasOwn(fields, name) && check(fields[name], fields)) continue;
     throw new HeadError(`${path} does not hold a head: its ${name} is missing or damaged; train the head again`);

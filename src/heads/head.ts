@@ -5,9 +5,11 @@ import { HeadModel, writeHeadModel } from '../engine/onnx/head-model.js';
 import { HeadError } from '../errors.js';
 import type { StoreOptions } from '../files/index.js';
 import { placeFiles } from './files.js';
-import { type HeadInfo, parseHeadInfo, printHeadInfo } from './head-info.js';
-import type { Metrics } from './metrics.js';
-import { bothClasses, type TrainedHead } from './train.js';
+import type { FittedHead } from './fit.js';
+import { HEAD_VERSION, type HeadInfo, parseHeadInfo, printHeadInfo } from './head-info.js';
+import type { SetFacts } from './joined-sets.js';
+import { unitsOf } from './targets.js';
+import { bothClasses } from './train.js';
 
 /** Bytes of the largest `head.json` and `head.onnx` that are read. */
 const LARGEST = { 'head.json': 2 ** 28, 'head.onnx': 2 ** 31 - 1 } as const;
@@ -22,46 +24,48 @@ export interface Head {
 
 /** Where the vectors came from, and who trained. */
 export interface HeadOrigin {
-  /** Of the feature set, 64 hex digits. */
-  readonly fingerprint: string;
-  /** All of the set's `_set.json`. */
-  readonly set: Readonly<Record<string, unknown>>;
+  /** The feature sets whose vectors are joined, at least one. */
+  readonly sets: readonly SetFacts[];
   /** Name to version of what did the work. */
   readonly versions: Readonly<Record<string, string>>;
-}
-
-/** What was measured of a head on its validation vectors; nulls without any. */
-export interface Measured {
-  readonly metrics: Metrics | null;
-  /** Accuracy of always answering the commonest class of training. */
-  readonly majority: number | null;
+  /** 64 hex digits for what decided the head, for plans. */
+  readonly identity: string | null;
 }
 
 /** @returns the head ready to be saved; the same training gives the same bytes */
-export function makeHead(trained: TrainedHead, { metrics, majority }: Measured, origin: HeadOrigin): Head {
-  const { task, classes, d, standardization, options, train, val, history, bestEpoch } = trained;
-  const model = writeHeadModel(trained.net, {
-    classes: JSON.stringify(classes),
-    fingerprint: origin.fingerprint,
-  });
+export function makeHead(fitted: FittedHead, { sets, versions, identity }: HeadOrigin): Head {
+  const { trained, fit, val, test, metrics, testMetrics, majority, threshold, temperature, folds } = fitted;
+  const { task, classes, d, standardization, options, history, bestEpoch } = trained;
+  const [first, ...joined] = sets;
+  if (first === undefined) throw new TypeError('a head comes from one feature set at least');
+  const model = writeHeadModel(trained.net, { classes: JSON.stringify(classes), fingerprint: first.fingerprint });
   const info: HeadInfo = {
-    version: 1,
+    version: HEAD_VERSION,
     task,
     classes,
     dim: d,
-    fingerprint: origin.fingerprint,
-    set: origin.set,
+    fingerprint: first.fingerprint,
+    set: first.set,
+    joined,
     standardization:
       standardization === null
         ? null
         : { mean: Array.from(standardization.mean), scale: Array.from(standardization.scale) },
     options,
     seed: options.seed,
-    versions: origin.versions,
-    train,
+    versions,
+    identity,
+    train: trained.train,
     val,
+    test,
+    shots: fit.shots,
+    refit: fit.refit && val > 0,
     metrics,
+    testMetrics,
     majority,
+    threshold,
+    temperature,
+    folds,
     bestEpoch,
     history,
     model: createHash('sha256').update(model).digest('hex'),
@@ -132,7 +136,7 @@ export class HeadPredictor {
 
   /** @throws HeadError when the engine cannot run the model */
   static async open({ info, model }: Head): Promise<HeadPredictor> {
-    const units = info.task === 'binary' ? 1 : info.classes.length;
+    const units = unitsOf(info.task, info.classes.length);
     try {
       return new HeadPredictor(info.classes, info.dim, info.task, await HeadModel.load(model, info.dim, units));
     } catch (error) {
@@ -143,7 +147,7 @@ export class HeadPredictor {
 
   /**
    * @param vectors `[n, dim]`
-   * @returns probabilities `[n, classes]`, both columns of a binary head too
+   * @returns probabilities `[n, classes]`, both columns of a binary head too; of a regression values `[n]`
    */
   async predict(vectors: Float32Array, n: number): Promise<Float32Array> {
     if (vectors.length !== n * this.dim) {

@@ -1,15 +1,19 @@
-export {
-  type Head,
-  type HeadOrigin,
-  HeadPredictor,
-  loadHead,
-  makeHead,
-  saveHead,
-} from './head.js';
-export type { HeadInfo } from './head-info.js';
+export { type FitOptions, resolveFit } from './fit-options.js';
+export { type Head, type HeadOrigin, HeadPredictor, loadHead, makeHead, saveHead } from './head.js';
+export type { Fold, HeadInfo, Threshold } from './head-info.js';
 export { labelsFromFile } from './label-file.js';
 export { type DataFile, type Example, type LabelledData, labelsFromFolders, type Split } from './labels.js';
-export { auc, type Labels, type Metrics, majorityBaseline, measure } from './metrics.js';
+export type { BootstrapOptions, Intervals } from './metrics/bootstrap.js';
+export {
+  type ClassificationMetrics,
+  type ClassMetrics,
+  type Metrics,
+  type MultilabelMetrics,
+  measureClasses,
+  measureLabels,
+  measureValues,
+  type RegressionMetrics,
+} from './metrics/metrics.js';
 export { OPTION_RULES, type OptionRule } from './option-rules.js';
 export {
   checkOption,

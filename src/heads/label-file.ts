@@ -1,13 +1,19 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
+import { byCodePoint } from '../canonical.js';
 import { DataError, LabelError } from '../errors.js';
 import { parseCsv } from './csv.js';
 import { checkLabels, type DataFile, type Example, type LabelledData, splitNamed } from './labels.js';
+import type { Task } from './targets.js';
+import { splitLabels } from './task.js';
 
 /** Bytes of the largest label file that is read. */
 const LARGEST = 2 ** 28;
 const SHA256 = /^[0-9a-f]{64}$/i;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** More different whole numbers than this are measurements more often than names of classes. */
+const MANY_NUMBERS = 20;
 
 /** One row of a label file as text. */
 interface Row {
@@ -24,21 +30,22 @@ const COLUMNS = ['path', 'sha256', 'label', 'split', 'group'] as const;
 /**
  * Takes labels from a CSV file (with a header) or a JSONL file: `path` or `sha256`, `label`, and where wanted `split` (train,
  * val, valid, validation, test) and `group`; other columns are ignored. Paths are relative to the label file, then to the data
- * folder. Labels are the names of classes, so one an image; numbers are names too as long as all are whole.
+ * folder. The task follows from the labels where it is not given: a `|` in any of them (or a list, in JSONL) makes all multilabel,
+ * with an empty one for an image that has none; numbers that are not all whole are a regression; else they are names of classes.
  * @param files the images of the data folder; those without a row are counted, not used
- * @param options `missing`: what to do with rows whose path is not among the files, `error` by default
+ * @param options `missing`: what to do with rows whose path is not among the files, `error` by default; `task`: what to train
  * @throws DataError when the file cannot be read, LabelError with the line for what it holds
  */
 export async function labelsFromFile(
   file: string,
   dataDir: string,
   files: readonly DataFile[],
-  options: { readonly missing?: 'error' | 'skip' } = {},
+  options: { readonly missing?: 'error' | 'skip'; readonly task?: Task } = {},
 ): Promise<LabelledData> {
   const name = basename(file);
   const text = await readText(file);
   const rows = isJsonLines(file, text) ? jsonRows(text, name) : csvRows(text, name);
-  checkTask(rows, name);
+  const task = taskOf(rows, name, options.task);
 
   const byPath = new Map(files.map((one) => [resolve(dataDir, one.path), one]));
   const bySha = new Map(files.map((one) => [one.sha256.toLowerCase(), one]));
@@ -52,6 +59,12 @@ export async function labelsFromFile(
   };
 
   const warnings: string[] = [];
+  const different = new Set(rows.map(({ label }) => label)).size;
+  if (options.task === undefined && task === undefined && different > MANY_NUMBERS && rows.every(isNumber)) {
+    warnings.push(
+      `${name}: ${different} whole numbers are taken for names of classes: use --task regression for measurements`,
+    );
+  }
   const examples = new Map<string, Example>();
   const missing: Row[] = [];
   for (const row of rows) {
@@ -66,13 +79,14 @@ export async function labelsFromFile(
         `${name} line ${row.line}: split ${row.split} is none of train, val, valid, validation, test`,
       );
     }
+    const label = canonicalLabel(row.label, task);
     const example: Example = {
       ...found,
-      label: row.label,
+      label,
       ...(split === undefined ? {} : { split }),
       ...(row.group === undefined ? {} : { group: row.group }),
     };
-    examples.set(JSON.stringify([found.path, found.sha256, row.label, split]), example);
+    examples.set(JSON.stringify([found.path, found.sha256, label, split]), example);
   }
   const first = missing[0];
   if (first !== undefined) {
@@ -88,7 +102,7 @@ export async function labelsFromFile(
   const unlabelled = files.filter((one) => !labelled.has(one.sha256.toLowerCase())).length;
   if (unlabelled > 0)
     warnings.push(`${unlabelled} image${unlabelled === 1 ? '' : 's'} without a label in ${name}: ignored`);
-  return checkLabels([...examples.values()], [], warnings, unlabelled);
+  return checkLabels(task, [...examples.values()], [], warnings, unlabelled);
 }
 
 async function readText(file: string): Promise<string> {
@@ -164,7 +178,7 @@ function checkRow(cells: Readonly<Record<string, unknown>>, line: number, name: 
   };
   const path = cell('path');
   const sha256 = cell('sha256');
-  const label = cell('label');
+  const label = labelOf(cells.label, line, name) ?? cell('label');
   const split = cell('split');
   const group = cell('group');
   if (label === undefined) throw new LabelError(`${name} line ${line}: no label`);
@@ -182,18 +196,49 @@ function checkRow(cells: Readonly<Record<string, unknown>>, line: number, name: 
   };
 }
 
-/** Several labels an image, or labels that are measurements, ask for other heads than those of one class an image. */
-function checkTask(rows: readonly Row[], name: string): void {
+/** @returns an empty label of a CSV file, or a list of labels of a JSONL file, as one text; undefined for what is neither */
+function labelOf(value: unknown, line: number, name: string): string | undefined {
+  if (value === '') return '';
+  if (!Array.isArray(value)) return undefined;
+  const wrong = value.find((one) => typeof one !== 'string' || one === '' || one.includes('|'));
+  if (wrong === undefined) return value.length === 1 ? `${value[0]}|${value[0]}` : value.join('|');
+  throw new LabelError(`${name} line ${line}: a label must be text without |, not ${JSON.stringify(wrong)}`);
+}
+
+const isNumber = ({ label }: Row): boolean => NUMBER.test(label.trim());
+
+/**
+ * @param asked a task that the labels must fit
+ * @returns multilabel or regression, or `asked`; undefined where the number of classes will decide
+ */
+function taskOf(rows: readonly Row[], name: string, asked: Task | undefined): Task | undefined {
+  const fault = (row: Row | undefined, what: string): void => {
+    if (row !== undefined) throw new LabelError(`${name} line ${row.line}: ${what}`);
+  };
   const several = rows.find((row) => row.label.includes('|'));
-  if (several !== undefined) {
-    throw new LabelError(
-      `${name} line ${several.line}: ${several.label} holds several labels, which is not supported: give one an image`,
-    );
-  }
   const fraction = rows.find((row) => !Number.isInteger(Number(row.label)));
-  if (fraction !== undefined && rows.every((row) => NUMBER.test(row.label.trim()))) {
-    throw new LabelError(
-      `${name} line ${fraction.line}: labels like ${fraction.label} ask for a regression, which is not supported: give names of classes`,
-    );
+  const numbers = fraction !== undefined && rows.every(isNumber);
+  const task = asked ?? (several !== undefined ? 'multilabel' : numbers ? 'regression' : undefined);
+  if (task === 'regression') {
+    const word = rows.find((row) => !isNumber(row) || !Number.isFinite(Math.fround(Number(row.label))));
+    fault(word, `a regression needs numbers, found ${JSON.stringify(word?.label)}`);
+    return task;
   }
+  if (task === 'multilabel') {
+    const odd = rows.find((row) => splitLabels(row.label).some((label) => label.trim() === ''));
+    fault(odd, `${JSON.stringify(odd?.label)} holds an empty label between two |`);
+    return task;
+  }
+  fault(several, `${several?.label} holds several labels: use --task multilabel, or give one an image`);
+  fault(
+    rows.find((row) => row.label === ''),
+    'no label',
+  );
+  return task;
+}
+
+/** Two texts that say the same become the same. */
+function canonicalLabel(text: string, task: Task | undefined): string {
+  if (task === 'regression') return String(Number(text));
+  return task === 'multilabel' ? [...new Set(splitLabels(text))].sort(byCodePoint).join('|') : text;
 }

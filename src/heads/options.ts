@@ -37,11 +37,13 @@ export function resolveOptions(options: HeadOptions = {}): ResolvedOptions {
  * @throws UsageError for a value that the option cannot have
  */
 export function checkOption<Name extends keyof HeadOptions>(name: Name, value: unknown): ResolvedOptions[Name] {
-  const rule = OPTION_RULES[name] as OptionRule;
-  if (!isValid(rule, value)) {
-    throw new UsageError(`${name} must be ${expected(rule)}, not ${JSON.stringify(value) ?? String(value)}`);
-  }
-  return value as ResolvedOptions[Name];
+  return checkRule(OPTION_RULES[name], name, value) as ResolvedOptions[Name];
+}
+
+/** @throws UsageError for a value that does not keep the rule */
+export function checkRule(rule: OptionRule, name: string, value: unknown): unknown {
+  if (isValid(rule, value)) return value;
+  throw new UsageError(`${name} must be ${expected(rule)}, not ${JSON.stringify(value) ?? String(value)}`);
 }
 
 /**

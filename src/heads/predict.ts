@@ -7,8 +7,10 @@ import { HeadError } from '../errors.js';
 import { imageBatches } from '../features/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../features/extract.js';
 import { FeatureSet, fingerprint, type SetSpec } from '../features/index.js';
-import { VectorRunner } from '../features/vectors.js';
+import { type Pixels, VectorRunner } from '../features/vectors.js';
 import { type Head, HeadPredictor, loadHead } from './head.js';
+import type { HeadInfo } from './head-info.js';
+import type { SetFacts } from './joined-sets.js';
 import { specOf } from './train-set.js';
 
 export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, OpenHooks {
@@ -27,11 +29,14 @@ export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, Ope
 export interface Prediction {
   /** As given; in a folder, below it. */
   readonly path: string;
-  /** The likeliest class. */
+  /**
+   * What the head says: the likeliest class, of a binary head the second where its probability is above the threshold; all labels
+   * above their thresholds, joined by `|`, of a multilabel head; the number of a regression as text.
+   */
   readonly label: string;
-  /** Its probability. */
+  /** Its probability; of several labels the lowest of theirs, of none the highest; of a regression the number. */
   readonly score: number;
-  /** All classes in the head's order. */
+  /** Class to probability, in the head's order; empty of a regression. */
   readonly scores: Readonly<Record<string, number>>;
 }
 
@@ -51,13 +56,13 @@ async function findHead(head: string, cache: string): Promise<Head> {
   );
 }
 
-/** The base that a head was trained on: kept in the cache, or the one that is given, if it is the same. */
-async function matchBase(head: Head, options: PredictOptions, cache: string): Promise<Base> {
-  const spec = specOf(head.info.set);
-  if (fingerprint(spec as unknown as SetSpec) !== head.info.fingerprint) {
+/** A base that a head was trained on: kept in the cache, or the one that is given, if it is the same. */
+async function matchBase(facts: SetFacts, options: PredictOptions, cache: string): Promise<Base> {
+  const spec = specOf(facts.set);
+  if (fingerprint(spec as unknown as SetSpec) !== facts.fingerprint) {
     throw new HeadError('the head does not carry the description of its features: train it again');
   }
-  await (await FeatureSet.find(cache, head.info.fingerprint))?.markUsed();
+  await (await FeatureSet.find(cache, facts.fingerprint))?.markUsed();
   const kept = await keptBase(cache, spec);
   if (kept) return kept;
   if (options.base === undefined) {
@@ -68,10 +73,33 @@ async function matchBase(head: Head, options: PredictOptions, cache: string): Pr
   const { input, image, preprocess } = spec;
   const given = { inputSize: [input.height, input.width] as const, image: image.mode, preprocess, ...options };
   const base = await openBase({ ...given, base: options.base }, options);
-  if (fingerprint(base.spec as unknown as SetSpec) !== head.info.fingerprint) {
+  if (fingerprint(base.spec as unknown as SetSpec) !== facts.fingerprint) {
     throw new HeadError(`${options.base} is not the base that this head was trained on (${baseDigest(spec)})`);
   }
   return base;
+}
+
+/** @returns what the head says of one image, from its outputs */
+export function said({ task, classes, threshold }: HeadInfo, outputs: readonly number[]): Omit<Prediction, 'path'> {
+  if (task === 'regression') {
+    const value = outputs[0] ?? 0;
+    return { label: String(value), score: value, scores: {} };
+  }
+  const scores = Object.fromEntries(classes.map((name, k) => [name, outputs[k] ?? 0]));
+  const limits = threshold?.values ?? [];
+  if (task === 'multilabel') {
+    const labels = classes.filter((_, k) => (outputs[k] ?? 0) > (limits[k] ?? 0.5));
+    const sure = labels.map((name) => scores[name] ?? 0);
+    return { label: labels.join('|'), score: labels.length > 0 ? Math.min(...sure) : Math.max(...outputs), scores };
+  }
+  const likeliest = outputs.indexOf(Math.max(...outputs));
+  const answer = task === 'binary' ? Number((outputs[1] ?? 0) > (limits[0] ?? 0.5)) : likeliest;
+  return { label: classes[answer] ?? '', score: outputs[answer] ?? 0, scores };
+}
+
+/** @returns the description of a head by name or folder @throws HeadError when there is none */
+export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo> {
+  return (await findHead(head, cache)).info;
 }
 
 /**
@@ -82,27 +110,32 @@ async function matchBase(head: Head, options: PredictOptions, cache: string): Pr
 export async function* predict(options: PredictOptions): AsyncGenerator<Prediction> {
   const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
   const head = await findHead(options.head, cache);
-  const base = await matchBase(head, options, cache);
-  const predictor = await HeadPredictor.open(head);
+  const { info } = head;
+  const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
+  const bases: Base[] = [];
+  for (const one of facts) bases.push(await matchBase(one, options, cache));
   const engine = await openEngine(options);
-  const runner = await VectorRunner.open(base, engine, options, batchSize);
-  const { classes } = head.info;
-
+  const predictor = await HeadPredictor.open(head);
+  const runners: VectorRunner[] = [];
   try {
-    for await (const batch of imageBatches(options.paths, base.spec, { ...options, batchSize })) {
-      const vectors = await runner.run(batch.map(({ pixels }) => pixels));
-      const flat = new Float32Array(batch.length * base.spec.features);
-      for (const [i, vector] of vectors.entries()) flat.set(vector, i * base.spec.features);
-      const probabilities = await predictor.predict(flat, batch.length);
+    for (const base of bases) runners.push(await VectorRunner.open(base, engine, options, batchSize));
+    const specs = bases.map(({ spec }) => spec);
+    for await (const batch of imageBatches(options.paths, specs, { ...options, batchSize })) {
+      const flat = new Float32Array(batch.length * info.dim);
+      let left = 0;
+      for (const [b, runner] of runners.entries()) {
+        const vectors = await runner.run(batch.map(({ pixels }) => pixels[b] as Pixels));
+        for (const [i, vector] of vectors.entries()) flat.set(vector, i * info.dim + left);
+        left += specs[b]?.features ?? 0;
+      }
+      const outputs = await predictor.predict(flat, batch.length);
+      const columns = outputs.length / batch.length;
       for (const [i, { path }] of batch.entries()) {
-        const row = Array.from(probabilities.subarray(i * classes.length, (i + 1) * classes.length));
-        const score = Math.max(...row);
-        const label = classes[row.indexOf(score)] ?? '';
-        yield { path, label, score, scores: Object.fromEntries(classes.map((name, c) => [name, row[c] ?? 0])) };
+        yield { path, ...said(info, Array.from(outputs.subarray(i * columns, (i + 1) * columns))) };
       }
     }
   } finally {
-    await runner.release();
+    for (const runner of runners) await runner.release();
     await predictor.release();
   }
 }

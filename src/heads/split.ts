@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { byCodePoint } from '../canonical.js';
 import { UsageError } from '../errors.js';
 import type { Example } from './labels.js';
+import type { Task } from './targets.js';
+import { strataOf } from './task.js';
 
 /** The three sides, each in the order in which the examples came. */
 export interface Sides {
@@ -18,18 +20,19 @@ export interface Sides {
  * content's hash, or the UTF-8 bytes of the group in its place. A class of two or more keys with an empty side moves its
  * nearest key over; the only key of a class trains. So adding images moves no others, and neither identical images nor a
  * group ever lie on both sides.
- * @param options `val`: share of validation, from 0 (none at all) to below 1
+ * @param options `val`: share of validation, from 0 (none at all) to below 1; `task`: of a multilabel one each label counts as a
+ * class, of a regression all are one class. Default multiclass
  * @throws UsageError for a share or a seed out of range
  */
 export function splitExamples(
   examples: readonly Example[],
-  { seed, val }: { readonly seed: number; readonly val: number },
+  { seed, val, task = 'multiclass' }: { readonly seed: number; readonly val: number; readonly task?: Task },
 ): Sides {
   if (!(val >= 0 && val < 1)) throw new UsageError(`val must be a share from 0 to below 1, not ${val}`);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`seed must be a whole number from 0, not ${seed}`);
   const given = val === 0 || examples.some((example) => example.split === 'val');
   const open = given ? [] : examples.filter((example) => example.split !== 'test');
-  const held = divide(open, seed, val);
+  const held = divide(open, seed, val, task);
   const sides: Sides = { train: [], val: [], test: [] };
   for (const example of examples) {
     const side = example.split === 'test' || example.split === 'val' ? example.split : 'train';
@@ -39,14 +42,14 @@ export function splitExamples(
 }
 
 /** @returns the examples that validate */
-function divide(examples: readonly Example[], seed: number, val: number): Set<Example> {
-  const keyOf = keys(examples);
+function divide(examples: readonly Example[], seed: number, val: number, task: Task): Set<Example> {
+  const keyOf = keysOf(examples);
   const place = new Map<string, number>();
   const byClass = new Map<string, Set<string>>();
   for (const example of examples) {
     const key = keyOf(example);
     if (!place.has(key)) place.set(key, unit(seed, key));
-    byClass.set(example.label, (byClass.get(example.label) ?? new Set()).add(key));
+    for (const name of strataOf(task, example.label)) byClass.set(name, (byClass.get(name) ?? new Set()).add(key));
   }
   const held = new Set([...place].filter(([, u]) => u < val).map(([key]) => key));
   for (const [, members] of [...byClass].sort(([a], [b]) => byCodePoint(a, b))) {
@@ -60,7 +63,7 @@ function divide(examples: readonly Example[], seed: number, val: number): Set<Ex
 }
 
 /** The top 48 bits of the digest decide; as a share of 2^48 they are exact in a double. */
-function unit(seed: number, key: string): number {
+export function unit(seed: number | string, key: string): number {
   const bytes = key.startsWith('#') ? Buffer.from(key.slice(1)) : Buffer.from(key, 'hex');
   return createHash('sha256').update(String(seed)).update(bytes).digest().readUIntBE(0, 6) / 2 ** 48;
 }
@@ -69,7 +72,7 @@ function unit(seed: number, key: string): number {
  * @returns what names the key of an example: its content's hash, or `#` and its group. Groups that share a content are one,
  * under the first name by code point.
  */
-function keys(examples: readonly Example[]): (example: Example) => string {
+export function keysOf(examples: readonly Example[]): (example: Example) => string {
   const parents = new Map<string, string>();
   const root = (key: string): string => {
     let at = key;

@@ -1,0 +1,254 @@
+import { LabelError } from '../errors.js';
+import { type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
+import { dealFolds } from './folds.js';
+import type { Fold, Threshold } from './head-info.js';
+import { constantFeatures, type VectorTable } from './joined-sets.js';
+import { type Answers, metricsOf, temperatureOf, thresholdOf } from './judge.js';
+import type { Example } from './labels.js';
+import type { Metrics } from './metrics/metrics.js';
+import type { HeadOptions } from './option-rules.js';
+import { type LabelledRows, labelledRows, type Problem } from './problem.js';
+import { logitsOf, type RowTask, scoresOf, trainOnRows, withTemperature } from './row-trainer.js';
+import type { Targets } from './targets.js';
+import type { EpochRecord, TrainedHead } from './train.js';
+
+/** A head with all that was learned about it. */
+export interface FittedHead {
+  /** Its weights, a temperature folded in. */
+  readonly trained: TrainedHead;
+  readonly fit: ResolvedFit;
+  /** Images of validation and of test. */
+  readonly val: number;
+  readonly test: number;
+  readonly metrics: Metrics | null;
+  readonly testMetrics: Metrics | null;
+  readonly majority: number | null;
+  readonly threshold: Threshold | null;
+  readonly temperature: number | null;
+  readonly folds: readonly Fold[] | null;
+}
+
+export interface FitHooks {
+  readonly onEpoch?: (record: EpochRecord) => void;
+  readonly onWarning?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+const NO_INTERVALS = { resamples: 0 } as const;
+
+/** Rows of a problem, in the order of the table. */
+export interface Sides extends RowTask {
+  readonly train: LabelledRows;
+  readonly val: LabelledRows;
+  readonly test: LabelledRows;
+}
+
+/**
+ * @returns the rows of a problem; features that are the same in all training images are told
+ * @throws LabelError without training images, CacheError when all training vectors are the same
+ */
+export function sidesOf(problem: Problem, table: VectorTable, onWarning?: (message: string) => void): Sides {
+  const { task, classes } = problem;
+  const [train, val, test] = [problem.train, problem.val, problem.test].map((side) =>
+    labelledRows(problem, side, table),
+  ) as [LabelledRows, LabelledRows, LabelledRows];
+  if (train.rows.length === 0) {
+    throw new LabelError('no images to train on: label some, or give fewer to validation and test');
+  }
+  const constant = constantFeatures(table, train.rows);
+  if (constant > 0) {
+    onWarning?.(`${constant} of ${table.d} features are the same in all training images: nothing is learned from them`);
+  }
+  return { task, classes, table, train, val, test };
+}
+
+/**
+ * Trains one head on a problem and judges it: validation chooses the epoch, a temperature and thresholds where asked for, and gives
+ * the metrics; the test images are measured once, at the end.
+ * @throws what the trainer finds: HeadError when it diverges, LabelError for what cannot be trained on
+ */
+export async function fitHead(
+  problem: Problem,
+  table: VectorTable,
+  options: HeadOptions,
+  fitOptions: FitOptions,
+  hooks: FitHooks = {},
+): Promise<FittedHead> {
+  const fit = resolveFit(fitOptions);
+  if (fit.folds !== null) return crossValidate(problem, table, options, { ...fit, folds: fit.folds }, hooks);
+  const sides = sidesOf(problem, table, hooks.onWarning);
+  return finishHead(sides, await trainOne(sides, sides.train, sides.val, options, hooks), options, fit, hooks);
+}
+
+/** Judges a head that was trained on the training rows, trains it anew on all where asked for, and measures it on test. */
+export async function finishHead(
+  sides: Sides,
+  trained: TrainedHead,
+  options: HeadOptions,
+  fit: ResolvedFit,
+  hooks: FitHooks = {},
+): Promise<FittedHead> {
+  const { task, val, train } = sides;
+  const learned = await learn(sides, [{ trained, val }], options, fit);
+  const final =
+    fit.refit && val.rows.length > 0
+      ? await trainOne(sides, together(sides, train, val), NO_ROWS, options, hooks, trained.bestEpoch)
+      : trained;
+  const { history, bestEpoch } = trained;
+  return finish(sides, { ...final, history, bestEpoch }, options, fit, {
+    ...learned,
+    val: val.rows.length,
+    majority: isClassification(task) ? majority(train.y, val.y) : null,
+    folds: null,
+  });
+}
+
+const isClassification = (task: Sides['task']): boolean => task === 'binary' || task === 'multiclass';
+
+interface Learned {
+  readonly temperature: number | null;
+  readonly threshold: Threshold | null;
+  readonly metrics: Metrics | null;
+}
+
+/** What the images that heads did not train on say about them, each head asked about its own. */
+async function learn(
+  sides: RowTask,
+  heads: readonly { readonly trained: TrainedHead; readonly val: LabelledRows }[],
+  { seed = 0 }: HeadOptions,
+  fit: ResolvedFit,
+): Promise<Learned & { readonly answers: readonly Answers[] }> {
+  const { task, classes } = sides;
+  const y = joinTargets(heads.map(({ val }) => val.y));
+  const logits = fit.calibrate
+    ? joinFloats(await Promise.all(heads.map(({ trained, val }) => logitsOf(sides, trained, val.rows))))
+    : new Float32Array(0);
+  const temperature = temperatureOf(task, classes.length, logits, y, fit);
+  const answers = await Promise.all(
+    heads.map(({ trained, val }) => answersOf(sides, cooled(trained, temperature), val)),
+  );
+  const all = { task, classes: classes.length, scores: joinFloats(answers.map(({ scores }) => scores)), y };
+  const threshold = thresholdOf(all, fit);
+  return { temperature, threshold, metrics: metricsOf(all, threshold, { resamples: fit.bootstrap, seed }), answers };
+}
+
+const cooled = (trained: TrainedHead, temperature: number | null): TrainedHead =>
+  temperature === null ? trained : withTemperature(trained, temperature);
+
+async function finish(
+  sides: Sides,
+  trained: TrainedHead,
+  { seed = 0 }: HeadOptions,
+  fit: ResolvedFit,
+  { temperature, threshold, metrics, val, majority, folds }: Learned & Pick<FittedHead, 'val' | 'majority' | 'folds'>,
+): Promise<FittedHead> {
+  const final = cooled(trained, temperature);
+  const tested = await answersOf(sides, final, sides.test);
+  return {
+    trained: final,
+    fit,
+    val,
+    test: sides.test.rows.length,
+    metrics,
+    testMetrics: metricsOf(tested, threshold, { resamples: fit.bootstrap, seed }),
+    majority,
+    threshold,
+    temperature,
+    folds,
+  };
+}
+
+async function crossValidate(
+  problem: Problem,
+  table: VectorTable,
+  options: HeadOptions,
+  fit: ResolvedFit & { readonly folds: number },
+  hooks: FitHooks,
+): Promise<FittedHead> {
+  const { task } = problem;
+  const pool = [...problem.train, ...problem.val];
+  const foldOf = dealFolds(pool, fit.folds, options.seed ?? 0, task);
+  const sides = sidesOf({ ...problem, train: pool, val: [] }, table, hooks.onWarning);
+  const parts: { trained: TrainedHead; train: LabelledRows; val: LabelledRows }[] = [];
+  for (let fold = 0; fold < fit.folds; fold++) {
+    const of = (inside: boolean): Example[] => pool.filter((_, i) => (foldOf[i] === fold) === inside);
+    const [train, val] = [labelledRows(problem, of(false), table), labelledRows(problem, of(true), table)];
+    parts.push({ trained: await trainOne(sides, train, val, options, hooks), train, val });
+  }
+  const { answers, ...learned } = await learn(sides, parts, options, fit);
+  const folds = parts.map(({ trained, train, val }, i) => ({
+    train: train.rows.length,
+    val: val.rows.length,
+    bestEpoch: trained.bestEpoch,
+    metrics: metricsOf(answers[i] as Answers, learned.threshold, NO_INTERVALS) as Metrics,
+  }));
+  const epochs = folds.map(({ bestEpoch }) => bestEpoch).sort((a, b) => a - b);
+  const median = epochs[Math.floor((epochs.length - 1) / 2)] as number;
+  const trained = await trainOne(sides, sides.train, NO_ROWS, options, hooks, median);
+  return finish(sides, trained, options, fit, {
+    ...learned,
+    val: sides.train.rows.length,
+    majority: isClassification(task) ? weightedMajority(parts) : null,
+    folds,
+  });
+}
+
+/** The share that always answering the commonest class of a part's training gets right, over all parts. */
+function weightedMajority(parts: readonly { train: LabelledRows; val: LabelledRows }[]): number {
+  const right = parts.reduce((sum, { train, val }) => sum + (majority(train.y, val.y) ?? 0) * val.rows.length, 0);
+  return right / parts.reduce((sum, { val }) => sum + val.rows.length, 0);
+}
+
+const NO_ROWS: LabelledRows = { rows: new Uint32Array(0), y: new Int32Array(0) };
+
+/** @param stopAt the last epoch, where validation does not choose it */
+async function trainOne(
+  sides: RowTask,
+  train: LabelledRows,
+  val: LabelledRows,
+  options: HeadOptions,
+  hooks: FitHooks,
+  stopAt?: number,
+): Promise<TrainedHead> {
+  const { onEpoch, signal } = hooks;
+  const [outcome] = await trainOnRows(sides, train, val, [options], {
+    ...(onEpoch ? { onEpoch: (_: number, record: EpochRecord) => onEpoch(record) } : {}),
+    ...(signal ? { signal } : {}),
+    ...(stopAt === undefined ? {} : { drop: (epoch: number) => (epoch >= stopAt ? [0] : []) }),
+  });
+  if (outcome instanceof Error) throw outcome;
+  return outcome as TrainedHead;
+}
+
+async function answersOf(sides: RowTask, trained: TrainedHead, { rows, y }: LabelledRows): Promise<Answers> {
+  const { task, classes } = sides;
+  return { task, classes: classes.length, scores: await scoresOf(sides, trained, rows), y };
+}
+
+const joinFloats = (parts: readonly Float32Array[]): Float32Array =>
+  parts.length === 1 ? (parts[0] as Float32Array) : Float32Array.from(parts.flatMap((part) => Array.from(part)));
+
+/** Class numbers and numbers alike are exact in a float32. */
+const joinTargets = (parts: readonly Targets[]): Targets =>
+  parts.length === 1 ? (parts[0] as Targets) : Float32Array.from(parts.flatMap((part) => Array.from(part)));
+
+/** @returns both sides as one, in the order of the table */
+function together({ task, classes }: RowTask, a: LabelledRows, b: LabelledRows): LabelledRows {
+  const width = task === 'multilabel' ? classes.length : 1;
+  const all = [a, b].flatMap(({ rows, y }) =>
+    Array.from(rows, (row, i) => ({ row, y: y.subarray(i * width, (i + 1) * width) })),
+  );
+  all.sort((one, other) => one.row - other.row);
+  const y = task === 'regression' ? new Float32Array(all.length) : new Int32Array(all.length * width);
+  for (const [i, one] of all.entries()) y.set(one.y, i * width);
+  return { rows: Uint32Array.from(all, ({ row }) => row), y };
+}
+
+/** @returns accuracy on `val` of always answering the commonest class (the first of equals) of `train`; null without any */
+export function majority(train: ArrayLike<number>, val: ArrayLike<number>): number | null {
+  if (val.length === 0) return null;
+  const counts = new Map<number, number>();
+  for (let i = 0; i < train.length; i++) counts.set(train[i] as number, (counts.get(train[i] as number) ?? 0) + 1);
+  const [commonest] = [...counts].sort(([a, m], [b, n]) => n - m || a - b)[0] ?? [0];
+  return Array.from(val).filter((label) => label === commonest).length / val.length;
+}

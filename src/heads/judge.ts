@@ -1,0 +1,58 @@
+import type { ResolvedFit } from './fit-options.js';
+import type { Threshold } from './head-info.js';
+import type { BootstrapOptions } from './metrics/bootstrap.js';
+import { column } from './metrics/classification.js';
+import { type Metrics, measureClasses, measureLabels, measureValues } from './metrics/metrics.js';
+import { fitTemperature } from './metrics/temperature.js';
+import { chooseThreshold } from './metrics/threshold.js';
+import { endingOf, type Targets, type Task, unitsOf } from './targets.js';
+
+/** What a head says of some examples, and what it should say. */
+export interface Answers {
+  readonly task: Task;
+  /** Number of classes; 0 of a regression. */
+  readonly classes: number;
+  /** Probabilities `[n, classes]`, both columns of a binary head; of a regression values `[n]`. */
+  readonly scores: Float32Array;
+  readonly y: Targets;
+}
+
+/**
+ * @param logits `[n, units]`
+ * @returns the temperature of the lowest loss; null where none is asked for or there is nothing to fit it on
+ */
+export function temperatureOf(
+  task: Task,
+  classes: number,
+  logits: Float32Array,
+  y: Targets,
+  { calibrate }: ResolvedFit,
+): number | null {
+  const ending = endingOf(task);
+  if (!calibrate || ending === 'linear' || logits.length === 0) return null;
+  return fitTemperature(logits, y, unitsOf(task, classes), ending);
+}
+
+/** @returns the threshold of a binary or multilabel head, chosen on these answers where it is not given; null of other tasks */
+export function thresholdOf({ task, classes, scores, y }: Answers, fit: ResolvedFit): Threshold | null {
+  if (task === 'regression' || task === 'multiclass') return null;
+  const labels = task === 'binary' ? [1] : Array.from({ length: classes }, (_, k) => k);
+  if (typeof fit.threshold === 'number' || scores.length === 0) {
+    const value = typeof fit.threshold === 'number' ? fit.threshold : 0.5;
+    return { criterion: 'fixed', values: labels.map(() => value) };
+  }
+  const criterion = fit.threshold ?? (task === 'binary' ? 'youden' : 'f1');
+  const isYes = (k: number) => (i: number) => (task === 'binary' ? y[i] === 1 : y[i * classes + k] === 1);
+  return { criterion, values: labels.map((k) => chooseThreshold(column(scores, classes, k), isYes(k), criterion)) };
+}
+
+/** @returns how well these answers do; null for none */
+export function metricsOf(answers: Answers, threshold: Threshold | null, options: BootstrapOptions): Metrics | null {
+  const { task, classes, scores, y } = answers;
+  if (scores.length === 0) return null;
+  if (task === 'regression') return measureValues(scores, y, options);
+  const values = threshold?.values ?? [];
+  return task === 'multilabel'
+    ? measureLabels(scores, y, values, options)
+    : measureClasses(scores, y, classes, values[0] ?? 0.5, options);
+}

@@ -1,0 +1,121 @@
+import type { Statistics } from './bootstrap.js';
+import { CalibrationError, calibrationBins } from './calibration.js';
+import { areas, rank } from './ranking.js';
+import { logLoss, meanDefined, precisionRecallF1, ratio, weightedMean } from './shared.js';
+import { tally } from './tally.js';
+
+/** What is measured for each class, one against the rest. */
+export const CLASS_NAMES = ['precision', 'recall', 'f1', 'auc', 'averagePrecision'] as const;
+/** What is measured for a classification as a whole. */
+export const CLASSIFICATION_NAMES = [
+  'accuracy',
+  'balancedAccuracy',
+  'precision',
+  'recall',
+  'f1',
+  'auc',
+  'averagePrecision',
+  'loss',
+  'calibrationError',
+] as const;
+
+/**
+ * @param probabilities `[n, classes]`, two columns for a binary head too
+ * @param threshold of a binary head: it says the second class where that one's probability is above it
+ * @returns `[n]`, the classes that the head says: the likeliest (the first of equals), for a binary head by the threshold
+ */
+export function answersOf(probabilities: Float32Array, classes: number, threshold = 0.5): Int32Array {
+  return Int32Array.from({ length: probabilities.length / classes }, (_, i) => {
+    if (classes === 2) return (probabilities[2 * i + 1] as number) > threshold ? 1 : 0;
+    let answer = 0;
+    for (let k = 1; k < classes; k++) {
+      if ((probabilities[i * classes + k] as number) > (probabilities[i * classes + answer] as number)) answer = k;
+    }
+    return answer;
+  });
+}
+
+/** Examples by true class (row) and answer (column). @returns `[classes, classes]` flat */
+export function confusionOf(answers: Int32Array, y: ArrayLike<number>, classes: number, counts: Uint32Array) {
+  const confusion = new Float64Array(classes * classes);
+  for (let i = 0; i < answers.length; i++) {
+    tally(confusion, (y[i] as number) * classes + (answers[i] as number), counts[i] as number);
+  }
+  return confusion;
+}
+
+/** Column `k` of `[n, columns]`. */
+export const column = (matrix: Float32Array, columns: number, k: number): Float32Array =>
+  Float32Array.from({ length: matrix.length / columns }, (_, i) => matrix[i * columns + k] as number);
+
+/**
+ * One class an example. AUC and average precision of the whole are those of the second class for two classes, else the mean over
+ * the classes that can be measured, one against the rest. The calibration error of two classes is that of the second one's
+ * probability, of more that of the likeliest class's.
+ * @param probabilities `[n, classes]`
+ * @param y `[n]`, class numbers
+ */
+export function classificationStatistics(
+  probabilities: Float32Array,
+  y: ArrayLike<number>,
+  classes: number,
+  threshold: number,
+): Statistics {
+  const n = y.length;
+  const answers = answersOf(probabilities, classes, threshold);
+  const losses = Float64Array.from({ length: n }, (_, i) =>
+    logLoss(probabilities[i * classes + (y[i] as number)] as number),
+  );
+  const rankings = Array.from({ length: classes }, (_, k) =>
+    rank(column(probabilities, classes, k), (i) => y[i] === k),
+  );
+  const likeliest = classes === 2 ? new Int32Array(n).fill(1) : answersOf(probabilities, classes);
+  const confidence = Float32Array.from(likeliest, (k, i) => probabilities[i * classes + k] as number);
+  const bins = calibrationBins(confidence);
+  return {
+    n,
+    work: classes + 3,
+    names: [...CLASSIFICATION_NAMES, ...eachClass(classes)],
+    measure(counts) {
+      const confusion = confusionOf(answers, y, classes, counts);
+      const at = (row: number, col: number): number => confusion[row * classes + col] as number;
+      const each = rankings.map((ranking, k) => {
+        let said = 0;
+        let is = 0;
+        for (let other = 0; other < classes; other++) {
+          said += at(other, k);
+          is += at(k, other);
+        }
+        const { auc, averagePrecision } = areas(ranking, counts);
+        const [precision, recall, f1] = precisionRecallF1(at(k, k), said - at(k, k), is - at(k, k));
+        return { precision, recall, f1, auc, averagePrecision, is, hits: at(k, k) };
+      });
+      const calibration = new CalibrationError();
+      for (let i = 0; i < n; i++) {
+        calibration.add(bins[i] as number, confidence[i] as number, y[i] === likeliest[i], counts[i] as number);
+      }
+      const total = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one), 0);
+      const whole = (name: 'auc' | 'averagePrecision'): number =>
+        classes === 2 ? (each[1]?.[name] ?? Number.NaN) : meanDefined(each.map((one) => one[name]));
+      return Float64Array.of(
+        ratio(
+          total((one) => one.hits),
+          total((one) => one.is),
+        ),
+        meanDefined(each.map((one) => one.hits / one.is)),
+        total((one) => one.precision) / classes,
+        total((one) => one.recall) / classes,
+        total((one) => one.f1) / classes,
+        whole('auc'),
+        whole('averagePrecision'),
+        weightedMean(losses, counts),
+        calibration.value,
+        ...each.flatMap((one) => CLASS_NAMES.map((name) => one[name])),
+      );
+    },
+  };
+}
+
+/** @returns the names of what is measured for each class: `0.precision`, … */
+export const eachClass = (classes: number): string[] =>
+  Array.from({ length: classes }, (_, k) => CLASS_NAMES.map((name) => `${k}.${name}`)).flat();

@@ -1,0 +1,96 @@
+import type { Statistics } from './bootstrap.js';
+import { CalibrationError, calibrationBins } from './calibration.js';
+import { CLASS_NAMES, column, eachClass } from './classification.js';
+import { areas, rank } from './ranking.js';
+import { logLoss, meanDefined, precisionRecallF1, weightedMean } from './shared.js';
+
+/** What is measured for a multilabel head as a whole. */
+export const MULTILABEL_NAMES = [
+  'accuracy',
+  'hammingLoss',
+  'precision',
+  'recall',
+  'f1',
+  'microF1',
+  'auc',
+  'averagePrecision',
+  'loss',
+  'calibrationError',
+] as const;
+
+/** @returns `[n, classes]`, 1 where the head says the label: its probability is above the label's threshold */
+export function labelsSaid(probabilities: Float32Array, thresholds: readonly number[]): Uint8Array {
+  const classes = thresholds.length;
+  return Uint8Array.from(probabilities, (p, at) => (p > (thresholds[at % classes] as number) ? 1 : 0));
+}
+
+/**
+ * Any number of labels an example. Accuracy counts examples whose labels are all right; `hammingLoss` is the share of single
+ * labels that are wrong; the loss is the mean over labels, as in Keras; precision, recall, F1, AUC and average precision are means
+ * over the labels (those that can be measured), `microF1` counts all labels together; the calibration error takes all together.
+ * @param probabilities `[n, classes]`
+ * @param y `[n, classes]`, 1 for a label that the example has
+ */
+export function multilabelStatistics(
+  probabilities: Float32Array,
+  y: ArrayLike<number>,
+  thresholds: readonly number[],
+): Statistics {
+  const classes = thresholds.length;
+  const n = probabilities.length / classes;
+  const said = labelsSaid(probabilities, thresholds);
+  const wrong = new Float64Array(n);
+  const losses = new Float64Array(n);
+  for (let at = 0; at < n * classes; at++) {
+    const i = Math.floor(at / classes);
+    const p = probabilities[at] as number;
+    if (said[at] !== y[at]) wrong[i] = (wrong[i] as number) + 1;
+    losses[i] = (losses[i] as number) + logLoss(y[at] === 1 ? p : 1 - p) / classes;
+  }
+  const exact = Float64Array.from(wrong, (count) => (count === 0 ? 1 : 0));
+  const hamming = wrong.map((count) => count / classes);
+  const rankings = Array.from({ length: classes }, (_, k) =>
+    rank(column(probabilities, classes, k), (i) => y[i * classes + k] === 1),
+  );
+  const bins = calibrationBins(probabilities);
+  return {
+    n,
+    work: 4 * classes + 3,
+    names: [...MULTILABEL_NAMES, ...eachClass(classes)],
+    measure(counts) {
+      const calibration = new CalibrationError();
+      const each = rankings.map((ranking, k) => {
+        let [hits, extra, missed] = [0, 0, 0];
+        for (let i = 0; i < n; i++) {
+          const at = i * classes + k;
+          const count = counts[i] as number;
+          if (said[at] === 1 && y[at] === 1) hits += count;
+          else if (said[at] === 1) extra += count;
+          else if (y[at] === 1) missed += count;
+          calibration.add(bins[at] as number, probabilities[at] as number, y[at] === 1, count);
+        }
+        const [precision, recall, f1] = precisionRecallF1(hits, extra, missed);
+        return { precision, recall, f1, ...areas(ranking, counts), hits, extra, missed };
+      });
+      const total = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one), 0);
+      const [, , microF1] = precisionRecallF1(
+        total((one) => one.hits),
+        total((one) => one.extra),
+        total((one) => one.missed),
+      );
+      return Float64Array.of(
+        weightedMean(exact, counts),
+        weightedMean(hamming, counts),
+        total((one) => one.precision) / classes,
+        total((one) => one.recall) / classes,
+        total((one) => one.f1) / classes,
+        microF1,
+        meanDefined(each.map((one) => one.auc)),
+        meanDefined(each.map((one) => one.averagePrecision)),
+        weightedMean(losses, counts),
+        calibration.value,
+        ...each.flatMap((one) => CLASS_NAMES.map((name) => one[name])),
+      );
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import { byCodePoint, canonicalJson, sha256Hex } from '../canonical.js';
+import { LabelError } from '../errors.js';
+import { fewShots } from './folds.js';
+import type { VectorTable } from './joined-sets.js';
+import type { Example, LabelledData } from './labels.js';
+import { splitExamples } from './split.js';
+import type { Targets, Task } from './targets.js';
+import { strataOf, targetsOf } from './task.js';
+
+/** Labelled images that have vectors, divided. */
+export interface Problem {
+  readonly task: Task;
+  /** In the head's order; none of a regression. */
+  readonly classes: readonly string[];
+  readonly train: readonly Example[];
+  readonly val: readonly Example[];
+  readonly test: readonly Example[];
+}
+
+export interface DivideOptions {
+  readonly seed: number;
+  /** Share of validation where no split is given. */
+  readonly val: number;
+  /** Training images a class; null for all. */
+  readonly shots: number | null;
+}
+
+/**
+ * @param has whether a content has a vector; examples without are left out
+ * @throws LabelError when a class is left without images, or when a few images a class are asked of a regression
+ */
+export function divideExamples(
+  { task, classes, examples }: Pick<LabelledData, 'task' | 'classes' | 'examples'>,
+  has: (sha256: string) => boolean,
+  { seed, val, shots }: DivideOptions,
+): Problem {
+  const usable = examples.filter(({ sha256 }) => has(sha256));
+  const there = new Set(usable.flatMap(({ label }) => strataOf(task, label)));
+  const bare = classes.find((name) => !there.has(name));
+  if (bare !== undefined) {
+    throw new LabelError(`class ${bare} has no image that can be used: add some, or remove the class`);
+  }
+  if (shots !== null && task === 'regression') {
+    throw new LabelError('a regression has no classes to take a few images of: leave --shots out');
+  }
+  const { train, ...sides } = splitExamples(usable, { seed, val, task });
+  return { task, classes, train: shots === null ? train : fewShots(train, shots, seed, task), ...sides };
+}
+
+/** Examples as rows of a table and what a head should say of each. */
+export interface LabelledRows {
+  /** Rows of the table, ascending; a content that is labelled twice is there twice. */
+  readonly rows: Uint32Array;
+  /** Class numbers `[n]`, 0 or 1 `[n, classes]` (multilabel), or numbers `[n]` (regression), one for each of `rows`. */
+  readonly y: Targets;
+}
+
+/** @returns the examples in the order of the table */
+export function labelledRows(
+  { task, classes }: Pick<Problem, 'task' | 'classes'>,
+  examples: readonly Example[],
+  table: VectorTable,
+): LabelledRows {
+  const placed = examples
+    .map(({ sha256, label }) => ({ row: table.rows.get(sha256) ?? 0, label }))
+    .sort((a, b) => a.row - b.row);
+  const labels = placed.map(({ label }) => label);
+  return { rows: Uint32Array.from(placed, ({ row }) => row), y: targetsOf(task, labels, classes) };
+}
+
+/**
+ * @returns 64 hex digits for what decides a head: its images, their labels and sides, the feature sets, and every option. A head of
+ * the same identity need not be trained again.
+ */
+export function identityOf(problem: Problem, fingerprints: readonly string[], options: object): string {
+  const side = (examples: readonly Example[]): string =>
+    sha256Hex(
+      examples
+        .map(({ sha256, label, group }) => JSON.stringify([sha256, label, group ?? null]))
+        .sort(byCodePoint)
+        .join('\n'),
+    );
+  const { task, classes, train, val, test } = problem;
+  const sides = [train, val, test].map(side);
+  return sha256Hex(canonicalJson({ task, classes, fingerprints, sides, options: JSON.parse(JSON.stringify(options)) }));
+}

@@ -1,0 +1,71 @@
+import type { HeadError } from '../errors.js';
+import type { VectorTable } from './joined-sets.js';
+import type { HeadOptions } from './option-rules.js';
+import type { LabelledRows } from './problem.js';
+import { type Task, widthOf } from './targets.js';
+import { outputsOf, type TrainedHead, type TrainHooks, trainHeads } from './train.js';
+import { memoryVectors } from './vectors.js';
+
+/** What is trained, on which table. */
+export interface RowTask {
+  readonly task: Task;
+  /** In the head's order; none of a regression. */
+  readonly classes: readonly string[];
+  readonly table: VectorTable;
+}
+
+/** `trainHeads` on rows of a table. */
+export function trainOnRows(
+  { task, classes, table }: RowTask,
+  train: LabelledRows,
+  val: LabelledRows,
+  heads: readonly HeadOptions[],
+  hooks: TrainHooks,
+): Promise<(TrainedHead | HeadError)[]> {
+  const vectors = memoryVectors(table.x, table.d);
+  const width = widthOf(task, classes.length);
+  const y = task === 'regression' ? new Float32Array(vectors.n) : new Int32Array(vectors.n * width);
+  for (const side of [train, val]) {
+    for (const [i, row] of side.rows.entries()) y.set(side.y.subarray(i * width, (i + 1) * width), row * width);
+  }
+  const examples = (side: LabelledRows) => ({ vectors, y, rows: side.rows });
+  return trainHeads({ ...examples(train), task, classes }, val.rows.length === 0 ? null : examples(val), heads, hooks);
+}
+
+/** @returns what the last layer gives for rows of a table, in front of the ending: `[rows, units]` */
+export const logitsOf = (of: RowTask, { net }: TrainedHead, rows: Uint32Array): Promise<Float32Array> =>
+  rowOutputs({ task: 'regression', net: { ...net, ending: 'linear' } }, of.table, rows);
+
+/** @returns what the head says of rows of a table: probabilities `[rows, classes]`, of a regression values `[rows]` */
+export const scoresOf = (of: RowTask, trained: TrainedHead, rows: Uint32Array): Promise<Float32Array> =>
+  rowOutputs(trained, of.table, rows);
+
+/** A row that is asked for twice, as images that are copies of each other are, is computed once. */
+async function rowOutputs(
+  head: Pick<TrainedHead, 'task' | 'net'>,
+  { x, d }: VectorTable,
+  rows: Uint32Array,
+): Promise<Float32Array> {
+  const unique = rows.filter((row, i) => i === 0 || row !== rows[i - 1]);
+  const outputs = await outputsOf(head, memoryVectors(x, d), unique);
+  if (unique.length === rows.length) return outputs;
+  const width = outputs.length / unique.length;
+  const all = new Float32Array(rows.length * width);
+  let place = -1;
+  for (const [i, row] of rows.entries()) {
+    if (i === 0 || row !== rows[i - 1]) place += 1;
+    all.set(outputs.subarray(place * width, (place + 1) * width), i * width);
+  }
+  return all;
+}
+
+/** @returns the head with its logits divided by a temperature */
+export function withTemperature(trained: TrainedHead, temperature: number): TrainedHead {
+  const layers = [...trained.net.layers];
+  const last = layers.pop() as (typeof layers)[number];
+  const cooled = (values: Float32Array): Float32Array => values.map((value) => value / temperature);
+  return {
+    ...trained,
+    net: { ...trained.net, layers: [...layers, { kernel: cooled(last.kernel), bias: cooled(last.bias) }] },
+  };
+}
