@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { DataError, LabelError } from '../src/errors.js';
-import { labelsFromFile, labelsFromFolders } from '../src/heads/index.js';
+import { DataError, LabelError, UsageError } from '../src/errors.js';
+import { labelsFromFile, labelsFromFolders, type Task } from '../src/heads/index.js';
+import { targetsOf } from '../src/heads/task.js';
 
 const sha = (name: string) => createHash('sha256').update(name).digest('hex');
 const files = (...paths: string[]) => paths.map((path) => ({ path, sha256: sha(path) }));
@@ -142,8 +143,12 @@ test('every fault of a label file names its line', async () => {
   await rejectsWith(read('path,label\n,x\n'), /line 2: no path/);
   await rejectsWith(read('sha256,label\nabc,x\n'), /line 2: sha256 must be 64 hex digits/);
   await rejectsWith(read('path,label,split\na.jpg,x,dev\n'), /line 2: split dev is none of/);
-  await rejectsWith(read('path,label\na.jpg,x|y\n'), /line 2: x\|y holds several labels/);
-  await rejectsWith(read('path,label\na.jpg,1\nb.jpg,1.5\n'), /line 3: labels like 1.5 ask for a regression/);
+  const as = (task: Task, text: string) => read(text, 'labels.csv', { task });
+  await rejectsWith(as('multiclass', 'path,label\na.jpg,x|y\n'), /line 2: x\|y holds several labels: use --task/);
+  await rejectsWith(as('regression', 'path,label\na.jpg,1\nb.jpg,1.5m\n'), /line 3: a regression needs numbers/);
+  await rejectsWith(as('regression', 'path,label\na.jpg,1\nb.jpg,1e99\n'), /line 3: a regression needs numbers/);
+  await rejectsWith(read('path,label\na.jpg,x|\n'), /line 2: "x\|" holds an empty label/);
+  await rejectsWith(read('{"path":"a.jpg","label":["x|y"]}', 'l.jsonl'), /line 1: a label must be text without \|/);
   await rejectsWith(read('{"path":"a.jpg","label":"x"}\n{"path":', 'l.jsonl'), /l.jsonl line 2 is not JSON/);
   await rejectsWith(read('["a"]', 'l.jsonl'), /line 1 is not an object/);
   await rejectsWith(read('{"path":"a.jpg","label":true}', 'l.jsonl'), /line 1: label must be text, not true/);
@@ -152,6 +157,47 @@ test('every fault of a label file names its line', async () => {
   await rejectsWith(read(Uint8Array.of(0xff, 0xfe, 0x41)), /is not UTF-8/, DataError);
   await rejectsWith(labelsFromFile(join(dir, 'none.csv'), dir, []), /does not exist/, DataError);
   await rejectsWith(labelsFromFile(dir, dir, []), /is a folder/, DataError);
+});
+
+test('labels that are several, or numbers, ask for their task', async () => {
+  const several = await read('path,label\na.jpg,wet|dark|wet\nb.jpg,\nsub/c.jpg,dark\nd.jpg,wet\n');
+  assert.equal(several.task, 'multilabel');
+  assert.deepEqual(several.classes, ['dark', 'wet']);
+  assert.deepEqual(
+    several.examples.map(({ label }) => label),
+    ['dark|wet', '', 'dark', 'wet'],
+  );
+  assert.deepEqual([...targetsOf('multilabel', ['dark|wet', '', 'wet'], several.classes)], [1, 1, 0, 0, 0, 1]);
+  const lines = ['["wet"]', '[]', '["dark","wet"]'].map((label, i) => `{"path":"${'abd'[i]}.jpg","label":${label}}`);
+  const json = await read(lines.join('\n'), 'labels.jsonl');
+  assert.deepEqual([json.task, json.examples.map(({ label }) => label)], ['multilabel', ['wet', '', 'dark|wet']]);
+
+  const numbers = await read('path,label\na.jpg,1\nb.jpg,2.50\nsub/c.jpg,-3e-1\n');
+  assert.deepEqual([numbers.task, numbers.classes], ['regression', []]);
+  assert.deepEqual(
+    numbers.examples.map(({ label }) => label),
+    ['1', '2.5', '-0.3'],
+  );
+  assert.equal((await read('path,label\na.jpg,1\nb.jpg,2\n', 'labels.csv', { task: 'regression' })).task, 'regression');
+  assert.equal((await read('path,label\na.jpg,1\nb.jpg,2\n')).task, 'binary');
+  await rejectsWith(read('path,label\na.jpg,1.5\nb.jpg,1.50\n'), /all labels are 1.5: a regression needs/);
+  await rejectsWith(read('path,label\na.jpg,1.5\na.jpg,2.5\nb.jpg,1\n'), /all labels are 1/);
+});
+
+test('a task that the labels do not fit is wrong use', async () => {
+  const three = 'path,label\na.jpg,x\nb.jpg,y\nd.jpg,z\n';
+  await rejectsWith(read(three, 'labels.csv', { task: 'binary' }), /needs two classes, the labels have 3/, UsageError);
+  assert.equal((await read('path,label\na.jpg,x\nb.jpg,y\n', 'labels.csv', { task: 'multiclass' })).task, 'multiclass');
+  assert.throws(() => labelsFromFolders(files('x/1', 'y/2'), [], 'regression'), UsageError);
+});
+
+test('a class of one image, and numbers that look like names, are told', async () => {
+  const data = labelsFromFolders(files('x/1', 'x/2', 'y/3'));
+  assert.match(data.warnings.join(), /1 class has one image \(y\): it cannot both train and validate/);
+  const many = Array.from({ length: 30 }, (_, i) => ({ path: `${i}.jpg`, sha256: sha(`${i}`) }));
+  writeFileSync(join(dir, 'many.csv'), `path,label\n${many.map(({ path }, i) => `${path},${i}`).join('\n')}`);
+  const read = await labelsFromFile(join(dir, 'many.csv'), dir, many);
+  assert.match(read.warnings.join(), /30 whole numbers are taken for names of classes: use --task regression/);
 });
 
 test('rows of unknown images are an error with their count, or skipped with a warning', async () => {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { UsageError } from '../src/errors.js';
+import { dealFolds, fewShots } from '../src/heads/folds.js';
 import { type Example, splitExamples } from '../src/heads/index.js';
 
 const { split } = JSON.parse(
@@ -120,4 +121,54 @@ test('given splits are kept; without a validation side training gives one', () =
 test('refuses shares and seeds out of range', () => {
   for (const val of [-0.1, 1, Number.NaN]) assert.throws(() => splitExamples([], { seed: 0, val }), UsageError);
   assert.throws(() => splitExamples([], { seed: 0.5, val: 0.2 }), UsageError);
+});
+
+test('folds are alike in size and classes, keep groups and copies together, and do not depend on the order', () => {
+  const examples = split.contents.flatMap((sha256, i) => [
+    example(sha256, i % 3 === 0 ? 'a' : 'b', i < 6 ? { group: `g${i % 2}` } : {}),
+    ...(i % 10 === 0 ? [example(sha256, 'a', { path: `copy${i}` })] : []),
+  ]);
+  const folds = dealFolds(examples, 5, 3, 'binary');
+  for (let fold = 0; fold < 5; fold++) {
+    const members = examples.filter((_, i) => folds[i] === fold);
+    assert.ok(members.length >= 9 && members.length <= 17, `${members.length} in a fold`);
+    assert.ok(members.some(({ label }) => label === 'a') && members.some(({ label }) => label === 'b'));
+  }
+  const foldOf = new Map(examples.map((one, i) => [one, folds[i]]));
+  for (const key of ['sha256', 'group'] as const) {
+    for (const value of new Set(examples.map((one) => one[key]).filter(Boolean))) {
+      const members = examples.filter((one) => one[key] === value);
+      assert.equal(new Set(members.map((one) => foldOf.get(one))).size, 1, `${key} ${value}`);
+    }
+  }
+  const turned = [...examples].reverse();
+  assert.deepEqual([...dealFolds(turned, 5, 3, 'binary')].reverse(), [...folds]);
+  assert.notDeepEqual([...dealFolds(examples, 5, 4, 'binary')], [...folds]);
+  assert.throws(() => dealFolds(examples.slice(0, 3), 5, 0, 'binary'), /5 folds need as many different images/);
+});
+
+test('few shots are nested, as many of each class, and depend on the seed', () => {
+  const examples = split.contents.map((sha256, i) => example(sha256, i % 3 === 0 ? 'a' : 'b'));
+  let before: Example[] = [];
+  for (const shots of [1, 2, 4, 8, 100]) {
+    const taken = fewShots(examples, shots, 5, 'binary');
+    assert.ok(before.every((one) => taken.includes(one)));
+    assert.equal(taken.filter(({ label }) => label === 'a').length, Math.min(shots, 20));
+    assert.equal(taken.filter(({ label }) => label === 'b').length, Math.min(shots, 40));
+    before = taken;
+  }
+  assert.deepEqual(before, examples);
+  assert.notDeepEqual(hashes(fewShots(examples, 4, 6, 'binary')), hashes(fewShots(examples, 4, 5, 'binary')));
+  const several = [example(sha('1'), 'a|b'), example(sha('2'), 'a'), example(sha('3'), '')];
+  assert.ok(fewShots(several, 1, 0, 'multilabel').length <= 2);
+});
+
+test('a multilabel split keeps every label on both sides', () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const examples = split.contents.map((sha256, i) => example(sha256, ['a', 'b', 'a|b', 'a', 'c'][i % 5] as string));
+    const { train, val } = splitExamples(examples.slice(0, 12), { seed, val: 0.1, task: 'multilabel' });
+    for (const label of 'abc') {
+      for (const side of [train, val]) assert.ok(side.some((one) => one.label.split('|').includes(label)));
+    }
+  }
 });
