@@ -32,7 +32,8 @@ export class Console {
   line(text: string): void {
     if (this.quiet) return;
     this.clear();
-    this.stream.write(`${text}\n`);
+    // Names of files may hold anything, also what would move the cursor.
+    this.stream.write(`${text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)}\n`);
   }
 
   progress({ done, total, extracted }: FeaturesProgress): void {

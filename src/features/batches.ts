@@ -22,7 +22,7 @@ export interface BatchOptions {
 
 type Shown = FoundFile & { readonly shown: string };
 
-async function* found(paths: readonly string[]): AsyncGenerator<Shown> {
+async function* found(paths: readonly string[], onWarning: BatchOptions['onWarning']): AsyncGenerator<Shown> {
   for (const given of paths) {
     const isFolder = await stat(given).then(
       (s) => s.isDirectory(),
@@ -30,7 +30,9 @@ async function* found(paths: readonly string[]): AsyncGenerator<Shown> {
         throw new DataError(`${given}: there is no such file or folder`);
       },
     );
-    for await (const file of walk(given)) yield { ...file, shown: isFolder ? path.join(given, file.path) : given };
+    const walking = { onLinkOut: (message: string) => onWarning?.(`${given}: ${message}`) };
+    for await (const file of walk(given, walking))
+      yield { ...file, shown: isFolder ? path.join(given, file.path) : given };
   }
 }
 
@@ -59,7 +61,7 @@ export async function* imageBatches(
     }
   };
   let batch: ReadyImage[] = [];
-  for await (const ready of ordered(found(paths), prepare, batchSize * 4)) {
+  for await (const ready of ordered(found(paths, onWarning), prepare, batchSize * 4)) {
     if (ready) batch.push(ready);
     if (batch.length < batchSize) continue;
     yield batch;

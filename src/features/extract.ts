@@ -191,6 +191,7 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
     }
   };
 
+  const walking = { onLinkOut: (message: string) => options.onWarning?.(message) };
   let batch: Decoded[] = [];
   const runBatch = async (): Promise<void> => {
     if (batch.length === 0) return;
@@ -204,7 +205,7 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   const report = (): void => options.onProgress?.({ ...count, total: Math.max(total, count.done) });
 
   try {
-    for await (const decoded of ordered(walk(data), prepare, batchSize * BATCHES_AHEAD)) {
+    for await (const decoded of ordered(walk(data, walking), prepare, batchSize * BATCHES_AHEAD)) {
       signal?.throwIfAborted();
       if (decoded) batch.push(decoded);
       if (batch.length === batchSize) await runBatch();

@@ -15,7 +15,7 @@ import { KeySet } from './key-set.js';
 
 /** A file as a `stat` with `bigint: true` shows it, made before the file is read. */
 export interface FileStat {
-  readonly absolute: string;
+  readonly absolute: string | Buffer;
   readonly size: number | bigint;
   readonly mtimeNs: bigint;
   readonly ino: bigint;
@@ -195,7 +195,7 @@ async function* readBlocks(file: StoreFile): AsyncGenerator<Uint8Array> {
   }
 }
 
-function pathKey(absolute: string): Uint8Array {
+function pathKey(absolute: string | Buffer): Uint8Array {
   return createHash('sha256').update(absolute).digest();
 }
 

@@ -2,10 +2,10 @@ import { decode } from 'bmp-ts';
 import { ImageError } from '../errors.js';
 
 /**
- * Decodes a Windows bitmap to RGB, `[height, width, 3]`; alpha is dropped.
- * @throws ImageError when its header is absurd or pixels are missing
+ * The size that a Windows bitmap's header gives.
+ * @throws ImageError when the header is absurd or pixels are missing
  */
-export function decodeBmp(bytes: Uint8Array, maxPixels: number): { data: Uint8Array; width: number; height: number } {
+export function bmpHeader(bytes: Uint8Array, maxPixels: number): { width: number; height: number } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < 30) throw new ImageError('decode', 'is cut off within the header');
   const old = buffer.readUInt32LE(14) === 12;
@@ -22,6 +22,16 @@ export function decodeBmp(bytes: Uint8Array, maxPixels: number): { data: Uint8Ar
   if (!packed && buffer.readUInt32LE(10) + needed > buffer.length) {
     throw new ImageError('decode', 'cannot be decoded whole (pixels are missing at its end)');
   }
+  return { width, height };
+}
+
+/**
+ * Decodes a Windows bitmap to RGB, `[height, width, 3]`; alpha is dropped.
+ * @throws ImageError when its header is absurd or pixels are missing
+ */
+export function decodeBmp(bytes: Uint8Array, maxPixels: number): { data: Uint8Array; width: number; height: number } {
+  const { width, height } = bmpHeader(bytes, maxPixels);
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let abgr: Uint8Array; // its option for RGBA leaves palettes as they are
   try {
     abgr = decode(buffer).data;

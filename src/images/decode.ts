@@ -1,6 +1,7 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { ImageError } from '../errors.js';
-import { decodeBmp } from './bmp.js';
+import { bmpHeader, decodeBmp } from './bmp.js';
+import { Budget } from './budget.js';
 import { bilinear, luma, nearest } from './keras-resize.js';
 import type { ImageFormat } from './sniff.js';
 
@@ -16,6 +17,22 @@ export const PIXELS_REVISION = 1;
 export const BACKGROUND = [255, 255, 255] as const;
 /** Pixels of the largest image that is decoded. */
 export const MAX_PIXELS = 100_000_000;
+
+/** Bytes of the pixels, as stored, of the largest image that is decoded. */
+const MAX_DECODED = 2 ** 30;
+/** Bytes of pixels that are decoded side by side: a folder full of huge images must not take more memory than one of them. */
+const SIDE_BY_SIDE = 256 * 2 ** 20;
+const decoding = new Budget(SIDE_BY_SIDE);
+const SAMPLE_BYTES: Readonly<Record<string, number>> = {
+  ushort: 2,
+  short: 2,
+  uint: 4,
+  int: 4,
+  float: 4,
+  complex: 8,
+  double: 8,
+  dpcomplex: 16,
+};
 
 export interface DecodeOptions {
   readonly mode: ImageMode;
@@ -52,6 +69,26 @@ interface Raw {
   readonly data: Uint8Array;
   readonly width: number;
   readonly height: number;
+}
+
+/**
+ * Bytes that an image's pixels take, by its header.
+ * @throws ImageError, or an error of sharp, where there are too many, or no header
+ */
+async function decodedBytes(bytes: Uint8Array, format: ImageFormat): Promise<number> {
+  if (format === 'bmp') {
+    const { width, height } = bmpHeader(bytes, MAX_PIXELS);
+    return width * height * 4;
+  }
+  const { width, height, channels, depth } = await open(bytes).metadata();
+  const size = width * height * channels * (SAMPLE_BYTES[depth] ?? 1);
+  if (size > MAX_DECODED) {
+    throw new ImageError(
+      'decode',
+      `takes ${Math.ceil(size / 2 ** 20)} MiB once decoded, and at most 1024 are: make it smaller`,
+    );
+  }
+  return size;
 }
 
 /** The same pixels with as many channels as asked: grey repeated, alpha dropped. */
@@ -119,7 +156,8 @@ export async function decodeImage(
   options: DecodeOptions,
 ): Promise<Uint8Array | Float32Array> {
   try {
-    return options.mode === 'photo' ? await photo(bytes, format, options) : await keras(bytes, format, options);
+    const work = options.mode === 'photo' ? photo : keras;
+    return await decoding.spend(await decodedBytes(bytes, format), () => work(bytes, format, options));
   } catch (error) {
     if (error instanceof ImageError) throw error;
     const [line = ''] = String((error as Error).message).split('\n');

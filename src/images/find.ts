@@ -1,14 +1,18 @@
+import { isUtf8 } from 'node:buffer';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { byCodePoint } from '../canonical.js';
 import { DataError } from '../errors.js';
 import { looksLikeImage } from './sniff.js';
 
+/** A path for the system: bytes where a name on it is no UTF-8, as Unix allows. */
+export type SystemPath = string | Buffer;
+
 /** A file as a walk found it; nothing of it has been read. */
 export interface FoundFile {
-  /** Relative to the folder, with `/`. */
+  /** Relative to the folder, with `/`; what is no UTF-8 in it is shown as U+FFFD. */
   readonly path: string;
-  readonly absolute: string;
+  readonly absolute: SystemPath;
   readonly size: number;
   readonly mtimeNs: bigint;
   readonly ino: bigint;
@@ -16,7 +20,12 @@ export interface FoundFile {
 
 interface Entry {
   readonly relative: string;
-  readonly absolute: string;
+  readonly absolute: SystemPath;
+}
+
+export interface WalkOptions {
+  /** Is told of each link to a folder outside of the one that is walked, which is not followed. */
+  readonly onLinkOut?: (message: string) => void;
 }
 
 /** What systems put beside pictures. */
@@ -33,51 +42,93 @@ function failure(error: unknown, dir: string): DataError {
   return new DataError(`${dir}: ${reason}: give a folder of images`, { cause: error });
 }
 
+/** The walk of one folder, and where it must stay. */
+interface Bounds extends WalkOptions {
+  /** The real path of the folder that was given. */
+  readonly root: Buffer;
+}
+
+const SEPARATOR = Buffer.from(path.sep);
+
+const isWithin = (folder: Buffer, root: Buffer): boolean =>
+  folder.equals(root) || folder.subarray(0, root.length + 1).equals(Buffer.concat([root, SEPARATOR]));
+
 /** Files in order, one folder's names in memory at a time; hidden ones left out, links followed, loops of links cut. */
-async function* entries(dir: string, prefix: string, above: readonly string[]): AsyncGenerator<Entry> {
-  let here: string;
-  let names: Awaited<ReturnType<typeof list>>;
+async function* entries(
+  dir: SystemPath,
+  prefix: string,
+  above: readonly Buffer[],
+  bounds: Bounds,
+): AsyncGenerator<Entry> {
+  let here: Buffer;
+  let names: readonly Named[];
   try {
-    here = await realpath(dir);
-    if (above.includes(here)) return;
+    here = await realpath(dir, { encoding: 'buffer' });
+    if (above.some((folder) => folder.equals(here))) return;
+    if (!isWithin(here, bounds.root)) {
+      bounds.onLinkOut?.(
+        `${prefix} is a link out of the folder and is not followed: give its target as a folder of its own`,
+      );
+      return;
+    }
     names = await list(dir);
   } catch (error) {
-    throw failure(error, dir);
+    throw failure(error, String(dir));
   }
   for (const entry of names) {
-    const absolute = path.join(dir, entry.name);
-    const relative = prefix + entry.name;
-    let isFolder = entry.isDirectory();
-    if (entry.isSymbolicLink())
-      isFolder = await stat(absolute).then(
+    const relative = prefix + entry.shown;
+    let { isFolder } = entry;
+    if (entry.isLink)
+      isFolder = await stat(entry.absolute).then(
         (found) => found.isDirectory(),
         () => false,
       );
-    else if (!isFolder && !entry.isFile()) continue; // sockets, pipes, devices
-    if (isFolder) yield* entries(absolute, `${relative}/`, [...above, here]);
-    else yield { relative, absolute };
+    if (isFolder) yield* entries(entry.absolute, `${relative}/`, [...above, here], bounds);
+    else yield { relative, absolute: entry.absolute };
   }
 }
 
-async function list(dir: string) {
-  const found = await readdir(dir, { withFileTypes: true });
-  return found
-    .filter(({ name }) => !name.startsWith('.') && !NOISE.has(name))
-    .sort((a, b) => byCodePoint(a.name, b.name));
+interface Named {
+  readonly shown: string;
+  readonly absolute: SystemPath;
+  readonly isFolder: boolean;
+  readonly isLink: boolean;
+}
+
+/** What a folder holds, sorted, without hidden names; sockets, pipes and devices are left out. */
+async function list(dir: SystemPath): Promise<Named[]> {
+  const found = await readdir(dir, { withFileTypes: true, encoding: 'buffer' });
+  const named: Named[] = [];
+  for (const entry of found) {
+    const bytes = entry.name;
+    const shown = bytes.toString('utf8');
+    const isFolder = entry.isDirectory();
+    const isLink = entry.isSymbolicLink();
+    if (shown.startsWith('.') || NOISE.has(shown) || !(isFolder || isLink || entry.isFile())) continue;
+    const absolute =
+      typeof dir === 'string' && isUtf8(bytes)
+        ? path.join(dir, shown)
+        : Buffer.concat([Buffer.from(dir as string), SEPARATOR, bytes]);
+    named.push({ shown, absolute, isFolder, isLink });
+  }
+  return named.sort((a, b) => byCodePoint(a.shown, b.shown));
 }
 
 /**
  * The files of a folder and all folders below it, sorted by code point. Hidden files and folders (a dot in front) are left out;
- * links are followed, but not in circles; a link that leads nowhere is given only where it is named like an image.
+ * links are followed, but not in circles, nor to folders outside of this one; a link that leads nowhere, or to a pipe or device,
+ * is given only where it is named like an image.
  * A file in the place of the folder is given alone.
  * @throws DataError when the folder, or one below it, cannot be read
  */
-export async function* walk(dir: string): AsyncGenerator<FoundFile> {
+export async function* walk(dir: string, options: WalkOptions = {}): AsyncGenerator<FoundFile> {
   const root = path.resolve(dir);
   const top = await stat(root).catch((error: unknown) => {
     throw failure(error, dir);
   });
-  const files = top.isDirectory() ? entries(root, '', []) : [{ relative: path.basename(root), absolute: root }];
+  const files = top.isDirectory()
+    ? entries(root, '', [], { ...options, root: await realpath(root, { encoding: 'buffer' }) })
+    : [{ relative: path.basename(root), absolute: root }];
   let waiting: Entry[] = [];
   for await (const entry of files) {
     waiting.push(entry);
@@ -95,7 +146,9 @@ async function found(entries: readonly Entry[]): Promise<FoundFile[]> {
   const files = await Promise.all(
     entries.map(async ({ relative, absolute }): Promise<FoundFile | null> => {
       try {
-        const { size, mtimeNs, ino } = await stat(absolute, { bigint: true });
+        const found = await stat(absolute, { bigint: true });
+        const { size, mtimeNs, ino } = found;
+        if (!found.isFile() && !looksLikeImage(relative)) return null;
         return { path: relative, absolute, size: Number(size), mtimeNs, ino };
       } catch {
         return looksLikeImage(relative) ? { path: relative, absolute, size: 0, mtimeNs: 0n, ino: 0n } : null;
@@ -113,28 +166,28 @@ export async function countFiles(dir: string): Promise<number> {
   });
   if (!top.isDirectory()) return 1;
   let count = 0;
-  for await (const _ of entries(root, '', [])) count++;
+  const bounds = { root: await realpath(root, { encoding: 'buffer' }) };
+  for await (const _ of entries(root, '', [], bounds)) count++;
   return count;
 }
 
 /** @returns the folders one and two levels below, relative with `/`, sorted: those that may name splits and classes */
 export async function classFolders(dir: string): Promise<string[]> {
   const found: string[] = [];
-  const visit = async (at: string, prefix: string, depth: number): Promise<void> => {
+  const visit = async (at: SystemPath, prefix: string, depth: number): Promise<void> => {
     const names = await list(at).catch((error: unknown) => {
-      throw failure(error, at);
+      throw failure(error, String(at));
     });
-    for (const entry of names) {
-      const absolute = path.join(at, entry.name);
-      const isFolder = entry.isSymbolicLink()
+    for (const { shown, absolute, isFolder, isLink } of names) {
+      const leads = isLink
         ? await stat(absolute).then(
-            (s) => s.isDirectory(),
+            (found) => found.isDirectory(),
             () => false,
           )
-        : entry.isDirectory();
-      if (!isFolder) continue;
-      found.push(prefix + entry.name);
-      if (depth < 2) await visit(absolute, `${prefix}${entry.name}/`, depth + 1);
+        : isFolder;
+      if (!leads) continue;
+      found.push(prefix + shown);
+      if (depth < 2) await visit(absolute, `${prefix}${shown}/`, depth + 1);
     }
   };
   await visit(path.resolve(dir), '', 1);

@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ImageError } from '../errors.js';
+import type { SystemPath } from './find.js';
 import { HEAD_BYTES, type ImageFormat, looksLikeImage, sniff } from './sniff.js';
 
 /** Bytes of the largest image file that is read. */
 export const MAX_BYTES = 256 * 2 ** 20;
+
+/** Opening a pipe must not wait for a writer. */
+const OPEN = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 export interface ReadImage {
   readonly bytes: Buffer;
@@ -18,11 +23,14 @@ export interface ReadImage {
  * @returns null for a file that is an image neither by content nor by name; of such only the first bytes are read
  * @throws ImageError for a file that is named or made like an image and cannot be used
  */
-export async function readImage(file: { readonly absolute: string; readonly path: string }): Promise<ReadImage | null> {
+export async function readImage(file: {
+  readonly absolute: SystemPath;
+  readonly path: string;
+}): Promise<ReadImage | null> {
   const named = looksLikeImage(file.path);
   let handle: Awaited<ReturnType<typeof open>>;
   try {
-    handle = await open(file.absolute);
+    handle = await open(file.absolute, OPEN);
   } catch (error) {
     if (!named) return null;
     const { code } = error as NodeJS.ErrnoException;
@@ -31,7 +39,12 @@ export async function readImage(file: { readonly absolute: string; readonly path
     });
   }
   try {
-    const { size } = await handle.stat();
+    const found = await handle.stat();
+    const { size } = found;
+    if (!found.isFile()) {
+      if (!named) return null;
+      throw new ImageError('read', 'is a pipe, a device or a folder, not a file');
+    }
     // Small files come whole in one call; of large ones first only what tells their kind.
     const first = Buffer.allocUnsafe(size <= 2 ** 20 ? size : HEAD_BYTES);
     const { bytesRead } = await handle.read(first, 0, first.length, 0);
