@@ -1,7 +1,8 @@
+import path from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import { CacheError, compactSets, listSets, verifySets } from '../src/index.js';
+import { CacheError, collectGarbage, compactSets, listSets, verifySets } from '../src/index.js';
 import { counted, printJson } from './io.js';
-import { common } from './options.js';
+import { byteOption, common, durationOption, given } from './options.js';
 import { Console } from './progress.js';
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -90,10 +91,57 @@ const compact: CommandModule<object, CompactArguments> = {
   },
 };
 
+const gcBuilder = (yargs: Argv) =>
+  common(yargs)
+    .option('older-than', durationOption('sets not used for so long go'))
+    .option('max-size', byteOption('while the cache is larger, the sets used least recently go'))
+    .option('unreferenced', {
+      describe: 'sets that no head was trained on go; with --labels, vectors of images that no label file names',
+      boolean: true,
+      default: false,
+    })
+    .option('labels', { describe: 'CSV or JSONL files of labels', string: true, array: true, requiresArg: true })
+    .option('data', { describe: 'where paths in label files lie', string: true, requiresArg: true })
+    .option('yes', { describe: 'do it; without it only what would go is shown', boolean: true, default: false });
+type GcArguments = Awaited<ReturnType<ReturnType<typeof gcBuilder>['parseAsync']>>;
+
+const gc: CommandModule<object, GcArguments> = {
+  command: 'gc',
+  describe: 'take out what is not wanted any more: by age, by size, or unreferenced; shows it first',
+  builder: gcBuilder as never,
+  handler: async (argv) => {
+    const console = new Console(argv.quiet);
+    const { olderThan, maxSize, unreferenced, labels, data, yes } = argv;
+    const result = await collectGarbage(argv.cache, {
+      ...given({ olderThan, maxSize, labels, data }),
+      unreferenced,
+      yes,
+    });
+    for (const { kind, path: place, reason, bytes, rows } of result.garbage) {
+      const what = rows === undefined ? `${kind} ${path.basename(place)}` : `${rows} of ${path.basename(place)}`;
+      console.line(`${yes ? 'removed' : 'would go'}: ${what}, ${megabytes(bytes)}: ${reason}`);
+    }
+    for (const place of result.inUse)
+      console.line(`left alone: ${path.basename(place)} was used within the last minute`);
+    const { frees, size } = result;
+    console.line(
+      yes
+        ? `freed ${megabytes(frees)} of ${megabytes(size)}`
+        : `${megabytes(frees)} of ${megabytes(size)} would be freed; --yes does it`,
+    );
+    if (argv.json) printJson(result);
+  },
+};
+
 export const cacheCommand: CommandModule = {
   command: 'cache',
-  describe: 'look after the cache: ls, verify, compact',
+  describe: 'look after the cache: ls, verify, compact, gc',
   builder: (yargs) =>
-    yargs.command(list).command(verify).command(compact).demandCommand(1, 'name what to do: ls, verify or compact'),
+    yargs
+      .command(list)
+      .command(verify)
+      .command(compact)
+      .command(gc)
+      .demandCommand(1, 'name what to do: ls, verify, compact or gc'),
   handler: () => {},
 };

@@ -53,8 +53,9 @@ try {
     .alias('h', 'help')
     .exitProcess(false)
     .check((argv) => {
+      const lists = argv._.includes('gc') ? [...LISTS, 'labels'] : LISTS;
       const twice = Object.entries(argv).find(
-        ([name, value]) => Array.isArray(value) && typeof value[0] === 'string' && !LISTS.includes(name),
+        ([name, value]) => Array.isArray(value) && typeof value[0] === 'string' && !lists.includes(name),
       );
       if (twice) throw new UsageError(`--${twice[0]} is given twice`);
       return true;

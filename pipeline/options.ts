@@ -30,6 +30,42 @@ export function numberOption(
   };
 }
 
+const DURATION: Readonly<Record<string, number>> = { m: 60e3, h: 3600e3, d: 86_400e3, w: 7 * 86_400e3 };
+const BYTES: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  t: 1e12,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+  ti: 2 ** 40,
+};
+
+/** A span of time such as `30d`, in ms. */
+export const durationOption = (describe: string) =>
+  unitOption(describe, /^(\d+(?:\.\d+)?)([mhdw])$/, DURATION, '90m, 12h, 30d or 8w');
+
+/** An amount of bytes such as `10GB` or `512MiB`. */
+export const byteOption = (describe: string) =>
+  unitOption(describe, /^(\d+(?:\.\d+)?)((?:[kmgt]i?)?)b?$/, BYTES, '10GB or 512MiB');
+
+function unitOption(describe: string, pattern: RegExp, units: Readonly<Record<string, number>>, example: string) {
+  return {
+    ...text(describe),
+    coerce: (value: unknown): number | undefined => {
+      if (value === undefined) return undefined;
+      const [, number, unit = ''] = pattern.exec(String(value).trim().toLowerCase()) ?? [];
+      const factor = units[unit];
+      if (number === undefined || factor === undefined) {
+        throw new UsageError(`expected ${example} (${describe}), found ${JSON.stringify(value)}`);
+      }
+      return Math.round(Number(number) * factor);
+    },
+  };
+}
+
 interface NumberBounds {
   min?: number;
   max?: number;

@@ -2,8 +2,12 @@ export { type BaseOptions, type BaseSpec, baseNames, openBase, type Pooling } fr
 export {
   type CompactedSet,
   type CompactSetsOptions,
+  collectGarbage,
   compactSets,
   type DamagedPart,
+  type Garbage,
+  type GcOptions,
+  type GcResult,
   listSets,
   type SetSummary,
   type Verified,

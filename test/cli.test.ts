@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -231,6 +232,22 @@ describe('from pictures to predictions', () => {
     assert.equal((await permafrost(['cache', 'verify'], work)).code, 0);
   });
 
+  test('cache gc shows what would go, and takes it out when told', async () => {
+    const shown = await permafrost(['cache', 'gc', '--cache', 'seven', '--max-size', '0kB', '--json'], work);
+    assert.equal(shown.code, 0, shown.stderr);
+    assert.equal(json(shown.stdout).inUse.length + json(shown.stdout).garbage.length > 0, true);
+    const [set = ''] = sets('seven');
+    const old = new Date(Date.now() - 3_600_000);
+    for (const name of readdirSync(path.join(work, 'seven', set)))
+      utimesSync(path.join(work, 'seven', set, name), old, old);
+    const dry = await permafrost(['cache', 'gc', '--cache', 'seven', '--older-than', '30m'], work);
+    assert.match(dry.stderr, new RegExp(`would go: set ${set}, .*; --yes does it`, 's'));
+    assert.deepEqual(sets('seven'), [set]);
+    const done = await permafrost(['cache', 'gc', '--cache', 'seven', '--older-than', '30m', '--yes'], work);
+    assert.match(done.stderr, /removed: base .* no set and no head needs it/);
+    assert.deepEqual(sets('seven'), []);
+  });
+
   test('Ctrl-C keeps what is done and says so', async () => {
     const child = start(
       ['features', '--data', 'data/sample', '--cache', 'stopped', '--batch-size', '1', '--threads', '1'],
@@ -392,6 +409,8 @@ describe('bad input ends in one sentence and the right exit code', () => {
       1,
       /empty/,
     ],
+    ['an age that is none', () => ['cache', 'gc', '--older-than', '30'], 2, /expected 90m, 12h, 30d or 8w/],
+    ['labels without what they are for', () => ['cache', 'gc', '--labels', 'x.csv'], 2, /goes with --unreferenced/],
     ['a set that is none', () => ['train', '--data', 'some', '--features', 'some'], 1, /is not a feature set/],
     ['a head that is not there', () => ['predict', 'some', '--head', 'none'], 1, /there is no head "none"/],
     ['an odd name', () => ['train', '--data', 'some', '--name', '../x'], 2, /a head's name is letters/],

@@ -1,3 +1,4 @@
 export { type CompactedSet, type CompactSetsOptions, compactSets } from './compact.js';
+export { collectGarbage, type Garbage, type GcOptions, type GcResult } from './gc.js';
 export { listSets, type SetSummary } from './list.js';
 export { type DamagedPart, type Verified, type VerifyOptions, verifySets } from './verify.js';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errorCode, type StoreSystem, storeError } from './system.js';
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -127,4 +127,37 @@ function isOrphan(system: StoreSystem, name: string): boolean {
   if (host !== system.host) return false;
   const pid = Number(digits);
   return pid === system.pid ? !live.has(name) : !system.alive(pid);
+}
+
+/**
+ * Takes a file, or a folder with all that is in it, away at once: under a temporary name first, so that nobody finds it half
+ * removed, and what a crash leaves of it is cleaned up as other temporary files are.
+ * @throws CacheError when that fails
+ */
+export async function discard(system: StoreSystem, path: string): Promise<void> {
+  const temporary = join(dirname(path), `_tmp-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`);
+  try {
+    await system.rename(path, temporary);
+    await system.syncFolder(dirname(path));
+    await removeTree(system, temporary);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw storeError(error, 'to remove', path);
+  }
+}
+
+/** @returns the bytes of a file, or of all files in a folder; 0 where it is not there or goes meanwhile */
+export async function treeSize(system: StoreSystem, path: string): Promise<number> {
+  try {
+    const names = await system.list(path).catch((error: unknown) => {
+      if (errorCode(error) === 'ENOTDIR') return null;
+      throw error;
+    });
+    if (names === null) return await system.size(path);
+    let sum = 0;
+    for (const name of names) sum += await treeSize(system, join(path, name));
+    return sum;
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return 0;
+  }
 }

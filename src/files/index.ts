@@ -1,4 +1,13 @@
-export { type Chunks, removeStale, removeTree, staleNames, writeAtomically, writeFiles } from './atomic.js';
+export {
+  type Chunks,
+  discard,
+  removeStale,
+  removeTree,
+  staleNames,
+  treeSize,
+  writeAtomically,
+  writeFiles,
+} from './atomic.js';
 export { readWhole } from './read-whole.js';
 export {
   errorCode,

@@ -16,7 +16,7 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const MANY_NUMBERS = 20;
 
 /** One row of a label file as text. */
-interface Row {
+export interface Row {
   readonly line: number;
   readonly path?: string;
   readonly sha256?: string;
@@ -43,8 +43,7 @@ export async function labelsFromFile(
   options: { readonly missing?: 'error' | 'skip'; readonly task?: Task } = {},
 ): Promise<LabelledData> {
   const name = basename(file);
-  const text = await readText(file);
-  const rows = isJsonLines(file, text) ? jsonRows(text, name) : csvRows(text, name);
+  const rows = await labelRows(file);
   const task = taskOf(rows, name, options.task);
 
   const byPath = new Map(files.map((one) => [resolve(dataDir, one.path), one]));
@@ -103,6 +102,15 @@ export async function labelsFromFile(
   if (unlabelled > 0)
     warnings.push(`${unlabelled} image${unlabelled === 1 ? '' : 's'} without a label in ${name}: ignored`);
   return checkLabels(task, [...examples.values()], [], warnings, unlabelled);
+}
+
+/**
+ * @returns the rows of a label file as they stand
+ * @throws DataError when the file cannot be read, LabelError with the line for what it holds
+ */
+export async function labelRows(file: string): Promise<Row[]> {
+  const text = await readText(file);
+  return isJsonLines(file, text) ? jsonRows(text, basename(file)) : csvRows(text, basename(file));
 }
 
 async function readText(file: string): Promise<string> {
