@@ -9,6 +9,7 @@ export {
   checkBaseOptions,
   isFile,
   layerGraph,
+  loadBase,
   MAX_INPUT_SIZE,
   type OpenHooks,
   openBase,

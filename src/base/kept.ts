@@ -3,18 +3,23 @@ import path from 'node:path';
 import { canonicalJson, type Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
 import { realSystem, removeStale, type StoreOptions, storeError, writeFiles } from '../files/index.js';
-import type { Graph, Node, Op, Tensor } from '../graph/graph.js';
+import type { Node, Op, Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
-import { type Base, layerGraph } from './open.js';
+import { digestOnnx, type OnnxModel, rereadOnnx, writeOnnx } from '../onnx/index.js';
+import { type Base, type BaseModel, layerGraph } from './open.js';
 import { type BaseSpec, baseDigest, digestGraph } from './spec.js';
+
+/** The files that hold the weights of a kept base: of layers, in the order of the nodes; of an ONNX model, the model. */
+const WEIGHTS = 'weights.f32';
+const ONNX = 'model.onnx';
 
 /** The folder in which a cache keeps the base of a spec. */
 export const keptDir = (cache: string, spec: BaseSpec): string => path.join(cache, 'bases', baseDigest(spec));
 
 /**
- * Keeps a base (its cut graph and weights) in `cache/bases`, once: `weights.f32` (little-endian, in the order of the nodes), and
- * `base.json`, which appears last.
+ * Keeps a base (its cut graph and weights) in `cache/bases`, once: `weights.f32` (little-endian, in the order of the nodes), or the
+ * cut `model.onnx`, and `base.json`, which appears last.
  * @throws CacheError when it cannot be written
  */
 export async function keepBase(cache: string, base: Base, { system = realSystem }: StoreOptions = {}): Promise<void> {
@@ -25,6 +30,31 @@ export async function keepBase(cache: string, base: Base, { system = realSystem 
     () => false,
   );
   if (isKept) return;
+  const { json, file, bytes } = base.model.kind === 'onnx' ? onnxFiles(base.name, base.model.onnx) : layerFiles(base);
+  try {
+    await system.makeFolder(dir);
+    await writeFiles(system, dir, [
+      [file, bytes],
+      ['base.json', [new TextEncoder().encode(json)]],
+    ]);
+  } catch (error) {
+    throw storeError(error, 'to keep the base', dir);
+  }
+}
+
+interface KeptFiles {
+  readonly json: string;
+  readonly file: string;
+  readonly bytes: readonly Uint8Array[];
+}
+
+function onnxFiles(name: string, onnx: OnnxModel): KeptFiles {
+  const { layout, tap, tapLayout, batched } = onnx;
+  const json = canonicalJson({ format: 1, kind: 'onnx', name, layout, tap, tapLayout, batched });
+  return { json, file: ONNX, bytes: [writeOnnx(onnx)] };
+}
+
+function layerFiles(base: Base): KeptFiles {
   const { nodes, input, output } = layerGraph(base);
   const tensors = nodes.flatMap((node) => node.weights);
   const json = canonicalJson({
@@ -40,15 +70,7 @@ export async function keepBase(cache: string, base: Base, { system = realSystem 
     })),
   });
   const bytes = tensors.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  try {
-    await system.makeFolder(dir);
-    await writeFiles(system, dir, [
-      ['weights.f32', bytes],
-      ['base.json', [new TextEncoder().encode(json)]],
-    ]);
-  } catch (error) {
-    throw storeError(error, 'to keep the base', dir);
-  }
+  return { json, file: WEIGHTS, bytes };
 }
 
 interface KeptNode {
@@ -56,6 +78,19 @@ interface KeptNode {
   op: Op;
   inputs: string[];
   weights: number[][];
+}
+
+interface KeptLayers {
+  readonly kind?: undefined;
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  readonly nodes: readonly KeptNode[];
+}
+
+interface KeptOnnx extends Pick<OnnxModel, 'layout' | 'tap' | 'tapLayout' | 'batched'> {
+  readonly kind: 'onnx';
+  readonly name: string;
 }
 
 /**
@@ -68,33 +103,23 @@ export async function keptBase(cache: string, spec: BaseSpec): Promise<Base | nu
   let json: string;
   let bytes: Buffer;
   try {
-    [json, bytes] = await Promise.all([
-      readFile(path.join(dir, 'base.json'), 'utf8'),
-      readFile(path.join(dir, 'weights.f32')),
-    ]);
+    json = await readFile(path.join(dir, 'base.json'), 'utf8');
+    bytes = await readFile(path.join(dir, /"kind":"onnx"/.test(json) ? ONNX : WEIGHTS));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw new CacheError(`${dir} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   try {
-    const { name, input, output, nodes } = JSON.parse(json) as Omit<Graph, 'nodes'> & {
-      name: string;
-      nodes: KeptNode[];
+    const kept = JSON.parse(json) as KeptOnnx | KeptLayers;
+    const base: Base = {
+      name: kept.name,
+      model: kept.kind === 'onnx' ? onnxModel(kept, bytes, spec) : layerModel(kept, bytes, spec),
+      spec,
     };
-    let offset = 0;
-    const take = (shape: number[]): Tensor => {
-      const length = shape.reduce((a, b) => a * b, 1);
-      const start = offset;
-      offset += length * 4;
-      if (offset > bytes.length) throw new RangeError('weights are missing');
-      return { shape, data: new Float32Array(bytes.buffer.slice(bytes.byteOffset + start, bytes.byteOffset + offset)) };
-    };
-    const restored: Node[] = nodes.map((node) => ({ ...node, weights: node.weights.map(take) }));
-    const graph = resize({ nodes: restored, input, output }, spec.input.height, spec.input.width);
-    const digests = digestGraph(graph);
+    const digests = base.model.kind === 'onnx' ? digestOnnx(base.model.onnx) : digestGraph(base.model.graph);
     if (digests.graph !== spec.graph || digests.weights !== spec.weights) throw new RangeError('its digest differs');
-    checkWeights(graph);
-    return { name, model: { kind: 'layers', graph }, spec };
+    if (base.model.kind === 'layers') checkWeights(base.model.graph);
+    return base;
   } catch (error) {
     throw new CacheError(
       `the base kept in ${dir} is damaged (${(error as Error).message}): delete that folder and run features again`,
@@ -103,4 +128,26 @@ export async function keptBase(cache: string, spec: BaseSpec): Promise<Base | nu
       },
     );
   }
+}
+
+/** Kept once for all input sizes: the sizes of its images are those of the spec, and pooling takes maps of any size. */
+function onnxModel({ layout, tap, tapLayout, batched }: KeptOnnx, bytes: Buffer, { input }: BaseSpec): BaseModel {
+  const { graph, imports } = rereadOnnx(bytes);
+  const { height, width, channels } = input;
+  const sizes = layout === 'nchw' ? [channels, height, width] : [height, width, channels];
+  const inputs = graph.inputs.map((one) => ({ ...one, dims: [one.dims[0] ?? 'n', ...sizes] }));
+  return { kind: 'onnx', onnx: { graph: { ...graph, inputs }, imports, layout, tap, tapLayout, batched } };
+}
+
+function layerModel({ input, output, nodes }: KeptLayers, bytes: Buffer, spec: BaseSpec): BaseModel {
+  let offset = 0;
+  const take = (shape: number[]): Tensor => {
+    const length = shape.reduce((a, b) => a * b, 1);
+    const start = offset;
+    offset += length * 4;
+    if (offset > bytes.length) throw new RangeError('weights are missing');
+    return { shape, data: new Float32Array(bytes.buffer.slice(bytes.byteOffset + start, bytes.byteOffset + offset)) };
+  };
+  const restored: Node[] = nodes.map((node) => ({ ...node, weights: node.weights.map(take) }));
+  return { kind: 'layers', graph: resize({ nodes: restored, input, output }, spec.input.height, spec.input.width) };
 }

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
 import { realSystem, removeStale, type StoreOptions, writeAtomically } from '../files/index.js';
@@ -10,12 +10,24 @@ const REVISION = 1;
 /** A file changed this shortly before it was looked at may change again without its time telling (ms). */
 const RACY = 2000;
 
+/** Models that may keep their weights in other files of their folder; which, only opening them tells. */
+const MANY_FILES = /\.(onnx|json)$/i;
+
+/** A model file and all that lies in its folder. */
+async function beside(file: string): Promise<string[]> {
+  const folder = path.dirname(file);
+  return [file, ...(await readdir(folder)).sort().map((name) => path.join(folder, name))];
+}
+
 export interface Named {
   readonly name: string;
   readonly spec: BaseSpec;
 }
 
-/** What names a base: its options and the identity of its file. null where the file is not there or only just changed. */
+/**
+ * What names a base: its options and the identity of its files. null where one is not there or only just changed, or where weights
+ * may lie in folders below.
+ */
 async function identity(options: BaseOptions): Promise<string | null> {
   const { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image } = options;
   const given = { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image };
@@ -24,9 +36,10 @@ async function identity(options: BaseOptions): Promise<string | null> {
   const file = baseFile(options);
   if (file === null) return canonicalJson(known);
   try {
-    const { size, mtimeMs, ino } = await stat(file);
-    if (Date.now() - mtimeMs < RACY) return null;
-    return canonicalJson({ ...known, file, size, mtimeMs, ino });
+    const files = MANY_FILES.test(file) ? await beside(file) : [file];
+    const stats = await Promise.all(files.map((one) => stat(one)));
+    if (stats.some((one) => one.isDirectory() || Date.now() - one.mtimeMs < RACY)) return null;
+    return canonicalJson({ ...known, file, files: stats.map(({ size, mtimeMs, ino }) => [size, mtimeMs, ino]) });
   } catch {
     return null;
   }

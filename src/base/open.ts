@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ModelError, UsageError, WeightsError } from '../errors.js';
+import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
+import { EngineError, ModelError, UsageError, WeightsError } from '../errors.js';
 import type { Activation, Graph, Node, Op, Shape } from '../graph/graph.js';
 import { checkWeights, inferShapes, show } from '../graph/infer.js';
 import { append, cutAt, prepend, resize } from '../graph/passes.js';
@@ -13,6 +14,7 @@ import {
   randomWeights,
   readModel,
 } from '../keras/index.js';
+import { digestOnnx, type OnnxModel, openOnnx, splice } from '../onnx/index.js';
 import { type BaseSpec, digestGraph, type Pooling } from './spec.js';
 
 /** The largest height or width that `inputSize` may ask for. */
@@ -53,15 +55,24 @@ export interface Base {
   readonly spec: BaseSpec;
 }
 
-/** A model cut at the tap, with its weights, at its input size; without preprocessing and pooling. */
-export type BaseModel = {
-  /** Keras's layers, which every engine runs. */
-  readonly kind: 'layers';
-  readonly graph: Graph;
-};
+/**
+ * A model cut at the tap, with its weights, at its input size; without preprocessing and pooling. `layers`: Keras's layers, which
+ * every engine runs; `onnx`: an ONNX model as it is, which only onnxruntime runs.
+ */
+export type BaseModel =
+  | { readonly kind: 'layers'; readonly graph: Graph }
+  | { readonly kind: 'onnx'; readonly onnx: OnnxModel };
 
-/** The layers of a base, cut at the tap. */
-export const layerGraph = ({ model }: Base): Graph => model.graph;
+/**
+ * The layers of a base, cut at the tap.
+ * @throws ModelError for an ONNX model, which has none
+ */
+export function layerGraph({ name, model }: Base): Graph {
+  if (model.kind === 'layers') return model.graph;
+  throw new ModelError(
+    `${name} is an ONNX model, which has no Keras layers: use a Keras or TensorFlow.js model for this`,
+  );
+}
 
 interface Source {
   readonly name: string;
@@ -92,7 +103,7 @@ export function checkBaseOptions(options: BaseOptions): void {
   const { base, inputSize, alpha, weights } = options;
   if (!isFile(base) && base !== MINI.name && !applications.has(base)) {
     throw new UsageError(
-      `there is no base ${JSON.stringify(base)}: use ${baseNames().join(', ')}, or a model file (./model.keras)`,
+      `there is no base ${JSON.stringify(base)}: use ${baseNames().join(', ')}, or a model file (./model.keras, ./model.onnx)`,
     );
   }
   for (const size of inputSize ?? []) {
@@ -225,11 +236,14 @@ function defaultPreprocess(source: Source): Preprocessing {
   if (source.preprocess) return source.preprocess;
   const first = source.graph.nodes.filter((node) => node.inputs.includes(source.graph.input));
   if (first.every(({ op }) => op.kind === 'Rescaling' || op.kind === 'Normalization')) return 'none';
-  throw new UsageError(
-    `${source.where} does not say how it wants its pixels: give --preprocess tf (-1 to 1), caffe (BGR, mean taken off), ` +
+  throw unknownPreprocessing(source.where);
+}
+
+const unknownPreprocessing = (where: string): UsageError =>
+  new UsageError(
+    `${where} does not say how it wants its pixels: give --preprocess tf (-1 to 1), caffe (BGR, mean taken off), ` +
       'torch (0 to 1, mean and deviation) or none (0 to 255)',
   );
-}
 
 /**
  * Opens a base: reads or downloads its weights, cuts it at the tap, sets its input size and checks that it holds together.
@@ -238,7 +252,7 @@ function defaultPreprocess(source: Source): Preprocessing {
  */
 export async function openBase(options: BaseOptions, hooks: OpenHooks = {}): Promise<Base> {
   const base = await open(options, hooks);
-  checkTap(layerGraph(base));
+  if (base.model.kind === 'layers') checkTap(base.model.graph);
   return base;
 }
 
@@ -248,7 +262,7 @@ export async function openBase(options: BaseOptions, hooks: OpenHooks = {}): Pro
  * @throws as `openBase`; ModelError where the output is a feature map, so that there is no classifier
  */
 export async function openClassifier(options: BaseOptions, hooks: OpenHooks = {}): Promise<Base> {
-  const base = await open(applications.has(options.base) ? { ...options, includeTop: true } : options, hooks);
+  const base = await open(applications.has(options.base) ? { ...options, includeTop: true } : options, hooks, true);
   if (base.spec.pooling !== null) {
     throw new ModelError(
       `${options.base} gives feature maps of ${base.spec.features} channels and has no classifier: ` +
@@ -258,8 +272,37 @@ export async function openClassifier(options: BaseOptions, hooks: OpenHooks = {}
   return base;
 }
 
-async function open(options: BaseOptions, hooks: OpenHooks): Promise<Base> {
+const isOnnx = (base: string): boolean => path.extname(base).toLowerCase() === '.onnx';
+
+async function openOnnxBase(options: BaseOptions, classifier: boolean): Promise<Base> {
+  const { base, layer, inputSize, preprocess, pooling = 'avg' } = options;
+  const { model, height, width, channels } = await openOnnx(base, {
+    output: classifier && layer === undefined,
+    ...(layer === undefined ? {} : { layer }),
+    ...(inputSize ? { inputSize } : {}),
+  });
+  if (preprocess === undefined) throw unknownPreprocessing(base);
+  const { tap, tapLayout } = model;
+  const spec = makeSpec(options, {
+    ...digestOnnx(model),
+    input: { height, width, channels },
+    preprocess,
+    pooling: tap.length === 3 ? pooling : null,
+    features: (tapLayout === 'nchw' ? tap[0] : tap.at(-1)) ?? 0,
+  });
+  return { name: slug(base), model: { kind: 'onnx', onnx: model }, spec };
+}
+
+type Found = Pick<BaseSpec, 'graph' | 'weights' | 'input' | 'preprocess' | 'pooling' | 'features'>;
+
+function makeSpec({ image: mode = 'photo' }: BaseOptions, found: Found): BaseSpec {
+  const image = { mode, pixels: PIXELS_REVISION, background: mode === 'photo' ? BACKGROUND : null };
+  return { format: 1, ...found, image, type: 'float32', precision: 'float32' };
+}
+
+async function open(options: BaseOptions, hooks: OpenHooks, classifier = false): Promise<Base> {
   checkBaseOptions(options);
+  if (isOnnx(options.base)) return openOnnxBase(options, classifier);
   const source = await openSource(options, hooks);
   const preprocess = options.preprocess ?? defaultPreprocess(source);
   const whole = sized(source, options.inputSize);
@@ -275,31 +318,48 @@ async function open(options: BaseOptions, hooks: OpenHooks): Promise<Base> {
     throw new ModelError(`layer ${layer} gives ${show(shape)}: a tap must be a feature map or a vector`);
   }
   const [height = 0, width = 0, channels] = inputShape(graph);
-  const mode = options.image ?? 'photo';
-  const spec: BaseSpec = {
-    format: 1,
+  const spec = makeSpec(options, {
     ...digestGraph(graph),
     input: { height: height ?? 0, width: width ?? 0, channels: channels === 1 ? 1 : 3 },
-    image: { mode, pixels: PIXELS_REVISION, background: mode === 'photo' ? BACKGROUND : null },
     preprocess,
     pooling: shape.length === 3 ? (options.pooling ?? 'avg') : null,
     features: shape.at(-1) ?? 0,
-    type: 'float32',
-    precision: 'float32',
-  };
+  });
   return { name: source.name, model: { kind: 'layers', graph }, spec };
+}
+
+/** What stands before a base and after it: preprocessing and pooling, as layers. */
+function surroundings({ spec }: Base) {
+  const pooled = spec.pooling === 'max' ? 'GlobalMaxPooling2D' : 'GlobalAveragePooling2D';
+  const after: { name: string; op: Op }[] =
+    spec.pooling === null ? [] : [{ name: '\0pooling', op: { kind: pooled, keepdims: false } }];
+  const modes = preprocessingOps(spec.preprocess, spec.input.channels);
+  return { before: modes.map(({ name, op }) => ({ name: `\0${name}`, op })), after };
 }
 
 /**
  * The graph that stage one runs: raw pixels (0 to 255, `[n, height, width, channels]`) in, one vector an image out.
- * @throws ModelError when the spec does not fit the graph
+ * @throws ModelError when the spec does not fit the graph, or the base is an ONNX model
  */
 export function vectorGraph(base: Base): Graph {
-  const { spec } = base;
-  const { height, width, channels } = spec.input;
-  const pooled = spec.pooling === 'max' ? 'GlobalMaxPooling2D' : 'GlobalAveragePooling2D';
-  const pooling: { name: string; op: Op }[] =
-    spec.pooling === null ? [] : [{ name: '\0pooling', op: { kind: pooled, keepdims: false } }];
-  const before = preprocessingOps(spec.preprocess, channels).map(({ name, op }) => ({ name: `\0${name}`, op }));
-  return append(prepend(resize(layerGraph(base), height, width), before), pooling);
+  const { height, width } = base.spec.input;
+  const { before, after } = surroundings(base);
+  return append(prepend(resize(layerGraph(base), height, width), before), after);
+}
+
+/**
+ * Loads a base in an engine: raw pixels in, vectors out.
+ * @throws EngineError where the engine cannot run such a base, or its device is absent
+ */
+export async function loadBase(
+  base: Base,
+  engine: Engine,
+  options: EngineOptions & { readonly input: 'float32' | 'uint8' },
+): Promise<Runner> {
+  if (base.model.kind === 'layers') return engine.load(vectorGraph(base), options);
+  if (!engine.loadOnnx) {
+    throw new EngineError(`the ${engine.name} engine does not run ONNX models such as ${base.name}: use --engine onnx`);
+  }
+  const { before, after } = surroundings(base);
+  return engine.loadOnnx(splice(base.model.onnx, before, after, options.input), options);
 }

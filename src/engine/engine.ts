@@ -1,4 +1,5 @@
 import type { Graph } from '../graph/graph.js';
+import type { Imports, OnnxGraph } from './onnx/proto.js';
 
 export type Device = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
 
@@ -24,6 +25,14 @@ export interface Runner {
   release(): Promise<void>;
 }
 
+/** A model that is no layer graph: images `[n, height, width, channels]` in, one output. */
+export interface OnnxProgram {
+  readonly graph: OnnxGraph;
+  readonly imports: Imports;
+  /** Whether it takes any number of images at once; else one at a time. */
+  readonly batched: boolean;
+}
+
 /** What runs a layer graph. */
 export interface Engine {
   readonly name: EngineName;
@@ -39,4 +48,6 @@ export interface Engine {
     graph: Graph,
     options?: EngineOptions & { readonly outputs?: readonly string[]; readonly input?: 'float32' | 'uint8' },
   ): Promise<Runner>;
+  /** Runs an ONNX model as it is; absent where the engine runs layer graphs only. */
+  loadOnnx?(program: OnnxProgram, options?: EngineOptions): Promise<Runner>;
 }

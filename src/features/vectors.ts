@@ -1,4 +1,4 @@
-import { type Base, type BaseSpec, vectorGraph } from '../base/index.js';
+import { type Base, type BaseSpec, loadBase } from '../base/index.js';
 import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
 import { type DecodeOptions, decodeImage, type ImageFormat } from '../images/index.js';
 
@@ -30,7 +30,7 @@ export class VectorRunner {
 
   static async open(base: Base, engine: Engine, options: EngineOptions, batchSize: number): Promise<VectorRunner> {
     const input = floats(base.spec) ? 'float32' : 'uint8';
-    const runner = await engine.load(vectorGraph(base), { ...options, input });
+    const runner = await loadBase(base, engine, { ...options, input });
     return new VectorRunner(runner, base.spec, batchSize);
   }
 

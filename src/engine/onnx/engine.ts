@@ -3,6 +3,7 @@ import { EngineError } from '../../errors.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Device, Engine, Runner } from '../engine.js';
 import { type Compiled, compile, INPUT } from './compile.js';
+import type { ValueInfo } from './proto.js';
 import { createSession, runtimeVersion } from './session.js';
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
@@ -14,39 +15,91 @@ export const onnxEngine: Engine = {
 
   async load(graph, { device, threads, outputs, input = 'float32' } = {}): Promise<Runner> {
     const { session, asked } = await open(graph, { device, threads, outputs, input });
-    const shape = inputShape(graph);
-    // A matrix product of one row takes another path than that of many and rounds differently; the same image must give the
-    // same bits in any batch, so a single one goes in twice.
     const pair = graph.nodes.some((node) => node.op.kind === 'Dense');
+    return new SessionRunner(session, asked, inputShape(graph), input, pair);
+  },
 
-    return {
-      async run(images, n) {
-        const size = product(shape);
-        if (images.length !== n * size) {
-          throw new TypeError(`expected ${n} images of ${shape.join(' x ')}, found ${images.length} values`);
-        }
-        const rows = pair && n === 1 ? 2 : n;
-        const fed = rows === n ? images : twice(images);
-        const type = input === 'uint8' ? 'uint8' : 'float32';
-        let results: ort.InferenceSession.OnnxValueMapType;
-        try {
-          results = await session.run({ [INPUT]: new ort.Tensor(type, fed, [rows, ...shape]) });
-        } catch (error) {
-          throw new EngineError(`the engine failed: ${error instanceof Error ? error.message : String(error)}`, {
-            cause: error,
-          });
-        }
-        return asked.map(({ name, shape: each }) => {
-          const data = results[name]?.data;
-          if (!(data instanceof Float32Array)) throw new EngineError(`the engine gave no output ${name}`);
-          return rows === n ? data : data.subarray(0, n * product(each));
-        });
-      },
-
-      release: () => session.release(),
-    };
+  async loadOnnx({ graph, imports, batched }, { device, threads } = {}): Promise<Runner> {
+    const options = { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }), imports };
+    const session = await createSession(graph, options);
+    const sizes = ({ dims }: ValueInfo): number[] => dims.slice(1).map(Number);
+    const [images, output] = [graph.inputs[0], graph.outputs[0]];
+    if (!images || !output) throw new EngineError('the model has no input or no output');
+    const pair = batched && graph.nodes.some(({ op }) => op === 'Gemm' || op === 'MatMul');
+    const input = images.type === 'uint8' ? 'uint8' : 'float32';
+    const runner = new SessionRunner(
+      session,
+      [{ name: output.name, shape: sizes(output) }],
+      sizes(images),
+      input,
+      pair,
+    );
+    return batched ? runner : oneByOne(runner);
   },
 };
+
+/** Images through a session whose one input is `INPUT`. */
+class SessionRunner implements Runner {
+  /**
+   * @param pair a matrix product of one row takes another path than that of many and rounds differently; the same image must give
+   *   the same bits in any batch, so a single one then goes in twice
+   */
+  constructor(
+    private readonly session: ort.InferenceSession,
+    private readonly asked: Compiled['outputs'],
+    private readonly shape: readonly number[],
+    private readonly input: 'float32' | 'uint8',
+    private readonly pair: boolean,
+  ) {}
+
+  async run(images: Float32Array | Uint8Array, n: number): Promise<Float32Array[]> {
+    const size = product(this.shape);
+    if (images.length !== n * size) {
+      throw new TypeError(`expected ${n} images of ${this.shape.join(' x ')}, found ${images.length} values`);
+    }
+    const rows = this.pair && n === 1 ? 2 : n;
+    const fed = rows === n ? images : twice(images);
+    let results: ort.InferenceSession.OnnxValueMapType;
+    try {
+      results = await this.session.run({ [INPUT]: new ort.Tensor(this.input, fed, [rows, ...this.shape]) });
+    } catch (error) {
+      throw new EngineError(`the engine failed: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
+    }
+    return this.asked.map(({ name, shape }) => {
+      const data = results[name]?.data;
+      const length = rows * product(shape);
+      if (!(data instanceof Float32Array) || data.length !== length) {
+        throw new EngineError(`the engine gave no output ${name} of ${length} values`);
+      }
+      return rows === n ? data : data.subarray(0, n * product(shape));
+    });
+  }
+
+  release(): Promise<void> {
+    return this.session.release();
+  }
+}
+
+/** For models that take one image only. */
+function oneByOne(runner: Runner): Runner {
+  return {
+    async run(images, n) {
+      const size = images.length / n;
+      const rows: Float32Array[] = [];
+      for (let i = 0; i < n; i++) {
+        const [row] = await runner.run(images.slice(i * size, (i + 1) * size), 1);
+        if (row) rows.push(row);
+      }
+      const length = rows[0]?.length ?? 0;
+      const all = new Float32Array(length * n);
+      for (const [i, row] of rows.entries()) all.set(row, i * length);
+      return [all];
+    },
+    release: () => runner.release(),
+  };
+}
 
 /** Only the session outlives this: the compiled graph is as large as the weights. */
 async function open(

@@ -1,7 +1,22 @@
 /** Writes ONNX models as protocol buffers, straight from values: onnx.proto3 of ONNX 1.16 (IR version 9), only the fields used here. */
 
-export type DataType = 'float' | 'uint8' | 'int64' | 'bool' | 'double' | 'int32';
-const DATA_TYPE: Record<DataType, number> = { float: 1, uint8: 2, int32: 6, int64: 7, bool: 9, double: 11 };
+/** Numbers of onnx.TensorProto.DataType. */
+export const DATA_TYPE = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  double: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
+} as const;
+export type DataType = keyof typeof DATA_TYPE;
 
 /** A size, or the name of one that is open. */
 export type Dim = number | string;
@@ -16,24 +31,28 @@ export interface OnnxTensor {
 
 export interface OnnxNode {
   readonly op: string;
+  /** Default: ONNX's own operators. */
+  readonly domain?: string;
   readonly name?: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes?: Readonly<Record<string, Attribute>>;
 }
 
-/** `{ f }` and `{ i }` say which kind of number is meant; arrays are lists of integers. */
+/** `{ f }` and `{ i }` say which kind of number is meant; arrays are lists of integers; `encoded` is any other as a file holds it. */
 export type Attribute =
   | { readonly f: number }
   | { readonly i: number }
   | readonly number[]
   | string
+  | { readonly encoded: Uint8Array }
   | OnnxTensor
   | OnnxGraph;
 
 export interface ValueInfo {
   readonly name: string;
-  readonly type: DataType;
+  /** Absent on an output whose type and sizes onnxruntime shall infer. */
+  readonly type?: DataType;
   readonly dims: readonly Dim[];
 }
 
@@ -67,9 +86,11 @@ class Message {
   readonly chunks: Uint8Array[] = [];
   length = 0;
 
-  private push(bytes: Uint8Array): void {
+  /** Bytes that are encoded fields already. */
+  push(bytes: Uint8Array): this {
     this.chunks.push(bytes);
     this.length += bytes.length;
+    return this;
   }
 
   private varint(value: number | bigint): void {
@@ -91,15 +112,13 @@ class Message {
 
   float(field: number, value: number): this {
     this.varint((field << 3) | 5);
-    this.push(new Uint8Array(new Float32Array([value]).buffer));
-    return this;
+    return this.push(new Uint8Array(new Float32Array([value]).buffer));
   }
 
   bytes(field: number, value: Uint8Array): this {
     this.varint((field << 3) | 2);
     this.varint(value.length);
-    this.push(value);
-    return this;
+    return this.push(value);
   }
 
   string(field: number, value: string): this {
@@ -123,6 +142,7 @@ function tensorMessage(tensor: OnnxTensor): Message {
 function attributeMessage(name: string, value: Attribute): Message {
   const message = new Message().string(1, name);
   if (typeof value === 'string') return message.string(4, value).int(20, 3);
+  if ('encoded' in value) return message.push(value.encoded);
   if ('f' in value) return message.float(2, value.f).int(20, 1);
   if ('i' in value) return message.int(3, value.i).int(20, 2);
   if ('raw' in value) return message.message(5, tensorMessage(value)).int(20, 4);
@@ -132,6 +152,7 @@ function attributeMessage(name: string, value: Attribute): Message {
 }
 
 function valueMessage(value: ValueInfo): Message {
+  if (value.type === undefined) return new Message().string(1, value.name);
   const shape = new Message();
   for (const dim of value.dims) {
     shape.message(1, typeof dim === 'number' ? new Message().int(1, dim) : new Message().string(2, dim));
@@ -147,6 +168,7 @@ function graphMessage(graph: OnnxGraph): Message {
     for (const input of node.inputs) part.string(1, input);
     for (const output of node.outputs) part.string(2, output);
     part.string(3, node.name ?? node.outputs[0] ?? '').string(4, node.op);
+    if (node.domain) part.string(7, node.domain);
     for (const [name, value] of Object.entries(node.attributes ?? {})) part.message(5, attributeMessage(name, value));
     message.message(1, part);
   }
@@ -157,13 +179,23 @@ function graphMessage(graph: OnnxGraph): Message {
   return message;
 }
 
-/** @returns the bytes of an ONNX ModelProto, opset 20 of the default domain; the same graph gives the same bytes */
-export function writeModel(graph: OnnxGraph, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
-  const model = new Message()
-    .int(1, 9)
-    .string(2, 'permafrost')
-    .message(7, graphMessage(graph))
-    .message(8, new Message().string(1, '').int(2, 20));
+/** The versions that a model is written for: of the file format, and of the operators of each domain. */
+export interface Imports {
+  readonly ir: number;
+  readonly opsets: Readonly<Record<string, number>>;
+}
+
+const OWN_IMPORTS: Imports = { ir: 9, opsets: { '': 20 } };
+
+/** @returns the bytes of an ONNX ModelProto, opset 20 of the default domain where no other is given; the same graph gives the same bytes */
+export function writeModel(
+  graph: OnnxGraph,
+  metadata: Readonly<Record<string, string>> = {},
+  { ir, opsets }: Imports = OWN_IMPORTS,
+): Uint8Array {
+  const model = new Message().int(1, ir).string(2, 'permafrost').message(7, graphMessage(graph));
+  for (const [domain, version] of Object.entries(opsets))
+    model.message(8, new Message().string(1, domain).int(2, version));
   for (const [key, value] of Object.entries(metadata)) model.message(14, new Message().string(1, key).string(2, value));
   const bytes = new Uint8Array(model.length);
   let offset = 0;

@@ -1,7 +1,7 @@
 import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
 import type { Device, EngineOptions } from '../engine.js';
-import { type OnnxGraph, writeModel } from './proto.js';
+import { type Imports, type OnnxGraph, writeModel } from './proto.js';
 
 /** Version of onnxruntime that runs the graphs. */
 export const runtimeVersion: string = ort.env.versions.node ?? ort.env.versions.common;
@@ -15,11 +15,18 @@ export function offeredDevices(): Device[] {
   return (['cpu', 'webgpu', 'cuda', 'coreml', 'dml'] as const).filter((device) => names.includes(device));
 }
 
+export interface SessionOptions extends EngineOptions {
+  /** Default: those of the graphs that are compiled here. */
+  readonly imports?: Imports;
+  /** Whether onnxruntime may rewrite the graph, which computes what is constant. Default true. */
+  readonly optimize?: boolean;
+}
+
 /**
  * @returns a session of the graph
  * @throws EngineError when the device is absent, or the graph cannot be run
  */
-export async function createSession(graph: OnnxGraph, options: EngineOptions = {}): Promise<ort.InferenceSession> {
+export async function createSession(graph: OnnxGraph, options: SessionOptions = {}): Promise<ort.InferenceSession> {
   const device = options.device ?? 'cpu';
   const offered = offeredDevices();
   if (!offered.includes(device)) {
@@ -29,10 +36,10 @@ export async function createSession(graph: OnnxGraph, options: EngineOptions = {
     );
   }
   try {
-    return await ort.InferenceSession.create(writeModel(graph), {
+    return await ort.InferenceSession.create(writeModel(graph, {}, options.imports), {
       executionProviders: [device],
-      graphOptimizationLevel: 'all',
-      logSeverityLevel: 3,
+      graphOptimizationLevel: options.optimize === false ? 'disabled' : 'all',
+      logSeverityLevel: 4, // what fails is thrown, and told once
       enableMemPattern: false, // as fast, in a tenth less memory
       // Threads that wait must sleep, not spin: images are decoded beside them. As fast alone, and faster together.
       extra: { session: { intra_op: { allow_spinning: '0' } } },

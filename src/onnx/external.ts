@@ -1,0 +1,89 @@
+import { open, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import type { OnnxTensor } from '../engine/onnx/proto.js';
+import { ModelError } from '../errors.js';
+import { MAX_MODEL_BYTES, type StoredTensor, WIDTH } from './read.js';
+
+/**
+ * The path of a file that a model names, which must lie in the model's own folder, links followed.
+ * @throws ModelError for absolute paths, addresses, and paths or links that lead out of the folder
+ */
+export async function besideModel(folder: string, location: string, what: string): Promise<string> {
+  const leaves = (): ModelError =>
+    new ModelError(
+      `${what} is ${JSON.stringify(location.slice(0, 200))}, outside the folder of the model: it must lie beside the model`,
+    );
+  const isPlain = !/^[a-z][a-z0-9+.-]*:/i.test(location) && !/^[/\\]/.test(location) && !location.includes('\0');
+  if (!isPlain || location.split(/[/\\]/).includes('..')) throw leaves();
+  const file = path.join(folder, location);
+  try {
+    const [inside, target] = await Promise.all([realpath(folder), realpath(file)]);
+    if (target.startsWith(inside.endsWith(path.sep) ? inside : inside + path.sep)) return target;
+  } catch (error) {
+    throw new ModelError(
+      `${what}, ${file}, cannot be read (${(error as NodeJS.ErrnoException).code}): put it beside the model`,
+      {
+        cause: error,
+      },
+    );
+  }
+  throw leaves();
+}
+
+async function readRange(file: string, offset: number, length: number, what: string): Promise<Uint8Array> {
+  const handle = await open(file, 'r');
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile() || offset + length > stat.size) {
+      throw new ModelError(
+        `${what} needs bytes ${offset} to ${offset + length} of ${file}, which has ${stat.size}: it is cut off`,
+      );
+    }
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await handle.read(bytes, at, length - at, offset + at);
+      if (bytesRead === 0) throw new ModelError(`${what}: ${file} became shorter while it was read`);
+      at += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * The tensors with their values, those of other files read.
+ * @param folder the model's own
+ * @throws ModelError where data lies outside the folder or is cut off, is too large, or is not finite
+ */
+export async function loadTensors(tensors: readonly StoredTensor[], folder: string): Promise<OnnxTensor[]> {
+  const size = ({ type, dims }: StoredTensor): number => dims.reduce((a, b) => a * b, WIDTH[type]);
+  if (tensors.reduce((sum, tensor) => sum + size(tensor), 0) > MAX_MODEL_BYTES) {
+    throw new ModelError('its weights take more than 2 GiB, which onnxruntime cannot load as one model');
+  }
+  const loaded: OnnxTensor[] = [];
+  for (const tensor of tensors) {
+    const { name, type, dims, values } = tensor;
+    let raw = values;
+    if (!(raw instanceof Uint8Array)) {
+      const what = `the data of tensor ${name}`;
+      const length = size(tensor);
+      if (raw.length !== null && raw.length !== length) {
+        throw new ModelError(
+          `tensor ${name} of shape (${dims.join(', ')}) has ${raw.length} bytes of data, expected ${length}`,
+        );
+      }
+      raw = await readRange(await besideModel(folder, raw.location, what), raw.offset, length, what);
+    }
+    // A single value may be a limit, such as that of a Clip.
+    if (!holdsNumbers(type, raw)) throw new ModelError(`tensor ${name} holds values that are not finite`);
+    loaded.push({ name, type, dims, raw });
+  }
+  return loaded;
+}
+
+function holdsNumbers(type: string, raw: Uint8Array): boolean {
+  if ((type !== 'float' && type !== 'double') || raw.length <= 8) return true;
+  const { buffer } = new Uint8Array(raw); // a copy, aligned
+  return (type === 'float' ? new Float32Array(buffer) : new Float64Array(buffer)).every(Number.isFinite);
+}

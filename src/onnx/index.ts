@@ -1,0 +1,3 @@
+export { digestOnnx, type OnnxModel, rereadOnnx, writeOnnx } from './model.js';
+export { type OpenOnnxOptions, openOnnx } from './open.js';
+export { splice } from './splice.js';
