@@ -110,6 +110,12 @@ export const baseFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallb
       defaultDescription: 'photo',
     });
 
+export const engineOption = {
+  ...text('what runs the base, or trains the head'),
+  choices: ['onnx', 'tensorflow'] as const,
+  default: 'onnx' as const,
+};
+
 export const engineFlags = <T>(yargs: Argv<T>) =>
   yargs
     .option('engine', {

@@ -2,7 +2,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { HeadError, type PlanResult, train, trainPlan, UsageError } from '../src/index.js';
 import { corpusFlags, fitFlags, fitOptions, headFlags, headOptions, labelFlags } from './head-flags.js';
 import { counted, interrupt, printJson } from './io.js';
-import { baseFlags, baseOptions, common, given, showDownload, text } from './options.js';
+import { baseFlags, baseOptions, common, engineOption, given, showDownload, text } from './options.js';
 import { Console } from './progress.js';
 import { metricsLine, percent, trainReport } from './report.js';
 import { type TableRow, table } from './table.js';
@@ -11,6 +11,7 @@ const builder = (yargs: Argv) =>
   fitFlags(headFlags(labelFlags(corpusFlags(baseFlags(common(yargs), 'xception-mini')))))
     .option('name', text('name of the head'))
     .option('out', text('folder of the head'))
+    .option('engine', engineOption)
     .option('plan', text('YAML file of many heads, trained from one read of the cache'));
 
 type Arguments = Awaited<ReturnType<ReturnType<typeof builder>['parseAsync']>>;
@@ -34,7 +35,12 @@ const epochLine = (epoch: number, loss: number, valLoss: number | null, valAccur
 
 async function trainMany(argv: Arguments, plan: string, console: Console): Promise<void> {
   const { name, out, labels, task } = argv;
-  const alone = Object.keys({ ...given({ name, out, labels, task }), ...headOptions(argv), ...fitOptions(argv) });
+  const engine = argv.engine === 'onnx' ? undefined : argv.engine;
+  const alone = Object.keys({
+    ...given({ name, out, labels, task, engine }),
+    ...headOptions(argv),
+    ...fitOptions(argv),
+  });
   if (alone.length > 0) {
     throw new UsageError(
       `with --plan the options of heads stand in the plan, under defaults for all: leave ${alone.join(', ')} out`,
@@ -85,12 +91,12 @@ export const trainCommand: CommandModule<object, Arguments> = {
       await trainMany(argv, argv.plan, console);
       return;
     }
-    const { labels, task, name, out } = argv;
+    const { labels, task, name, out, engine } = argv;
     const result = await train({
       ...corpusOptions(argv, console),
       ...headOptions(argv),
       ...fitOptions(argv),
-      ...given({ labels, task, name, out }),
+      ...given({ labels, task, name, out, engine }),
       onEpoch: ({ epoch, loss, valLoss, valAccuracy }) => console.status(epochLine(epoch, loss, valLoss, valAccuracy)),
     });
     for (const line of trainReport(result)) console.line(line);

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { openEngine } from '../src/engine/index.js';
 import { loadRuntime } from '../src/engine/tensorflow/runtime.js';
 import { EngineError } from '../src/errors.js';
 import type { Graph } from '../src/graph/graph.js';
 import { Random } from '../src/random.js';
+import { permafrost } from './helpers/cli.js';
 import { opCases } from './helpers/conformance.js';
 
 const engine = await openEngine({ engine: 'tensorflow' });
@@ -115,5 +119,35 @@ describe(`the tensorflow engine, here ${engine.version}`, () => {
     const unknown = { ...graph(), nodes: [...graph().nodes, odd], output: 'odd' };
     await assert.rejects(engine.load(unknown), /layer odd \(Fourier\): the tensorflow engine does not know/);
     await assert.rejects(engine.load(smallBase(), { device: 'cuda' }), EngineError);
+  });
+
+  test('from pictures to a prediction on the command line, in one set with the onnx engine', async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'permafrost-'));
+    const run = async (...args: string[]) => {
+      const { code, stdout, stderr } = await permafrost(args, dir);
+      assert.equal(code, 0, stderr);
+      return stdout === '' ? {} : JSON.parse(stdout);
+    };
+    try {
+      await run('sample', '--out', 'pictures', '--per-class', '8');
+      const first = await run('features', '--data', 'pictures/train', '--engine', 'tensorflow', '--json');
+      const second = await run('features', '--data', 'pictures', '--json');
+      assert.equal(first.set, second.set);
+      assert.equal(second.reused, first.extracted);
+      const head = await run('train', '--data', 'pictures', '--engine', 'tensorflow', '--epochs', '5', '--json');
+      const { versions } = JSON.parse(await readFile(path.join(head.dir, 'head.json'), 'utf8'));
+      assert.equal(versions.tensorflow, engine.version);
+      const predict = ['predict', 'pictures/val/ok', '--head', head.head, '--json'];
+      const scores = async (...more: string[]) => {
+        const { stdout } = await permafrost([...predict, ...more], dir);
+        const lines = stdout.trim().split('\n');
+        return lines.map((line): number => JSON.parse(line).scores.ok);
+      };
+      const [ours, theirs] = [await scores('--engine', 'tensorflow'), await scores()];
+      assert.ok(ours.length > 0 && ours.length === theirs.length);
+      for (const [i, score] of ours.entries()) assert.ok(Math.abs(score - (theirs[i] ?? 9)) <= 1e-4);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
   });
 });

@@ -1,3 +1,4 @@
+import type { EngineName } from '../engine/engine.js';
 import { LabelError } from '../errors.js';
 import { type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
 import { dealFolds } from './folds.js';
@@ -29,6 +30,8 @@ export interface FittedHead {
 }
 
 export interface FitHooks {
+  /** What trains. Default `onnx`. */
+  readonly engine?: EngineName;
   readonly onEpoch?: (record: EpochRecord) => void;
   readonly onWarning?: (message: string) => void;
   readonly signal?: AbortSignal;
@@ -210,8 +213,9 @@ async function trainOne(
   hooks: FitHooks,
   stopAt?: number,
 ): Promise<TrainedHead> {
-  const { onEpoch, signal } = hooks;
+  const { engine, onEpoch, signal } = hooks;
   const [outcome] = await trainOnRows(sides, train, val, [options], {
+    ...(engine ? { engine } : {}),
     ...(onEpoch ? { onEpoch: (_: number, record: EpochRecord) => onEpoch(record) } : {}),
     ...(signal ? { signal } : {}),
     ...(stopAt === undefined ? {} : { drop: (epoch: number) => (epoch >= stopAt ? [0] : []) }),

@@ -1,6 +1,8 @@
 import path from 'node:path';
 import type { BaseSpec } from '../base/index.js';
-import { runtimeVersion } from '../engine/onnx/session.js';
+import type { Engine, EngineName } from '../engine/engine.js';
+import { openEngine } from '../engine/index.js';
+import { onnxEngine } from '../engine/onnx/engine.js';
 import { version } from '../version.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 import { type FittedHead, fitHead } from './fit.js';
@@ -20,6 +22,8 @@ export interface TrainOptions extends CorpusOptions, LabelOptions, HeadOptions, 
   readonly name?: string;
   /** Folder of the head, in the place of a name. */
   readonly out?: string;
+  /** What trains. Default `onnx`; `tensorflow` trains heads of one layer. */
+  readonly engine?: EngineName;
   readonly onEpoch?: (record: EpochRecord) => void;
 }
 
@@ -64,8 +68,9 @@ export const headOptionsOf = (options: object): HeadOptions => picked(options as
 export const fitOptionsOf = (options: object): FitOptions => picked(options as Given, FIT_RULES);
 
 /** @returns where the vectors came from and who trained, for `head.json` */
-export function originOf(corpus: Corpus, identity: string | null): HeadOrigin {
-  return { sets: corpus.sets.facts, versions: { permafrost: version, onnxruntime: runtimeVersion }, identity };
+export function originOf(corpus: Corpus, identity: string | null, trainer: Engine = onnxEngine): HeadOrigin {
+  const library = trainer.name === 'onnx' ? 'onnxruntime' : trainer.name;
+  return { sets: corpus.sets.facts, versions: { permafrost: version, [library]: trainer.version }, identity };
 }
 
 /** @returns the identity of a head that these options train on a problem */
@@ -120,13 +125,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const [head, fit] = [headOptionsOf(options), fitOptionsOf(options)];
   const { seed } = resolveOptions(head);
   const { val, shots } = resolveFit(fit);
+  const engine = await openEngine(options);
   const corpus = await Corpus.open(options);
   const labelled = await corpus.label(options);
   const table = await corpus.read([labelled]);
   const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
   const fitted = await fitHead(problem, table, head, fit, options);
   const place = placeOf(options, path.basename(corpus.sets.dirs[0] ?? 'head'));
-  await saveHead(place.dir, makeHead(fitted, originOf(corpus, headIdentity(corpus, problem, head, fit))));
+  await saveHead(place.dir, makeHead(fitted, originOf(corpus, headIdentity(corpus, problem, head, fit), engine)));
   return resultOf(fitted, place, (performance.now() - started) / 1000);
 }
 

@@ -15,6 +15,12 @@ export interface TrainingRun {
   readonly hooks: TrainHooks;
 }
 
+/** A head to train, and its place in the list. */
+export interface PlacedHead {
+  readonly place: number;
+  readonly options: ResolvedOptions;
+}
+
 /** What came of a head; null where there is nothing to keep. */
 export interface Outcome {
   readonly place: number;
@@ -27,7 +33,7 @@ export interface Outcome {
 }
 
 /** One head on its way. */
-interface Progress {
+export interface Progress {
   readonly options: ResolvedOptions;
   readonly history: EpochRecord[];
   best?: { epoch: number; loss: number; net: HeadNet };
@@ -39,10 +45,7 @@ const multipleOf = (sizes: readonly number[]): number =>
   sizes.reduce((all, size) => (all / common(all, size)) * size, 1);
 
 /** Trains heads by minibatches, all of them epoch by epoch; heads of one seed share the passes over the vectors. */
-export async function trainBySteps(
-  run: TrainingRun,
-  heads: readonly { readonly place: number; readonly options: ResolvedOptions }[],
-): Promise<Outcome[]> {
+export async function trainBySteps(run: TrainingRun, heads: readonly PlacedHead[]): Promise<Outcome[]> {
   const { data, val, standardization, hooks } = run;
   const progress = new Map<number, Progress>(heads.map(({ place, options }) => [place, { options, history: [] }]));
   const packs = await makePacks(data, data.rows, heads, standardization, hooks.threads);
@@ -84,14 +87,16 @@ export async function trainBySteps(
   } finally {
     await Promise.all([...packs.map(({ trainer }) => trainer.release()), ...evaluators.map((one) => one.release())]);
   }
-  return [...progress].map(([place, { best, history, end = 'epochs' }]) => ({
-    place,
-    outcome: best ? { net: best.net, history, bestEpoch: best.epoch, end } : null,
-  }));
+  return [...progress].map(([place, one]) => outcomeOf(place, one));
 }
 
+export const outcomeOf = (place: number, { best, history, end = 'epochs' }: Progress): Outcome => ({
+  place,
+  outcome: best ? { net: best.net, history, bestEpoch: best.epoch, end } : null,
+});
+
 /** Takes a head one epoch on. @returns whether its loss was finite */
-function note(head: Progress, record: EpochRecord, net: HeadNet): boolean {
+export function note(head: Progress, record: EpochRecord, net: HeadNet): boolean {
   const { epoch, loss, valLoss } = record;
   const chosen = valLoss ?? loss;
   if (!Number.isFinite(loss) || !Number.isFinite(chosen)) {

@@ -6,13 +6,10 @@ import { foldedNet } from './net.js';
 import type { ResolvedOptions } from './options.js';
 import { endingOf, unitsOf } from './targets.js';
 import type { EpochRecord, TrainingData } from './train.js';
-import type { Outcome, TrainingRun } from './train-steps.js';
+import type { Outcome, PlacedHead, TrainingRun } from './train-steps.js';
 
 /** Trains linear heads with L-BFGS, all of them in the same passes over the vectors, which are in memory. */
-export async function trainWhole(
-  run: TrainingRun,
-  heads: readonly { readonly place: number; readonly options: ResolvedOptions }[],
-): Promise<Outcome[]> {
+export async function trainWhole(run: TrainingRun, heads: readonly PlacedHead[]): Promise<Outcome[]> {
   const groups = new Map<boolean, (typeof heads)[number][]>();
   for (const head of heads) {
     const normalize = head.options.scale === 'l2';
@@ -25,7 +22,7 @@ export async function trainWhole(
 
 async function fitGroup(
   { data, val, standardization, hooks }: TrainingRun,
-  heads: readonly { readonly place: number; readonly options: ResolvedOptions }[],
+  heads: readonly PlacedHead[],
   normalize: boolean,
 ): Promise<Outcome[]> {
   const { task, classes, y, rows } = data;

@@ -1,10 +1,12 @@
+import type { EngineName } from '../engine/engine.js';
 import { HeadModel, writeHeadModel } from '../engine/onnx/head-model.js';
 import type { HeadNet } from '../engine/onnx/head-net.js';
 import { CacheError, HeadError, LabelError } from '../errors.js';
 import { type HeadOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { fitStandardization, type Standardization } from './standardize.js';
 import { type Targets, type Task, widthOf } from './targets.js';
-import { trainBySteps } from './train-steps.js';
+import { type Outcome, type PlacedHead, type TrainingRun, trainBySteps } from './train-steps.js';
+import { trainOnTensorflow } from './train-tensorflow.js';
 import { trainWhole } from './train-whole.js';
 import { allRows, type VectorSource } from './vectors.js';
 
@@ -71,6 +73,8 @@ export interface TrainHooks {
   readonly drop?: (epoch: number, losses: readonly number[]) => Iterable<number>;
   /** Ends training between two steps by throwing its reason. */
   readonly signal?: AbortSignal;
+  /** Default `onnx`; `tensorflow` trains heads of one layer, one after the other, with tfjs's optimizers. */
+  readonly engine?: EngineName;
   /** Threads of the engine. Default 1: the steps of a head are too short to share. */
   readonly threads?: number;
 }
@@ -104,16 +108,7 @@ export async function trainHeads(
   const held = val === null || valRows.length === 0 ? null : { vectors: val.vectors, y: val.y, rows: valRows };
   const run = { data: { ...data, rows }, val: held, standardization, hooks };
   const places = resolved.map((options, place) => ({ place, options }));
-  const outcomes = [
-    ...(await trainBySteps(
-      run,
-      places.filter(({ options }) => options.optimizer !== 'lbfgs'),
-    )),
-    ...(await trainWhole(
-      run,
-      places.filter(({ options }) => options.optimizer === 'lbfgs'),
-    )),
-  ].sort((a, b) => a.place - b.place);
+  const outcomes = await (hooks.engine === 'tensorflow' ? trainOnTensorflow : trainOnOnnx)(run, places);
   return outcomes.map(({ place, outcome }) =>
     outcome === null
       ? new HeadError(
@@ -130,6 +125,13 @@ export async function trainHeads(
           ...outcome,
         },
   );
+}
+
+async function trainOnOnnx(run: TrainingRun, heads: readonly PlacedHead[]): Promise<Outcome[]> {
+  const bySteps = heads.filter(({ options }) => options.optimizer !== 'lbfgs');
+  const whole = heads.filter(({ options }) => options.optimizer === 'lbfgs');
+  const outcomes = [...(await trainBySteps(run, bySteps)), ...(await trainWhole(run, whole))];
+  return outcomes.sort((a, b) => a.place - b.place);
 }
 
 /** Trains one head. @throws HeadError when its first epoch already diverges; else as `trainHeads` */
