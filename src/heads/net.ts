@@ -32,7 +32,8 @@ export function foldedNet(
   const of = (name: string): ArrayLike<number> => variables.get(name) ?? [];
   const layers = [...hidden, spec.units].map((out, i) => {
     const kernel = Float64Array.from(of(`kernel${i}`));
-    const bias = Float64Array.from(of(`bias${i}`));
+    const bias = new Float64Array(out);
+    bias.set(of(`bias${i}`));
     const inputs = kernel.length / out;
     for (let u = 0; u < out; u++) {
       let offset = bias[u] as number;

@@ -19,7 +19,7 @@ export interface HeadOptions {
   readonly activation?: Activation;
   /** Share dropped of each hidden layer's output; of the features, where there is none. Default 0. */
   readonly dropout?: number;
-  /** Keras's BatchNormalization between each hidden layer and its activation. Default false. */
+  /** Keras's BatchNormalization between each hidden layer, then without bias, and its activation. Default false. */
   readonly batchNorm?: boolean;
   /** With Keras's defaults otherwise; `lbfgs` takes the whole set a step, in float64, to convergence. Default `adam`. */
   readonly optimizer?: Optimizer;

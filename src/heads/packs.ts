@@ -59,13 +59,17 @@ function specOf(options: ResolvedOptions, data: TrainingData): PackSpec {
 /** Of these a 0 (or null) changes nothing, so heads with and without go together. */
 const OPTIONAL = ['momentum', 'weightDecay', 'l1', 'l2', 'classWeight', 'labelSmoothing'] as const;
 
-/** Groups heads and makes their trainers. Neither the initial weights nor the order depend on the company. */
+/**
+ * Groups heads and makes their trainers. Neither the initial weights nor the order depend on the company.
+ * @param initial gives the variables to begin with
+ */
 export async function makePacks(
   data: TrainingData,
   rows: Uint32Array,
   heads: readonly { readonly place: number; readonly options: ResolvedOptions }[],
   standardization: Standardization | null,
-  threads: number | undefined,
+  threads?: number,
+  initial: typeof initialVariables = initialVariables,
 ): Promise<Pack[]> {
   const groups = new Map<string, { place: number; options: ResolvedOptions; spec: PackSpec }[]>();
   for (const { place, options } of heads) {
@@ -81,7 +85,7 @@ export async function makePacks(
     const numbers = sizes.slice(1).reduce((sum, size, i) => sum + size * (sizes[i] ?? 1), 0);
     const most = Math.max(1, Math.floor(PACK_NUMBERS / numbers));
     for (let from = 0; from < group.length; from += most) {
-      packs.push(await makePack(data, rows, group.slice(from, from + most), standardization, threads));
+      packs.push(await makePack(data, rows, group.slice(from, from + most), standardization, threads, initial));
     }
   }
   return packs;
@@ -93,6 +97,7 @@ async function makePack(
   members: readonly { place: number; options: ResolvedOptions; spec: PackSpec }[],
   fitted: Standardization | null,
   threads: number | undefined,
+  initial: typeof initialVariables,
 ): Promise<Pack> {
   const [first] = members as [(typeof members)[number]];
   const { seed, batchSize } = first.options;
@@ -104,7 +109,7 @@ async function makePack(
   const packed = members.map(({ options }): PackedHead => {
     const { momentum, weightDecay, l1, l2, dropout, labelSmoothing } = options;
     return {
-      start: initialVariables(spec, seed),
+      start: initial(spec, seed),
       learningRate: learningRates(options, stepsPerEpoch),
       classWeights: classWeights(options.classWeight, data, rows),
       ...{ momentum, weightDecay, l1, l2, dropout, labelSmoothing },

@@ -59,12 +59,13 @@ export function variablesOf(spec: NetSpec & { readonly batchNorm?: boolean }): V
       flat: isFlat,
       kind,
     });
-    const norm =
-      spec.batchNorm === true && i < spec.hidden.length ? (['gamma', 'beta', 'mean', 'variance'] as const) : [];
+    const isNormed = spec.batchNorm === true && i < spec.hidden.length;
     return [
       { name: `kernel${i}`, out, width: inputs, flat, kind: 'kernel' as const },
-      column('bias', flat),
-      ...norm.map((kind) => column(kind, false)),
+      // A bias before a batch norm does nothing, but for what Adam makes of the rounding errors in its gradient.
+      ...(isNormed
+        ? (['gamma', 'beta', 'mean', 'variance'] as const).map((kind) => column(kind, false))
+        : [column('bias', flat)]),
     ];
   });
 }
@@ -216,6 +217,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
   }
   const trace: Layer[] = [];
   const shapes: ValueInfo[] = [];
+  const isNormed = (i: number): boolean => spec.batchNorm && i < hidden.length;
   let dropped: string | undefined;
   let logits: string;
   const layers = hidden.length + 1;
@@ -223,7 +225,8 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
   for (let i = 0; ; i++) {
     let dense: string;
     if (i > 0) {
-      dense = nodes.add('Add', [nodes.add('MatMul', [`kernel${i}`, input]), `bias${i}`]); // [H, out, B]
+      dense = nodes.add('MatMul', [`kernel${i}`, input]); // [H, out, B]
+      if (!isNormed(i)) dense = nodes.add('Add', [dense, `bias${i}`]);
     } else if (layers === 1 && spec.dropout) {
       dropped = drop(x, 'noise0', ['B', spec.d]).kept; // [H, B, d]
       shapes.push(value('kernel_shape', [3], 'int64'), value('bias_shape', [3], 'int64'));
@@ -231,7 +234,8 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
       const product = nodes.add('MatMul', [kernel, transposed(nodes, dropped)]);
       dense = nodes.add('Add', [product, nodes.add('Reshape', ['bias0', 'bias_shape'])]);
     } else {
-      dense = nodes.add('Gemm', ['kernel0', input, 'bias0'], { transB: { i: 1 } }); // [H * out, B]
+      // [H * out, B]
+      dense = nodes.add('Gemm', ['kernel0', input, ...(isNormed(0) ? [] : ['bias0'])], { transB: { i: 1 } });
       if (!isFlatHead(spec)) {
         shapes.push(value('apart', [3], 'int64'));
         dense = nodes.add('Reshape', [dense, 'apart']); // [H, out, B]
@@ -244,7 +248,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
     }
     let z = dense;
     let norm: Layer['norm'];
-    if (spec.batchNorm) {
+    if (isNormed(i)) {
       const mean = nodes.add('ReduceMean', [dense, 'last']);
       const centred = nodes.add('Sub', [dense, mean]);
       const variance = nodes.add('ReduceMean', [nodes.add('Mul', [centred, centred]), 'last']);
@@ -309,12 +313,12 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
     }
     if (i > 0) {
       gradients.set(`kernel${i}`, nodes.add('MatMul', [delta, transposed(nodes, layer.input)]));
-      gradients.set(`bias${i}`, nodes.add('ReduceSum', [delta, 'last']));
+      if (!isNormed(i)) gradients.set(`bias${i}`, nodes.add('ReduceSum', [delta, 'last']));
       delta = nodes.add('MatMul', [transposed(nodes, `kernel${i}`), delta]);
     } else {
       if (!isFlatHead(spec)) shapes.push(value('joined', [2], 'int64'));
       const flat = isFlatHead(spec) ? delta : nodes.add('Reshape', [delta, 'joined']);
-      gradients.set('bias0', nodes.add('ReduceSum', [flat, 'last']));
+      if (!isNormed(0)) gradients.set('bias0', nodes.add('ReduceSum', [flat, 'last']));
       if (dropped === undefined) {
         gradients.set('kernel0', nodes.add('Gemm', [flat, x]));
       } else {
