@@ -332,8 +332,11 @@ export class NetEvaluator {
     private readonly session: ort.InferenceSession,
   ) {}
 
+  /** @param spec a pack's will do: batch norms are folded in nets, and not looked for */
   static async create(spec: NetSpec, threads = 1): Promise<NetEvaluator> {
-    return new NetEvaluator(spec, await createSession(evaluationGraph(spec), { threads }));
+    const { d, hidden, activation, units, ending, normalize } = spec;
+    const net = { d, hidden, activation, units, ending, normalize };
+    return new NetEvaluator(net, await createSession(evaluationGraph(net), { threads }));
   }
 
   /** @returns for each net the sums over the rows of its loss and of its right answers (none for `linear`: NaN) */
