@@ -97,7 +97,7 @@ export const baseFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallb
       ...text('a base by name (xception-mini, xception, mobilenet) or a model file'),
       default: fallback as F,
     })
-    .option('weights', text('named bases: imagenet (default), random[:SEED] or an .h5 file'))
+    .option('weights', text('named bases: imagenet (default), random[:SEED] or a file (.h5, model.json)'))
     .option('alpha', numberOption('width multiplier of mobilenet', { min: 0.01, max: 10 }))
     .option('include-top', { describe: 'build the classifier of a named base too', boolean: true })
     .option('layer', text('tap this layer (default: the output)'))

@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CacheError } from '../src/errors.js';
-import { fromFloat16, toFloat16 } from '../src/features/float16.js';
 import { FeatureSet, fingerprint, realSystem, type SetSpec, sha256Hex } from '../src/features/index.js';
+import { fromFloat16, toFloat16 } from '../src/float16.js';
 import {
   bits,
   FakeClock,

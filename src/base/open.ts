@@ -162,8 +162,8 @@ async function openApplication(application: Application, options: BaseOptions, h
     // A file with the classifier holds all that the base without it needs.
     if (!(error instanceof WeightsError) || includeTop) throw error;
     const withTop = application.build({ ...shape, includeTop: true });
-    const loaded = await loadWeights(withTop, weights).catch(() => {
-      throw error;
+    const loaded = await loadWeights(withTop, weights).catch((other: Error) => {
+      throw error.message.includes('with top') ? other : error;
     });
     return { ...source, graph: cutAt(loaded, graph.output) };
   }

@@ -10,9 +10,9 @@ import {
   Struct,
 } from 'apache-arrow';
 import { sha256Hex } from '../canonical.js';
+import { toFloat16 } from '../float16.js';
 import { ArrowFileWriter } from './arrow-file.js';
 import { crc32c } from './crc32c.js';
-import { toFloat16 } from './float16.js';
 import { type Maker, METADATA } from './part.js';
 import type { SetSpec } from './spec.js';
 

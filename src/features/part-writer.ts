@@ -1,8 +1,8 @@
 import { CacheError } from '../errors.js';
 import type { StoreSystem } from '../files/index.js';
 import { writeAtomically } from '../files/index.js';
+import { FLOAT16_LIMIT } from '../float16.js';
 import { encodePart } from './encode-part.js';
-import { FLOAT16_LIMIT } from './float16.js';
 import type { Maker } from './part.js';
 import type { SetSpec } from './spec.js';
 

@@ -1,9 +1,9 @@
 import { basename, join } from 'node:path';
 import { CacheError } from '../errors.js';
 import { errorCode, type StoreFile, type StoreSystem, storeError } from '../files/index.js';
+import { fromFloat16 } from '../float16.js';
 import { type Batch, type Block, decodeBatch, decodeFooter, type Footer, Misfit, VALUE_BYTES } from './arrow-footer.js';
 import { crc32c } from './crc32c.js';
-import { fromFloat16 } from './float16.js';
 import type { SetSpec } from './spec.js';
 
 /** The names of a part's metadata in its Arrow schema. */

@@ -113,7 +113,9 @@ class Reader {
     }
     const values = new Map<string, string[]>();
     const entries = new Map<LayerConfig, LayerEntry>();
-    const find = ([name, call, output]: Reference): string | undefined => values.get(`${name}:${call}`)?.[output];
+    const first = firstCalls(layers, outputs);
+    const find = ([name, call, output]: Reference): string | undefined =>
+      values.get(`${name}:${call - (first.get(name) ?? 0)}`)?.[output];
     type Waiting = { layer: LayerConfig; index: number; call: Call };
     let waiting: Waiting[] = [];
     for (const layer of layers) {
@@ -253,6 +255,18 @@ class Reader {
     if (!isFields(layer.config)) throw new ModelError(`${where}: its config is not a JSON object`);
     return new Attributes(layer.config, where, this.keras3, rank);
   }
+}
+
+/**
+ * The number of the first call of each nested model: Keras 2 and TensorFlow.js count the call that built it, so that those of the
+ * outer model begin at 1.
+ */
+function firstCalls(layers: readonly LayerConfig[], outputs: readonly Reference[]): Map<string, number> {
+  const counts = new Map(
+    layers.map(({ name, className, calls }) => [name, MODELS.includes(className) ? calls.length : -1]),
+  );
+  const taken = [...layers.flatMap(({ calls }) => calls.flatMap(({ from }) => from)), ...outputs];
+  return new Map(taken.flatMap(([name, call]) => (counts.get(name) === call ? [[name, 1] as const] : [])));
 }
 
 /** What one call takes: Keras 2 lists `[layer, call, output, kwargs]`, Keras 3 the arguments with tensors among them. */

@@ -5,6 +5,7 @@ import { Random } from '../random.js';
 import type { LayerEntry } from './config.js';
 import { type Hdf5Group, withHdf5 } from './hdf5.js';
 import { isAutoName, toSnakeCase } from './naming.js';
+import { isTfjs, readTfjs } from './tfjs.js';
 
 /** The weights that each layer must have, by layer path. */
 export function specsByLayer(graph: Graph, layerOf: (node: Node) => string): Map<string, WeightSpec[]> {
@@ -37,7 +38,7 @@ const strip = (name: string): string => name.replace(/:\d+$/, '');
 const leaf = (name: string): string => strip(name).split('/').at(-1) ?? '';
 
 /** The layers below an entry that hold weights, in order. */
-function withWeights(entry: LayerEntry, specs: ReadonlyMap<string, WeightSpec[]>): LayerEntry[] {
+export function withWeights(entry: LayerEntry, specs: ReadonlyMap<string, WeightSpec[]>): LayerEntry[] {
   const inner = entry.layers.flatMap((layer) => withWeights(layer, specs));
   return (specs.get(entry.path)?.length ?? 0) > 0 ? [entry, ...inner] : inner;
 }
@@ -134,14 +135,33 @@ function hint(fileLayers: readonly string[], graphLayers: readonly Node[]): stri
   return '; is it a file of this architecture?';
 }
 
-/** Keras's older layout, matched by order among the layers that have weights. */
-function readByOrder(group: Hdf5Group, graph: Graph, specs: ReadonlyMap<string, WeightSpec[]>, file: string) {
-  const names = group.texts('layer_names') ?? [];
-  const groups = names.flatMap((name) => {
+/** The weights of one layer in a file that lists them by layer. */
+export interface StoredLayer {
+  readonly name: string;
+  /** In order; never empty. */
+  readonly weightNames: readonly string[];
+  readonly own: {
+    shape(name: string): readonly number[] | null;
+    tensor(name: string, shape: readonly number[]): Tensor;
+  };
+}
+
+/** The layers of Keras's older layout that hold weights. */
+function storedLayers(group: Hdf5Group): StoredLayer[] {
+  return (group.texts('layer_names') ?? []).flatMap((name) => {
     const own = group.child(name);
     const weightNames = own?.texts('weight_names') ?? [];
     return own && weightNames.length > 0 ? [{ name, own, weightNames }] : [];
   });
+}
+
+/** Matches the layers of a file and of an architecture by their order among those that have weights. */
+function readByOrder(
+  groups: readonly StoredLayer[],
+  graph: Graph,
+  specs: ReadonlyMap<string, WeightSpec[]>,
+  file: string,
+): Map<string, Tensor[]> {
   const nodes = graph.nodes.filter((node) => (specs.get(node.name)?.length ?? 0) > 0);
   const listed = groups.map(({ name }) => name);
   if (groups.length !== nodes.length) {
@@ -151,7 +171,7 @@ function readByOrder(group: Hdf5Group, graph: Graph, specs: ReadonlyMap<string, 
   }
   const weights = new Map<string, Tensor[]>();
   for (const [i, node] of nodes.entries()) {
-    const found = groups[i] as (typeof groups)[number];
+    const found = groups[i] as StoredLayer;
     if (!isAutoName(node.name, classOf(node)) && found.name !== node.name) {
       throw new WeightsError(
         `${file}: layer ${i + 1} of those with weights is ${found.name}, the architecture has ${node.name} there` +
@@ -186,14 +206,19 @@ function readByOrder(group: Hdf5Group, graph: Graph, specs: ReadonlyMap<string, 
 
 /**
  * Fills an architecture from a file of weights: Keras's older HDF5 layout (by order among the layers with weights; names are
- * compared where Keras gives the layer an explicit one), whole-model files of it, and Keras 3's `.weights.h5`.
+ * compared where Keras gives the layer an explicit one), whole-model files of it, Keras 3's `.weights.h5`, and the weights of a
+ * TensorFlow.js `model.json`, by order too.
  * @throws WeightsError when the file does not fit, ModelError when it cannot be read
  */
 export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
   const specs = specsByLayer(graph, (node) => node.name);
+  if (isTfjs(file)) {
+    const { weights: stored } = await readTfjs(file);
+    return bindWeights(graph, (node) => node.name, readByOrder(stored.layers(), graph, specs, file));
+  }
   const weights = await withHdf5(file, (root) => {
     const legacy = root.child('model_weights') ?? root;
-    if (legacy.texts('layer_names')) return readByOrder(legacy, graph, specs, file);
+    if (legacy.texts('layer_names')) return readByOrder(storedLayers(legacy), graph, specs, file);
     if (root.child('layers') || root.child('_layer_checkpoint_dependencies')) {
       const layers = graph.nodes.map((node): LayerEntry => {
         return { name: node.name, className: classOf(node), path: node.name, layers: [] };
