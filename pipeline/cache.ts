@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import { CacheError, collectGarbage, compactSets, listSets, verifySets } from '../src/index.js';
+import { CacheError, collectGarbage, compactSets, exportSet, importSet, listSets, verifySets } from '../src/index.js';
 import { counted, printJson } from './io.js';
 import { byteOption, common, durationOption, given } from './options.js';
 import { Console } from './progress.js';
@@ -133,15 +133,67 @@ const gc: CommandModule<object, GcArguments> = {
   },
 };
 
+const FORMAT = {
+  describe: 'arrow, parquet or npy (default: what the file ends in)',
+  requiresArg: true,
+  choices: ['arrow', 'parquet', 'npy'] as const,
+};
+
+const exportBuilder = (yargs: Argv) =>
+  common(yargs)
+    .positional('set', { describe: 'name or folder of a set', string: true, demandOption: true })
+    .option('out', { describe: 'the file', string: true, requiresArg: true, demandOption: true })
+    .option('format', FORMAT);
+type ExportArguments = Awaited<ReturnType<ReturnType<typeof exportBuilder>['parseAsync']>>;
+
+const exporting: CommandModule<object, ExportArguments> = {
+  command: 'export <set>',
+  describe: 'write a set as one file: arrow, parquet, or npy with the hashes beside it',
+  builder: exportBuilder as never,
+  handler: async (argv) => {
+    const { out, format } = argv;
+    const result = await exportSet(argv.cache, String(argv.set), { out, ...given({ format }) });
+    const ids = result.ids === null ? '' : `, its rows' hashes in ${result.ids}`;
+    new Console(argv.quiet).line(`${counted(result.images, 'image')} x ${result.dim} -> ${result.out}${ids}`);
+    if (argv.json) printJson(result);
+  },
+};
+
+const importBuilder = (yargs: Argv) =>
+  common(yargs)
+    .positional('file', { describe: 'arrow, parquet or npy', string: true, demandOption: true })
+    .option('set', { describe: 'name or folder of the set they go to', string: true, requiresArg: true })
+    .option('spec', { describe: 'a file as _set.json, in the place of a set', string: true, requiresArg: true })
+    .option('name', { describe: 'name of a new set', string: true, requiresArg: true })
+    .option('format', FORMAT)
+    .option('ids', { describe: 'npy: hashes of the rows, a line each', string: true, requiresArg: true });
+type ImportArguments = Awaited<ReturnType<ReturnType<typeof importBuilder>['parseAsync']>>;
+
+const importing: CommandModule<object, ImportArguments> = {
+  command: 'import <file>',
+  describe: 'bring vectors that were made elsewhere into a set; the whole file is checked first',
+  builder: importBuilder as never,
+  handler: async (argv) => {
+    const { set, spec, name, format, ids } = argv;
+    const result = await importSet(argv.cache, String(argv.file), given({ set, spec, name, format, ids }));
+    const { rows, added, dir } = result;
+    new Console(argv.quiet).line(`${counted(rows, 'row')}, ${added} of them new -> ${dir}`);
+    if (argv.json) printJson(result);
+  },
+};
+
 export const cacheCommand: CommandModule = {
   command: 'cache',
-  describe: 'look after the cache: ls, verify, compact, gc',
+  describe: 'look after the cache: ls, verify, compact, gc, export, import',
   builder: (yargs) =>
     yargs
       .command(list)
       .command(verify)
       .command(compact)
       .command(gc)
-      .demandCommand(1, 'name what to do: ls, verify, compact or gc'),
+      .command(exporting)
+      .command(importing)
+
+      .demandCommand(1, 'name what to do: ls, verify, compact, gc, export or import'),
   handler: () => {},
 };

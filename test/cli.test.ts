@@ -232,6 +232,22 @@ describe('from pictures to predictions', () => {
     assert.equal((await permafrost(['cache', 'verify'], work)).code, 0);
   });
 
+  test('cache export and import: the same vectors in another cache', async () => {
+    const [set = ''] = sets('cache');
+    const out = path.join(work, 'set.parquet');
+    const exported = await permafrost(['cache', 'export', set, '--out', out, '--json'], work);
+    assert.equal(exported.code, 0, exported.stderr);
+    const spec = path.join(work, 'cache', set, '_set.json');
+    const args = ['cache', 'import', out, '--cache', 'brought', '--name', 'mine', '--spec', spec, '--json'];
+    const imported = await permafrost(args, work);
+    assert.equal(imported.code, 0, imported.stderr);
+    const { added, dir } = json(imported.stdout);
+    assert.equal(added, json(exported.stdout).images);
+    assert.match(path.basename(dir), /^mine-/);
+    assert.deepEqual(await contents(dir), await contents(path.join(work, 'cache', set)));
+    assert.match((await permafrost(['cache', 'ls', '--cache', 'brought'], work)).stdout, /import parquet, used 20/);
+  });
+
   test('cache gc shows what would go, and takes it out when told', async () => {
     const shown = await permafrost(['cache', 'gc', '--cache', 'seven', '--max-size', '0kB', '--json'], work);
     assert.equal(shown.code, 0, shown.stderr);

@@ -1,4 +1,6 @@
 export { type CompactedSet, type CompactSetsOptions, compactSets } from './compact.js';
+export { type ExportedSet, type ExportFormat, type ExportSetOptions, exportSet } from './export.js';
 export { collectGarbage, type Garbage, type GcOptions, type GcResult } from './gc.js';
+export { type ImportedSet, type ImportSetOptions, importSet } from './import.js';
 export { listSets, type SetSummary } from './list.js';
 export { type DamagedPart, type Verified, type VerifyOptions, verifySets } from './verify.js';

@@ -18,6 +18,33 @@ import type { SetSpec } from './spec.js';
 
 const hex8 = (crc: number): string => crc.toString(16).padStart(8, '0');
 
+/** @returns the Arrow schema of keys and vectors of a set */
+export function vectorSchema({ features, type }: SetSpec, metadata: readonly (readonly [string, string])[]): Schema {
+  const valueType = type === 'float16' ? new Float16() : new Float32();
+  // The child is named and nullable as pyarrow makes it, so that the type equals pa.list_(pa.float32(), d).
+  const listType = new FixedSizeList(features, new Field('item', valueType, true));
+  return new Schema(
+    [new Field('sha256', new FixedSizeBinary(32), false), new Field('features', listType, false)],
+    new Map(metadata),
+  );
+}
+
+/**
+ * @param keys [rows, 32] flat
+ * @param values [rows, d] flat, as they are stored
+ */
+export function vectorBatch(schema: Schema, keys: Uint8Array, values: Float32Array | Uint16Array): RecordBatch {
+  const rows = keys.length / 32;
+  const listType = schema.fields[1]?.type as FixedSizeList<Float32>;
+  const type = listType.children[0]?.type as Float32;
+  const child = makeData({ type, length: values.length, nullCount: 0, data: values as Float32Array });
+  const children = [
+    makeData({ type: new FixedSizeBinary(32), length: rows, nullCount: 0, data: keys }),
+    makeData({ type: listType, length: rows, nullCount: 0, child }),
+  ];
+  return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children }));
+}
+
 /**
  * Encodes rows as one part. The same rows, in any order, give the same bytes: they are sorted by key, and of two rows of one key
  * the first stays.
@@ -53,28 +80,16 @@ export function encodePart(
     features: [hex8(crc32c(new Uint8Array(values.buffer, values.byteOffset, values.byteLength)))],
     sha256: [hex8(crc32c(sortedKeys))],
   };
-  const valueType = set.spec.type === 'float16' ? new Float16() : new Float32();
-  // The child is named and nullable as pyarrow makes it, so that the type equals pa.list_(pa.float32(), d).
-  const listType = new FixedSizeList(d, new Field('item', valueType, true));
-  const schema = new Schema(
-    [new Field('sha256', new FixedSizeBinary(32), false), new Field('features', listType, false)],
-    new Map([
-      [METADATA.fingerprint, set.fingerprint],
-      [METADATA.engine, maker.engine],
-      [METADATA.engineVersion, maker.engineVersion],
-      [METADATA.version, maker.version],
-      ...(merged === undefined ? [] : [[METADATA.merged, merged] as const]),
-      [METADATA.crc32c, JSON.stringify(checksums)],
-    ]),
-  );
-  const child = makeData({ type: valueType as Float32, length: rows * d, nullCount: 0, data: values as Float32Array });
-  const children = [
-    makeData({ type: new FixedSizeBinary(32), length: rows, nullCount: 0, data: sortedKeys }),
-    makeData({ type: listType as FixedSizeList<Float32>, length: rows, nullCount: 0, child }),
-  ];
-  const struct = makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children });
+  const schema = vectorSchema(set.spec, [
+    [METADATA.fingerprint, set.fingerprint],
+    [METADATA.engine, maker.engine],
+    [METADATA.engineVersion, maker.engineVersion],
+    [METADATA.version, maker.version],
+    ...(merged === undefined ? [] : [[METADATA.merged, merged] as const]),
+    [METADATA.crc32c, JSON.stringify(checksums)],
+  ]);
   const writer = new ArrowFileWriter();
-  writer.write(new RecordBatch(schema, struct));
+  writer.write(vectorBatch(schema, sortedKeys, values));
   const bytes = writer.finish().toUint8Array(true);
   return { name: `part-${sha256Hex(bytes).slice(0, 32)}.arrow`, bytes, rows };
 }
