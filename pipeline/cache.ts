@@ -1,8 +1,17 @@
 import path from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import { CacheError, collectGarbage, compactSets, exportSet, importSet, listSets, verifySets } from '../src/index.js';
-import { counted, printJson } from './io.js';
-import { byteOption, common, durationOption, given } from './options.js';
+import {
+  CacheError,
+  collectGarbage,
+  compactSets,
+  exportSet,
+  importSet,
+  listSets,
+  type Verified,
+  verifySets,
+} from '../src/index.js';
+import { counted, interrupt, printJson } from './io.js';
+import { byteOption, common, durationOption, engineFlags, given, numberOption } from './options.js';
 import { Console } from './progress.js';
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -35,33 +44,80 @@ const list: CommandModule<object, ListArguments> = {
 };
 
 const verifyBuilder = (yargs: Argv) =>
-  common(yargs)
+  engineFlags(common(yargs))
     .positional('sets', { describe: 'names or folders of sets (default: all)', string: true, array: true })
+    .option('data', { describe: 'folder of the images', string: true, requiresArg: true })
+    .option(
+      'sample',
+      numberOption('vectors to compute again and compare', { min: 0, max: 1e9, whole: true, fallback: 0 }),
+    )
+    .option('seed', numberOption('of the sample', { min: 0, max: 2 ** 53 - 1, whole: true, fallback: 0 }))
     .option('repair', {
-      describe: 'delete damaged parts; features then extracts their images again',
+      describe: 'delete damaged parts and, with --data, extract their images again',
       boolean: true,
       default: false,
     });
 type VerifyArguments = Awaited<ReturnType<ReturnType<typeof verifyBuilder>['parseAsync']>>;
 
+/** Lost images that are listed one by one; --json lists all. */
+const LISTED = 20;
+
+function describeVerified(result: Verified): string[] {
+  const { set, parts, rows, damaged, lost, unknown, recomputed, repaired, extracted } = result;
+  const deleted = repaired ? ', deleted' : '';
+  const lines = [
+    `${set}: ${counted(parts, 'part')}, ${counted(rows, 'sound row')}, ${counted(damaged.length, 'damaged part')}${deleted}`,
+    ...damaged.map(({ part, reason }) => `  ${part}: ${reason}`),
+  ];
+  if (extracted > 0) {
+    lines.push(`  ${counted(extracted, 'image')} extracted again`);
+  } else if (lost.length > 0) {
+    lines.push(`  to be extracted again: ${counted(lost.length, 'image')}`);
+    for (const { path: file, sha256 } of lost.slice(0, LISTED)) lines.push(`    ${file ?? sha256}`);
+    if (lost.length > LISTED) lines.push(`    and ${lost.length - LISTED} more`);
+  }
+  if (unknown > 0 && extracted === 0 && lost.length === 0) {
+    lines.push(`  what ${counted(unknown, 'damaged part')} held cannot be read: --data finds images without a vector`);
+  }
+  if (recomputed) {
+    const { images, identical, close, different, sameEngine } = recomputed;
+    const why = sameEngine ? 'by this engine and version' : 'by another engine or version';
+    lines.push(
+      `  ${counted(images, 'vector')} computed again (made ${why}): ${identical} of the same bits, ${close} within 1e-4, ${different.length} different`,
+      ...different.map(({ path: file, difference }) => `    ${file}: differs by ${difference.toExponential(1)}`),
+    );
+  }
+  return lines;
+}
+
 const verify: CommandModule<object, VerifyArguments> = {
   command: 'verify [sets..]',
-  describe: 'check every byte of the parts; exits 1 when it finds damage',
+  describe: 'check every byte of the parts, and with --sample their vectors; exits 1 when it finds damage',
   builder: verifyBuilder as never,
   handler: async (argv) => {
     const console = new Console(argv.quiet);
-    const results = await verifySets(argv.cache, { sets: (argv.sets ?? []).map(String), repair: argv.repair });
-    for (const { set, parts, rows, damaged, repaired } of results) {
-      console.line(
-        `${set}: ${counted(parts, 'part')}, ${counted(rows, 'sound row')}, ${counted(damaged.length, 'damaged part')}${repaired ? ', deleted' : ''}`,
-      );
-      for (const { part, reason } of damaged) console.line(`  ${part}: ${reason}`);
-    }
+    const { data, sample, seed, threads, batchSize, engine, device, repair } = argv;
+    const results = await verifySets(argv.cache, {
+      ...given({ data, sample, seed, threads, batchSize }),
+      sets: (argv.sets ?? []).map(String),
+      engine,
+      device,
+      repair,
+      signal: interrupt(),
+      onWarning: (message) => console.line(message),
+    });
+    for (const result of results) for (const line of describeVerified(result)) console.line(line);
     if (argv.json) printJson(results);
     const damaged = results.reduce((sum, result) => sum + result.damaged.length, 0);
     if (damaged > 0 && !argv.repair) {
       throw new CacheError(
-        `${counted(damaged, 'damaged part')}: permafrost cache verify --repair deletes them, and features extracts their images again`,
+        `${counted(damaged, 'damaged part')}: permafrost cache verify --repair deletes them and, with --data, extracts their images again`,
+      );
+    }
+    const different = results.reduce((sum, { recomputed }) => sum + (recomputed?.different.length ?? 0), 0);
+    if (different > 0) {
+      throw new CacheError(
+        `${counted(different, 'vector')} differ from what their images give now: delete their set and run features again`,
       );
     }
   },

@@ -104,6 +104,7 @@ export const baseFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallb
     .option('pooling', { ...text('how a feature map becomes a vector'), choices: ['avg', 'max'] as const })
     .option('input-size', { ...text('N or HxW, pixels (default: the base’s own)'), coerce: inputSize })
     .option('preprocess', { ...text('pixels to inputs'), choices: ['tf', 'caffe', 'torch', 'none'] as const })
+    .option('store', { ...text('how values are stored (default: float32)'), choices: ['float32', 'float16'] as const })
     .option('image', {
       ...text('files to pixels'),
       choices: ['photo', 'keras', 'keras-bilinear'] as const,
@@ -146,13 +147,14 @@ interface BaseArguments<B extends string | undefined> {
   inputSize: readonly [number, number] | undefined;
   preprocess: 'tf' | 'caffe' | 'torch' | 'none' | undefined;
   image: 'photo' | 'keras' | 'keras-bilinear' | undefined;
+  store: 'float32' | 'float16' | undefined;
 }
 
 type Given<B> = B extends string ? BaseOptions : Partial<BaseOptions>;
 
 export function baseOptions<B extends string | undefined>(argv: BaseArguments<B>): Given<B> {
-  const { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image } = argv;
-  return given({ base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image }) as Given<B>;
+  const { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image, store } = argv;
+  return given({ base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image, store }) as Given<B>;
 }
 
 /** Shows a download of weights. */

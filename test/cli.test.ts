@@ -219,7 +219,7 @@ describe('from pictures to predictions', () => {
     writeFileSync(path.join(dir, largest), bytes);
     const found = await permafrost(['cache', 'verify', '--json'], work);
     assert.equal(found.code, 1);
-    assert.match(found.stderr, /1 damaged part: permafrost cache verify --repair/);
+    assert.match(found.stderr, /to be extracted again: 40\d images.*1 damaged part: permafrost cache verify --repair/s);
     assert.deepEqual(json(found.stdout)[0].damaged[0].part, largest);
     const trained = await permafrost(['train', '--data', 'data/sample'], work);
     assert.equal(trained.code, 1);
@@ -264,23 +264,37 @@ describe('from pictures to predictions', () => {
     assert.deepEqual(sets('seven'), []);
   });
 
-  test('Ctrl-C keeps what is done and says so', async () => {
-    const child = start(
-      ['features', '--data', 'data/sample', '--cache', 'stopped', '--batch-size', '1', '--threads', '1'],
-      work,
-    );
-    let stderr = '';
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk;
-      if (chunk.toString().includes('features an image')) setTimeout(() => child.kill('SIGINT'), 700);
+  for (const [name, exit] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    test(`${name} keeps what is done, says how much, and the next run goes on`, async () => {
+      const flags = ['--batch-size', '1', '--threads', '1', '--input-size', '128'];
+      const args = ['features', '--data', 'data/sample', '--cache', name, ...flags];
+      let said = 0;
+      // How far it is after so many milliseconds depends on the machine.
+      for (const wait of [600, 1200, 2500, 5000, 300]) {
+        rmSync(path.join(work, name), { recursive: true, force: true });
+        const child = start(args, work);
+        let stderr = '';
+        child.stderr.on('data', (chunk) => {
+          stderr += chunk;
+          if (chunk.toString().includes('features an image')) setTimeout(() => child.kill(name), wait);
+        });
+        const code = await new Promise((resolve) => child.on('close', resolve));
+        if (code === 0) continue;
+        assert.equal(code, exit, stderr);
+        assert.match(stderr, /stopped: what is done is kept/);
+        said = Number(/(\d+) images? of this run stored/.exec(stderr)?.[1]);
+        if (said > 0) break;
+      }
+      const [set = ''] = sets(name);
+      assert.ok(said > 0 && said < 400, `${said} stored`);
+      assert.equal((await contents(path.join(work, name, set))).size, said);
+      const rest = json((await permafrost([...args, '--quiet', '--json'], work)).stdout);
+      assert.deepEqual([rest.reused, rest.extracted], [said, 400 - said]);
     });
-    const code = await new Promise((resolve) => child.on('close', resolve));
-    assert.equal(code, 130, stderr);
-    assert.match(stderr, /stopped: what is done is kept/);
-    const [set = ''] = sets('stopped');
-    const saved = (await contents(path.join(work, 'stopped', set))).size;
-    assert.ok(saved > 0 && saved < 400, `${saved} saved`);
-  });
+  }
 });
 
 describe('bad input ends in one sentence and the right exit code', () => {
@@ -425,6 +439,8 @@ describe('bad input ends in one sentence and the right exit code', () => {
       1,
       /empty/,
     ],
+    ['a shard that is none', () => ['features', '--data', 'some', '--shard', '3/2'], 2, /--shard must be i\/n/],
+    ['a sample without images', () => ['cache', 'verify', '--sample', '3'], 2, /--sample needs --data/],
     ['an age that is none', () => ['cache', 'gc', '--older-than', '30'], 2, /expected 90m, 12h, 30d or 8w/],
     ['labels without what they are for', () => ['cache', 'gc', '--labels', 'x.csv'], 2, /goes with --unreferenced/],
     ['a set that is none', () => ['train', '--data', 'some', '--features', 'some'], 1, /is not a feature set/],

@@ -1,4 +1,4 @@
-export { keepBase, keptBase, keptDir } from './kept.js';
+export { isKept, keepBase, keptBase, keptDir } from './kept.js';
 export { type Named, nameBase, rememberBase } from './known.js';
 export {
   type Base,

@@ -17,6 +17,20 @@ const ONNX = 'model.onnx';
 /** The folder in which a cache keeps the base of a spec. */
 export const keptDir = (cache: string, spec: BaseSpec): string => path.join(cache, 'bases', baseDigest(spec));
 
+/** @returns whether a cache keeps the base of a spec; what dead runs left half kept is removed */
+export async function isKept(
+  cache: string,
+  spec: BaseSpec,
+  { system = realSystem }: StoreOptions = {},
+): Promise<boolean> {
+  const dir = keptDir(cache, spec);
+  await removeStale(system, dir);
+  return system.modified(path.join(dir, 'base.json')).then(
+    () => true,
+    () => false,
+  );
+}
+
 /**
  * Keeps a base (its cut graph and weights) in `cache/bases`, once: `weights.f32` (little-endian, in the order of the nodes), or the
  * cut `model.onnx`, and `base.json`, which appears last.
@@ -24,12 +38,7 @@ export const keptDir = (cache: string, spec: BaseSpec): string => path.join(cach
  */
 export async function keepBase(cache: string, base: Base, { system = realSystem }: StoreOptions = {}): Promise<void> {
   const dir = keptDir(cache, base.spec);
-  await removeStale(system, dir);
-  const isKept = await system.modified(path.join(dir, 'base.json')).then(
-    () => true,
-    () => false,
-  );
-  if (isKept) return;
+  if (await isKept(cache, base.spec, { system })) return;
   const { json, file, bytes } = base.model.kind === 'onnx' ? onnxFiles(base.name, base.model.onnx) : layerFiles(base);
   try {
     await system.makeFolder(dir);

@@ -29,8 +29,8 @@ export interface Named {
  * may lie in folders below.
  */
 async function identity(options: BaseOptions): Promise<string | null> {
-  const { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image } = options;
-  const given = { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image };
+  const { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image, store } = options;
+  const given = { base, weights, alpha, includeTop, layer, pooling, inputSize, preprocess, image, store };
   const known: Record<string, Json> = { revision: REVISION };
   for (const [key, value] of Object.entries(given)) if (value !== undefined) known[key] = value as Json;
   const file = baseFile(options);

@@ -39,6 +39,8 @@ export interface BaseOptions {
   readonly preprocess?: Preprocessing;
   /** How a file becomes pixels. Default `photo`. */
   readonly image?: ImageMode;
+  /** How the values of a vector are stored; float16 halves the space and keeps 11 bits of each. Default `float32`. */
+  readonly store?: BaseSpec['type'];
 }
 
 export interface OpenHooks {
@@ -295,9 +297,9 @@ async function openOnnxBase(options: BaseOptions, classifier: boolean): Promise<
 
 type Found = Pick<BaseSpec, 'graph' | 'weights' | 'input' | 'preprocess' | 'pooling' | 'features'>;
 
-function makeSpec({ image: mode = 'photo' }: BaseOptions, found: Found): BaseSpec {
+function makeSpec({ image: mode = 'photo', store = 'float32' }: BaseOptions, found: Found): BaseSpec {
   const image = { mode, pixels: PIXELS_REVISION, background: mode === 'photo' ? BACKGROUND : null };
-  return { format: 1, ...found, image, type: 'float32', precision: 'float32' };
+  return { format: 1, ...found, image, type: store, precision: 'float32' };
 }
 
 async function open(options: BaseOptions, hooks: OpenHooks, classifier = false): Promise<Base> {

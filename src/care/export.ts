@@ -5,9 +5,9 @@ import { canonicalJson, type Json } from '../canonical.js';
 import { CacheError, UsageError } from '../errors.js';
 import { ArrowFileWriter } from '../features/arrow-file.js';
 import { vectorBatch, vectorSchema } from '../features/encode-part.js';
-import { toFloat16 } from '../features/float16.js';
 import type { FeatureSet, StoreOptions, VectorBatch } from '../features/index.js';
 import { type Chunks, realSystem, storeError, writeFiles } from '../files/index.js';
+import { toFloat16 } from '../float16.js';
 import { chooseSets } from './list.js';
 import { npyHeader } from './npy.js';
 

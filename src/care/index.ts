@@ -3,4 +3,5 @@ export { type ExportedSet, type ExportFormat, type ExportSetOptions, exportSet }
 export { collectGarbage, type Garbage, type GcOptions, type GcResult } from './gc.js';
 export { type ImportedSet, type ImportSetOptions, importSet } from './import.js';
 export { listSets, type SetSummary } from './list.js';
-export { type DamagedPart, type Verified, type VerifyOptions, verifySets } from './verify.js';
+export type { Recomputed } from './recompute.js';
+export { type DamagedPart, type LostImage, type Verified, type VerifyOptions, verifySets } from './verify.js';

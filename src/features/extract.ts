@@ -1,6 +1,9 @@
 import path from 'node:path';
 import {
+  type Base,
   type BaseOptions,
+  type BaseSpec,
+  isKept,
   keepBase,
   keptBase,
   nameBase,
@@ -8,6 +11,7 @@ import {
   openBase,
   rememberBase,
 } from '../base/index.js';
+import { sha256Hex } from '../canonical.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { DataError, ImageError, UsageError } from '../errors.js';
@@ -34,7 +38,10 @@ export interface FeaturesProgress {
   readonly quarantined: number;
 }
 
-export interface FeaturesOptions extends BaseOptions, EngineOptions, OpenHooks, SetOptions {
+export interface FeaturesOptions extends BaseOptions, ExtractOptions {}
+
+/** How images become vectors, whatever the base is. */
+export interface ExtractOptions extends EngineOptions, OpenHooks, SetOptions {
   /** Folder of images. */
   readonly data: string;
   /** Default `cache`. */
@@ -43,6 +50,12 @@ export interface FeaturesOptions extends BaseOptions, EngineOptions, OpenHooks, 
   readonly batchSize?: number;
   /** Try images again that are in quarantine. Default false. */
   readonly retryFailed?: boolean;
+  /** Take only images whose content falls to this one of `count` shares, for jobs side by side. `index` begins at 1. */
+  readonly shard?: { readonly index: number; readonly count: number };
+  /** Read and hash every file, also those whose size, time and inode say that they have not changed. Default false. */
+  readonly verifyHashes?: boolean;
+  /** After it was aborted: how many of the images that it extracted are stored. */
+  readonly onStopped?: (stored: number) => void;
   readonly onStart?: (set: { readonly name: string; readonly dir: string; readonly features: number }) => void;
   readonly onProgress?: (progress: FeaturesProgress) => void;
   /** Something that costs nothing but should be known: an image in quarantine, a damaged part. */
@@ -58,6 +71,8 @@ export interface FeaturesResult {
   readonly dim: number;
   /** Image files found, quarantined ones too. */
   readonly images: number;
+  /** Image files that fall to other shards. */
+  readonly elsewhere: number;
   /** Other files, which were left alone. */
   readonly ignored: number;
   /** Distinct contents. */
@@ -99,33 +114,52 @@ class LazyRunner {
  */
 export async function features(options: FeaturesOptions): Promise<FeaturesResult> {
   const started = performance.now();
-  const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE, retryFailed = false, signal } = options;
-  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > 4096) {
-    throw new UsageError(`the batch size must be a whole number from 1 to 4096, found ${batchSize}`);
-  }
-  const total = await countFiles(data);
-  if (total === 0) throw new DataError(`${data} holds no files: give --data a folder of images`);
-  const engine = await openEngine(options);
+  const { cache = 'cache' } = options;
+  checkOptions(options);
+  const total = await countFiles(options.data);
+  if (total === 0) throw new DataError(`${options.data} holds no files: give --data a folder of images`);
   const { name, spec } = await nameBase(cache, options, options);
   const set = await FeatureSet.create(cache, name, spec, options);
-  await set.markUsed();
   options.onStart?.({ name, dir: set.dir, features: spec.features });
+  const open = async (): Promise<Base> => {
+    const base = (await keptBase(cache, spec).catch(() => null)) ?? (await openBase(options, options));
+    if (fingerprint(base.spec) !== set.fingerprint) throw new DataError(`the base ${name} changed while it was used`);
+    await rememberBase(cache, options, base, options);
+    return base;
+  };
+  return extract(set, { ...options, started, total }, open);
+}
+
+/**
+ * Runs every image of a folder that a set lacks through its base.
+ * @param options `started` and `total`: where the command began, and how many files it counted, if it did
+ * @param open the base of the set, when it is needed
+ * @throws as `features`
+ */
+export async function extract(
+  set: FeatureSet,
+  options: ExtractOptions & { readonly started?: number; readonly total?: number },
+  open: () => Promise<Base>,
+): Promise<FeaturesResult> {
+  const { started = performance.now(), total = 0, retryFailed = false, signal } = options;
+  const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
+  checkOptions(options);
+  const spec = set.spec as unknown as BaseSpec;
+  const engine = await openEngine(options);
+  await set.markUsed();
   const held = await set.keys((error) => options.onWarning?.(`${error.message}: its images are extracted again`));
   const quarantine = await set.quarantine();
   if (retryFailed) await quarantine.forget();
   const index = await FileIndex.open(cache, options);
   const writer = set.writer({ engine: engine.name, engineVersion: engine.version, version });
-  const open = async (): Promise<VectorRunner> => {
-    const base = (await keptBase(cache, spec).catch(() => null)) ?? (await openBase(options, options));
-    if (fingerprint(base.spec) !== set.fingerprint) throw new DataError(`the base ${name} changed while it was used`);
-    await rememberBase(cache, options, base, options);
+  const runner = new LazyRunner(async () => {
+    const base = await open();
     await keepBase(cache, base, options);
     return VectorRunner.open(base, engine, options, batchSize);
-  };
-  const runner = new LazyRunner(open);
+  });
 
   const claimed = new KeySet();
-  const count = { done: 0, images: 0, ignored: 0, extracted: 0, reused: 0, quarantined: 0 };
+  const count = { done: 0, images: 0, elsewhere: 0, ignored: 0, extracted: 0, reused: 0, quarantined: 0 };
   let firstDecode = 0;
 
   /** Counts a content whose fate is known; false where it must be extracted, by whoever asks first. */
@@ -150,9 +184,13 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   const prepare = async (file: FoundFile): Promise<Decoded | null> => {
     let sha256: string | undefined;
     try {
-      const known = index.lookup(file);
+      const known = options.verifyHashes ? null : index.lookup(file);
       if (known && 'other' in known) {
         count.ignored++;
+        return null;
+      }
+      if (known && !isMine(known.sha256, options.shard)) {
+        count.elsewhere++;
         return null;
       }
       if (known && (held.has(known.sha256) || quarantine.has(known.sha256))) {
@@ -167,9 +205,13 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
         index.remember(file, { other: true }, readAt);
         return null;
       }
+      index.remember(file, { sha256: image.sha256 }, readAt);
+      if (!isMine(image.sha256, options.shard)) {
+        count.elsewhere++;
+        return null;
+      }
       count.images++;
       sha256 = image.sha256;
-      index.remember(file, { sha256 }, readAt);
       if (settled(sha256)) return null;
       await runner.get();
       if (firstDecode === 0) firstDecode = performance.now();
@@ -178,11 +220,14 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
       if (!(error instanceof ImageError)) throw error;
       const failed = sha256 ?? error.sha256;
       if (sha256 === undefined) {
-        count.images++;
-        if (failed !== undefined) {
-          index.remember(file, { sha256: failed });
-          if (settled(failed)) return null;
+        if (failed !== undefined) index.remember(file, { sha256: failed });
+        // What cannot be read falls to a shard by its name.
+        if (!isMine(failed ?? sha256Hex(file.path), options.shard)) {
+          count.elsewhere++;
+          return null;
         }
+        count.images++;
+        if (failed !== undefined && settled(failed)) return null;
       }
       putAside(file, failed === undefined ? error : error.withSha256(failed));
       return null;
@@ -212,19 +257,20 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
       report();
     }
     await runBatch();
-    if (count.images === 0) {
+    if (count.images + count.elsewhere === 0) {
       throw new DataError(`${data} holds no images (${count.ignored} other files): give --data a folder of images`);
     }
-    await runner.get();
+    if (!(await isKept(cache, spec, options))) await runner.get();
   } finally {
     await writer.close();
+    if (signal?.aborted) options.onStopped?.(writer.stored);
     await quarantine.flush();
     await index.save();
     await runner.release();
   }
   const finished = performance.now();
   report();
-  const { images, ignored, extracted, reused, quarantined } = count;
+  const { images, elsewhere, ignored, extracted, reused, quarantined } = count;
   const seconds = (finished - started) / 1000;
   const imagesPerSecond = extracted === 0 ? 0 : extracted / ((finished - firstDecode) / 1000);
   const folder = path.basename(set.dir);
@@ -233,6 +279,7 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
     dir: set.dir,
     dim: spec.features,
     images,
+    elsewhere,
     ignored,
     extracted,
     reused,
@@ -240,4 +287,20 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
     seconds,
     imagesPerSecond,
   };
+}
+
+/** @throws UsageError for a value out of range */
+function checkOptions({ batchSize = DEFAULT_BATCH_SIZE, shard }: ExtractOptions): void {
+  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > 4096) {
+    throw new UsageError(`the batch size must be a whole number from 1 to 4096, found ${batchSize}`);
+  }
+  if (shard === undefined) return;
+  const { index, count } = shard;
+  if (Number.isInteger(index) && Number.isInteger(count) && index >= 1 && index <= count) return;
+  throw new UsageError(`a shard is a whole number from 1 to their count, found ${index} of ${count}`);
+}
+
+/** Whether a content falls to a shard: by the first 52 bits of its hash, so by nothing but the content. */
+function isMine(sha256: string, shard: FeaturesOptions['shard']): boolean {
+  return shard === undefined || Number.parseInt(sha256.slice(0, 13), 16) % shard.count === shard.index - 1;
 }

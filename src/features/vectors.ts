@@ -1,5 +1,6 @@
 import { type Base, type BaseSpec, loadBase } from '../base/index.js';
 import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
+import { fromFloat16, toFloat16 } from '../float16.js';
 import { type DecodeOptions, decodeImage, type ImageFormat } from '../images/index.js';
 
 /** The pixels of one image as a base wants them: flat `[height, width, channels]`, 0 to 255. */
@@ -38,7 +39,9 @@ export class VectorRunner {
   async run(images: readonly Pixels[]): Promise<Float32Array[]> {
     for (const [i, pixels] of images.entries()) this.buffer.set(pixels, i * this.size);
     const d = this.spec.features;
-    const [vectors] = await this.runner.run(this.buffer.subarray(0, images.length * this.size), images.length);
+    const [computed] = await this.runner.run(this.buffer.subarray(0, images.length * this.size), images.length);
+    // As they come back from the store, so that a head sees in `predict` what it was trained on.
+    const vectors = this.spec.type === 'float16' ? fromFloat16(toFloat16(computed as Float32Array)) : computed;
     return images.map((_, i) => (vectors as Float32Array).subarray(i * d, (i + 1) * d));
   }
 

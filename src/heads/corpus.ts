@@ -105,8 +105,8 @@ async function openSets(options: CorpusOptions, cache: string): Promise<JoinedSe
 function remedy(options: CorpusOptions): string {
   const flags = [`--data ${options.data}`];
   if (options.base !== undefined) flags.push(`--base ${options.base}`);
-  const { weights, alpha, layer, pooling, inputSize, preprocess, image, cache } = options;
-  const given = { weights, alpha, layer, pooling, 'input-size': inputSize?.join('x'), preprocess, image, cache };
+  const { weights, alpha, layer, pooling, inputSize, preprocess, image, store, cache } = options;
+  const given = { weights, alpha, layer, pooling, 'input-size': inputSize?.join('x'), preprocess, image, store, cache };
   for (const [flag, value] of Object.entries(given)) if (value !== undefined) flags.push(`--${flag} ${value}`);
   return `permafrost features ${flags.join(' ')}`;
 }

@@ -70,8 +70,8 @@ async function matchBase(facts: SetFacts, options: PredictOptions, cache: string
       `the base of this head (${baseDigest(spec)}) is not in ${path.join(cache, 'bases')}: give the --cache it was made with, or --base`,
     );
   }
-  const { input, image, preprocess } = spec;
-  const given = { inputSize: [input.height, input.width] as const, image: image.mode, preprocess, ...options };
+  const { input, image, preprocess, type: store } = spec;
+  const given = { inputSize: [input.height, input.width] as const, image: image.mode, preprocess, store, ...options };
   const base = await openBase({ ...given, base: options.base }, options);
   if (fingerprint(base.spec as unknown as SetSpec) !== facts.fingerprint) {
     throw new HeadError(`${options.base} is not the base that this head was trained on (${baseDigest(spec)})`);
