@@ -7,6 +7,7 @@ import {
   exportSet,
   importSet,
   listSets,
+  migrateSets,
   type Verified,
   verifySets,
 } from '../src/index.js';
@@ -238,9 +239,25 @@ const importing: CommandModule<object, ImportArguments> = {
   },
 };
 
+const migrateBuilder = (yargs: Argv) => common(yargs);
+type MigrateArguments = Awaited<ReturnType<ReturnType<typeof migrateBuilder>['parseAsync']>>;
+
+const migrate: CommandModule<object, MigrateArguments> = {
+  command: 'migrate',
+  describe: 'bring sets of an older format to that of this version',
+  builder: migrateBuilder as never,
+  handler: async (argv) => {
+    const console = new Console(argv.quiet);
+    const results = await migrateSets(argv.cache);
+    for (const { from, set, images } of results) console.line(`${from} -> ${set}: ${counted(images, 'image')}`);
+    if (results.length === 0) console.line(`every set in ${argv.cache} has the format of this version`);
+    if (argv.json) printJson(results);
+  },
+};
+
 export const cacheCommand: CommandModule = {
   command: 'cache',
-  describe: 'look after the cache: ls, verify, compact, gc, export, import',
+  describe: 'look after the cache: ls, verify, compact, gc, export, import, migrate',
   builder: (yargs) =>
     yargs
       .command(list)
@@ -249,7 +266,8 @@ export const cacheCommand: CommandModule = {
       .command(gc)
       .command(exporting)
       .command(importing)
+      .command(migrate)
 
-      .demandCommand(1, 'name what to do: ls, verify, compact, gc, export or import'),
+      .demandCommand(1, 'name what to do: ls, verify, compact, gc, export, import or migrate'),
   handler: () => {},
 };
