@@ -1,9 +1,10 @@
-# Everyday jobs. Variables: BASE DATA CACHE HEAD WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE, and ARGS for any other flag.
+# Everyday jobs. Variables: BASE DATA CACHE HEAD GRID WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE, and ARGS for any other flag.
 #   make features train-head BASE=xception DATA=~/pictures
 BASE ?= xception-mini
 DATA ?= data/sample
 CACHE ?= cache
 HEAD ?=
+GRID ?= learning-rate=1e-4,1e-3,1e-2 l2=0,1e-4,1e-2
 ARGS ?=
 
 SOURCES := $(shell find src pipeline test bench -name '*.ts' 2>/dev/null) package.json tsconfig.json
@@ -12,7 +13,7 @@ flag = $(if $($(1)),--$(2) "$($(1))")
 BASE_FLAGS = --base "$(BASE)" $(call flag,WEIGHTS,weights) $(call flag,ALPHA,alpha) $(call flag,LAYER,layer) \
 	$(call flag,POOLING,pooling) $(call flag,INPUT_SIZE,input-size) $(call flag,PREPROCESS,preprocess) $(call flag,IMAGE,image)
 
-.PHONY: features train-head sample data test test-tensorflow bench build clean
+.PHONY: features train-head sweep sample data test test-tensorflow bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
@@ -20,6 +21,9 @@ features: build data
 
 train-head: build data
 	$(PERMAFROST) train --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) $(ARGS)
+
+sweep: build data
+	$(PERMAFROST) sweep --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) --grid $(GRID) $(ARGS)
 
 # Without DATA= the sample is drawn where it is missing.
 data: build

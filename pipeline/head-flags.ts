@@ -12,10 +12,10 @@ import {
 } from '../src/index.js';
 import { numberOption, text } from './options.js';
 
-const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** @returns how help shows a default */
-function shown(rule: OptionRule): string {
+export function shownDefault(rule: OptionRule): string {
   const value = rule.default;
   if (value === null || (Array.isArray(value) && value.length === 0)) return 'none';
   const others = Object.entries(rule.defaults ?? {}).map(([optimizer, one]) => `, ${optimizer} ${one}`);
@@ -45,14 +45,14 @@ export const headFlags = <T>(yargs: Argv<T>): Argv<T> =>
         kebab(name),
         {
           ...flagOf(name, rule, (value) => optionFromText(name as keyof HeadOptions, value)),
-          defaultDescription: shown(rule),
+          defaultDescription: shownDefault(rule),
           group: 'Head:',
         },
       ]),
     ),
   ) as unknown as Argv<T>;
 
-const UNSET: Partial<Record<keyof FitOptions, string>> = {
+export const UNSET: Partial<Record<keyof FitOptions, string>> = {
   shots: 'all',
   folds: 'none',
   threshold: 'youden, f1 for multilabel',
@@ -71,7 +71,7 @@ export const fitFlags = <T>(yargs: Argv<T>, without: readonly (keyof FitOptions)
               const number = value.trim() === '' ? Number.NaN : Number(value);
               return checkFit(name as keyof FitOptions, Number.isNaN(number) ? value : number);
             }),
-            defaultDescription: UNSET[name as keyof FitOptions] ?? shown(rule),
+            defaultDescription: UNSET[name as keyof FitOptions] ?? shownDefault(rule),
             group: 'Images and metrics:',
           },
         ]),
