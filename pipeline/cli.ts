@@ -2,6 +2,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { PermafrostError, UsageError, version } from '../src/index.js';
+import { basesCommand } from './bases.js';
 import { cacheCommand } from './cache.js';
 import { classifyCommand } from './classify.js';
 import { featuresCommand } from './features.js';
@@ -45,8 +46,9 @@ try {
     .command(sweepCommand)
     .command(predictCommand)
     .command(classifyCommand)
+    .command(basesCommand)
     .command(cacheCommand)
-    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify or cache')
+    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify, bases or cache')
     .strict()
     .recommendCommands()
     .version(version)

@@ -94,11 +94,11 @@ export const common = <T>(yargs: Argv<T>) =>
 export const baseFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallback: F) =>
   yargs
     .option('base', {
-      ...text('a base by name (xception-mini, xception, mobilenet) or a model file'),
+      ...text('a base by name (permafrost bases lists them) or a model file'),
       default: fallback as F,
     })
     .option('weights', text('named bases: imagenet (default), random[:SEED] or a file (.h5, model.json)'))
-    .option('alpha', numberOption('width multiplier of mobilenet', { min: 0.01, max: 10 }))
+    .option('alpha', numberOption('width multiplier of the mobilenets', { min: 0.01, max: 10 }))
     .option('include-top', { describe: 'build the classifier of a named base too', boolean: true })
     .option('layer', text('tap this layer (default: the output)'))
     .option('pooling', { ...text('how a feature map becomes a vector'), choices: ['avg', 'max'] as const })

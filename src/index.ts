@@ -1,4 +1,12 @@
-export { type BaseOptions, type BaseSpec, baseNames, openBase, type Pooling } from './base/index.js';
+export {
+  type BaseOptions,
+  type BaseSpec,
+  baseNames,
+  type ListedBase,
+  listBases,
+  openBase,
+  type Pooling,
+} from './base/index.js';
 export {
   type CompactedSet,
   type CompactSetsOptions,

@@ -73,11 +73,11 @@ describe('a manifest of weights for a named base', needsShared, () => {
 
   test('of another alpha, of another architecture, given as a base: each says what is the matter', async () => {
     await assert.rejects(openBase({ ...options, alpha: 0.5, weights: manifest }), (error: Error) => {
-      return error instanceof WeightsError && /another alpha/.test(error.message);
+      return error instanceof WeightsError && /weights of mobilenet --alpha 0\.25 with its top/.test(error.message);
     });
     await assert.rejects(
       openBase({ base: 'xception', weights: manifest }),
-      /55 layers.*is it a file of this architecture/,
+      /55 layers.*look like the weights of mobilenet --alpha 0\.25/,
     );
     await assert.rejects(openBase({ base: manifest, preprocess: 'tf' }), /give them as --weights with a named base/);
   });

@@ -1,5 +1,6 @@
 export { isKept, keepBase, keptBase, keptDir } from './kept.js';
 export { type Named, nameBase, rememberBase } from './known.js';
+export { type ListedBase, listBases } from './list.js';
 export {
   type Base,
   type BaseModel,

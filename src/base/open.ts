@@ -8,24 +8,28 @@ import { append, cutAt, prepend, resize } from '../graph/passes.js';
 import { BACKGROUND, type ImageMode, PIXELS_REVISION, type Preprocessing, preprocessingOps } from '../images/index.js';
 import {
   type Application,
+  type ApplicationOptions,
   applications,
   downloadWeights,
+  isPublished,
   loadWeights,
   randomWeights,
   readModel,
 } from '../keras/index.js';
 import { digestOnnx, type OnnxModel, openOnnx, splice } from '../onnx/index.js';
+import { identifyWeights } from './identify.js';
+import { nearestNames } from './nearest.js';
 import { type BaseSpec, digestGraph, type Pooling } from './spec.js';
 
 /** The largest height or width that `inputSize` may ask for. */
 export const MAX_INPUT_SIZE = 4096;
 
 export interface BaseOptions {
-  /** A name (`xception`, `mobilenet`, `xception-mini`), or a model file: anything with a slash or a suffix. */
+  /** A name (`xception`, `resnet50`, `xception-mini`, … : `listBases`), or a model file: anything with a slash or a suffix. */
   readonly base: string;
   /** Named bases: `imagenet` (default), `random` or `random:SEED`, or a weights file. */
   readonly weights?: string;
-  /** Width multiplier of MobileNet. Default 1. */
+  /** Width multiplier of the MobileNets. Default 1. */
   readonly alpha?: number;
   /** Named bases: build the classifier too (`include_top=True`), so that its layers can be tapped. Default false. */
   readonly includeTop?: boolean;
@@ -105,7 +109,8 @@ export function checkBaseOptions(options: BaseOptions): void {
   const { base, inputSize, alpha, weights } = options;
   if (!isFile(base) && base !== MINI.name && !applications.has(base)) {
     throw new UsageError(
-      `there is no base ${JSON.stringify(base)}: use ${baseNames().join(', ')}, or a model file (./model.keras, ./model.onnx)`,
+      `there is no base ${JSON.stringify(base)}: did you mean ${nearestNames(base, baseNames()).join(' or ')}? ` +
+        'permafrost bases lists all; a model file needs a slash or a suffix (./model.keras, ./model.onnx)',
     );
   }
   for (const size of inputSize ?? []) {
@@ -117,11 +122,14 @@ export function checkBaseOptions(options: BaseOptions): void {
   for (const [flag, value] of Object.entries({ alpha, weights, 'include-top': options.includeTop || undefined })) {
     if (value !== undefined && !application) {
       throw new UsageError(
-        `--${flag} goes with a named base (${[...applications.keys()].join(', ')}), not with ${base}`,
+        `--${flag} goes with a base of keras.applications (permafrost bases lists them), not with ${base}`,
       );
     }
   }
-  if (alpha !== undefined && !application?.alphas) throw new UsageError(`${base} has no --alpha`);
+  if (alpha !== undefined && !application?.alphas) {
+    const having = [...applications.values()].filter(({ alphas }) => alphas).map(({ name }) => name);
+    throw new UsageError(`${base} has no --alpha; these have: ${having.join(', ')}`);
+  }
 }
 
 /** The file that holds a base's weights, where it is one that is known without opening or downloading anything. */
@@ -147,10 +155,13 @@ async function openApplication(application: Application, options: BaseOptions, h
     size: application.defaultSize,
     where: application.name,
   };
-  const graph = application.build({ ...shape, includeTop });
   const seed = randomSeed(weights);
-  if (seed !== null) return { ...source, graph: randomWeights(graph, seed) };
+  if (seed !== null) {
+    const graph = application.build({ ...shape, includeTop });
+    return { ...source, graph: randomWeights(graph, seed, application.preprocess) };
+  }
   if (weights === 'imagenet') {
+    const graph = application.build({ ...shape, includeTop, imagenet: true });
     const published = application.imagenet({ ...shape, includeTop });
     const file = await downloadWeights(published, {
       ...(hooks.signal ? { signal: hooks.signal } : {}),
@@ -158,17 +169,51 @@ async function openApplication(application: Application, options: BaseOptions, h
     });
     return { ...source, graph: await loadWeights(graph, file) };
   }
+  const build = async (top: boolean): Promise<Graph> => {
+    const imagenet = await isPublishedFile(application, { ...shape, includeTop: top }, weights);
+    return application.build({ ...shape, includeTop: top, imagenet });
+  };
+  const graph = await build(includeTop);
   try {
     return { ...source, graph: await loadWeights(graph, weights) };
   } catch (error) {
-    // A file with the classifier holds all that the base without it needs.
-    if (!(error instanceof WeightsError) || includeTop) throw error;
-    const withTop = application.build({ ...shape, includeTop: true });
-    const loaded = await loadWeights(withTop, weights).catch((other: Error) => {
-      throw error.message.includes('with top') ? other : error;
+    if (!(error instanceof WeightsError)) throw error;
+    // A file with the classifier holds all that the base without it needs, but ConvNeXt's, whose last layer is another.
+    let nearer: Error = error;
+    if (!includeTop) {
+      const withTop = await loadWeights(await build(true), weights).catch((other: Error) => {
+        if (error.message.includes('with top')) nearer = other;
+      });
+      if (withTop?.nodes.some(({ name }) => name === graph.output)) {
+        return { ...source, graph: cutAt(withTop, graph.output) };
+      }
+    }
+    throw new WeightsError(`${nearer.message}${await advice(weights, application.name, { includeTop, alpha })}`, {
+      cause: nearer,
     });
-    return { ...source, graph: cutAt(loaded, graph.output) };
   }
+}
+
+/** Whether a file is the one that Keras publishes for these options. */
+async function isPublishedFile(application: Application, options: ApplicationOptions, file: string): Promise<boolean> {
+  if (application.alphas) return false; // their graphs do not depend on it, and not every alpha has a file
+  return isPublished(file, application.imagenet(options).hash);
+}
+
+/** What a weights file that does not fit would fit, and what to do then. */
+async function advice(
+  file: string,
+  base: string,
+  { includeTop, alpha }: { includeTop: boolean; alpha: number | undefined },
+): Promise<string> {
+  const found = await identifyWeights(file);
+  if (!found) return '; it fits no base at its default size: is it a file of another model?';
+  const withAlpha = found.alpha === null || found.alpha === 1 ? '' : ` --alpha ${found.alpha}`;
+  const what = `${found.name}${withAlpha} ${found.includeTop ? 'with' : 'without'} its top`;
+  if (found.name === base && (found.alpha ?? 1) === (alpha ?? 1)) {
+    return `; they are the weights of ${what}: ${includeTop ? 'leave out --include-top, or give a file with it' : 'give a file without it (notop)'}`;
+  }
+  return `; they look like the weights of ${what}: use --base ${found.name}${withAlpha}`;
 }
 
 function slug(file: string): string {
@@ -179,12 +224,15 @@ function slug(file: string): string {
   return stem.slice(0, 40).toLowerCase() || 'model';
 }
 
+/** The base that ships in the package. */
+export async function openMini(): Promise<Source & { readonly preprocess: 'tf'; readonly size: number }> {
+  return { name: MINI.name, graph: await readModel(MINI.file), preprocess: 'tf', size: MINI.size, where: MINI.name };
+}
+
 async function openSource(options: BaseOptions, hooks: OpenHooks): Promise<Source> {
   const application = applications.get(options.base);
   if (application) return openApplication(application, options, hooks);
-  if (options.base === MINI.name) {
-    return { name: MINI.name, graph: await readModel(MINI.file), preprocess: 'tf', size: MINI.size, where: MINI.name };
-  }
+  if (options.base === MINI.name) return openMini();
   const graph = await readModel(options.base);
   return { name: slug(options.base), graph, preprocess: null, size: null, where: options.base };
 }

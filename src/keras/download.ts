@@ -27,6 +27,10 @@ async function digest(file: string, hash: string): Promise<string> {
   return sum.digest('hex');
 }
 
+/** Whether a file has the published hash; false where there is none. */
+export const isPublished = async (file: string, hash: string | null): Promise<boolean> =>
+  hash !== null && isGood(file, hash);
+
 /** Whether the file is there and is what Keras publishes. */
 async function isGood(file: string, hash: string | null): Promise<boolean> {
   if (

@@ -74,6 +74,7 @@ export class Hdf5Group {
         throw new ModelError(`${this.file}: ${path} has shape (${found.join(', ')}), expected (${shape.join(', ')})`);
       }
       const value: unknown = entity.value;
+      if (typeof value === 'bigint') return { shape: found, data: Float32Array.of(Number(value)) }; // an int64 counter
       if (typeof value === 'number') return { shape: found, data: Float32Array.of(value) };
       if (!(value instanceof Float32Array)) {
         throw new ModelError(`${this.file}: ${path} is stored as ${String(entity.dtype)}, expected float32`);

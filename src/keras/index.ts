@@ -5,7 +5,8 @@ export {
   type PublishedWeights,
 } from './applications/index.js';
 export { graphFromConfig } from './config.js';
-export { type DownloadOptions, downloadWeights, kerasModels } from './download.js';
+export { type DownloadOptions, downloadWeights, isPublished, kerasModels } from './download.js';
 export { type ImagenetClass, imagenetClasses } from './imagenet-classes.js';
 export { readModel } from './load.js';
-export { loadWeights, randomWeights } from './weights.js';
+export { counterUniform, randomWeights } from './random-weights.js';
+export { loadWeights, weightShapes } from './weights.js';

@@ -1,7 +1,6 @@
 import { ModelError, WeightsError } from '../errors.js';
-import { classOf, type Graph, type Node, type Op, type Tensor } from '../graph/graph.js';
+import { classOf, type Graph, type Node, type Tensor } from '../graph/graph.js';
 import { checkWeights, inferShapes, inLayer, inputShapes, show, type WeightSpec, weightSpecs } from '../graph/infer.js';
-import { Random } from '../random.js';
 import type { LayerEntry } from './config.js';
 import { type Hdf5Group, withHdf5 } from './hdf5.js';
 import { isAutoName, toSnakeCase } from './naming.js';
@@ -125,14 +124,28 @@ export function readByPlace(
   return weights;
 }
 
-/** What may be the matter when a file does not fit, from the counts and shapes that are there. */
-function hint(fileLayers: readonly string[], graphLayers: readonly Node[]): string {
-  const top = /^(predictions|conv_preds|fc\d*|logits|dense.*|classifier.*)$/;
-  const fileTop = fileLayers.some((name) => top.test(name));
-  const graphTop = graphLayers.some((node) => top.test(node.name));
+/** Whether the file and the architecture differ in having a classifier, by the usual names of one. */
+function hint(fileLayers: readonly string[], graphLayers: readonly string[]): string {
+  const isTop = (name: string): boolean =>
+    /^(predictions|conv_preds|fc\d*|logits|dense.*|classifier.*|.*_head_dense)$/.test(name);
+  const fileTop = fileLayers.some(isTop);
+  const graphTop = graphLayers.some(isTop);
   if (fileTop && !graphTop) return '; the file holds a classifier too: it is one with top';
   if (!fileTop && graphTop) return '; the file holds no classifier: it is one without top (no_top)';
-  return '; is it a file of this architecture?';
+  return '';
+}
+
+/** The layers of an architecture as Keras lists them: nodes named `outer/inner` stand in a Sequential. */
+function entries(graph: Graph): LayerEntry[] {
+  const layers = new Map<string, LayerEntry & { layers: LayerEntry[] }>();
+  for (const node of graph.nodes) {
+    const [outer = '', inner] = node.name.split('/');
+    const entry = { name: inner ?? outer, className: classOf(node), path: node.name, layers: [] };
+    const model = layers.get(outer) ?? { name: outer, className: 'Sequential', path: outer, layers: [] };
+    if (inner === undefined) layers.set(outer, entry);
+    else layers.set(outer, { ...model, layers: [...model.layers, entry] });
+  }
+  return [...layers.values()];
 }
 
 /** The weights of one layer in a file that lists them by layer. */
@@ -162,46 +175,70 @@ function readByOrder(
   specs: ReadonlyMap<string, WeightSpec[]>,
   file: string,
 ): Map<string, Tensor[]> {
-  const nodes = graph.nodes.filter((node) => (specs.get(node.name)?.length ?? 0) > 0);
+  const layers = entries(graph).flatMap((layer) => {
+    const owners = withWeights(layer, specs);
+    return owners.length > 0 ? [{ ...layer, owners }] : [];
+  });
   const listed = groups.map(({ name }) => name);
-  if (groups.length !== nodes.length) {
+  const wantedNames = layers.map(({ name }) => name);
+  if (groups.length !== layers.length) {
     throw new WeightsError(
-      `${file} holds weights of ${groups.length} layers, the architecture has ${nodes.length}${hint(listed, nodes)}`,
+      `${file} holds weights of ${groups.length} layers, the architecture has ${layers.length}${hint(listed, wantedNames)}`,
     );
   }
   const weights = new Map<string, Tensor[]>();
-  for (const [i, node] of nodes.entries()) {
+  for (const [i, layer] of layers.entries()) {
     const found = groups[i] as StoredLayer;
-    if (!isAutoName(node.name, classOf(node)) && found.name !== node.name) {
+    if (!isAutoName(layer.name, layer.className) && found.name !== layer.name) {
       throw new WeightsError(
-        `${file}: layer ${i + 1} of those with weights is ${found.name}, the architecture has ${node.name} there` +
-          hint(listed, nodes),
+        `${file}: layer ${i + 1} of those with weights is ${found.name}, the architecture has ${layer.name} there` +
+          hint(listed, wantedNames),
       );
     }
-    const wanted = specs.get(node.name) ?? [];
+    const wanted = layer.owners.flatMap(({ path }) => (specs.get(path) ?? []).map((spec) => ({ path, ...spec })));
     if (found.weightNames.length !== wanted.length) {
       throw new WeightsError(
         `${file}: layer ${found.name} holds ${found.weightNames.length} weights (${found.weightNames.map(leaf).join(', ')}), ` +
-          `${node.name} needs ${wanted.length} (${wanted.map(({ name }) => name).join(', ')})`,
+          `${layer.name} needs ${wanted.length} (${wanted.map(({ name }) => name).join(', ')})`,
       );
     }
-    weights.set(
-      node.name,
-      wanted.map(({ name, shape }, j) => {
-        const path = found.weightNames[j] ?? '';
-        const stored = found.own.shape(path);
-        if (stored && stored.join() !== shape.join()) {
-          const widths =
-            stored.length === shape.length ? '; is it a file of another alpha, or another architecture?' : '';
-          throw new WeightsError(
-            `${file}: ${name} of layer ${found.name} has shape ${show(stored)}, ${node.name} needs ${show(shape)}${widths}`,
-          );
-        }
-        return found.own.tensor(path, shape);
-      }),
-    );
+    for (const [j, { path, name, shape }] of wanted.entries()) {
+      const dataset = found.weightNames[j] ?? '';
+      const stored = found.own.shape(dataset);
+      if (stored && stored.join() !== shape.join()) {
+        throw new WeightsError(
+          `${file}: ${name} of layer ${found.name} has shape ${show(stored)}, ${path} needs ${show(shape)}`,
+        );
+      }
+      weights.set(path, [...(weights.get(path) ?? []), found.own.tensor(dataset, shape)]);
+    }
   }
   return weights;
+}
+
+/** The shapes of all weights in a file of weights, in no certain order. */
+export async function weightShapes(file: string): Promise<(readonly number[])[]> {
+  const all = (layers: readonly StoredLayer[]): (readonly number[])[] =>
+    layers.flatMap(({ own, weightNames }) => weightNames.map((name) => own.shape(name) ?? []));
+  if (isTfjs(file)) return all((await readTfjs(file)).weights.layers());
+  return withHdf5(file, (root) => {
+    const legacy = root.child('model_weights') ?? root;
+    return legacy.texts('layer_names') ? all(storedLayers(legacy)) : varShapes(root, 0);
+  });
+}
+
+/** Keras 3 keeps the weights of a layer in its group `vars`. */
+function varShapes(group: Hdf5Group, depth: number): number[][] {
+  if (depth > 16) return [];
+  return group.names().flatMap((name) => {
+    const child = group.child(name);
+    if (!child) return [];
+    if (name !== 'vars') return varShapes(child, depth + 1);
+    return child.names().flatMap((variable) => {
+      const shape = child.shape(variable);
+      return shape ? [shape] : [];
+    });
+  });
 }
 
 /**
@@ -220,11 +257,8 @@ export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
     const legacy = root.child('model_weights') ?? root;
     if (legacy.texts('layer_names')) return readByOrder(storedLayers(legacy), graph, specs, file);
     if (root.child('layers') || root.child('_layer_checkpoint_dependencies')) {
-      const layers = graph.nodes.map((node): LayerEntry => {
-        return { name: node.name, className: classOf(node), path: node.name, layers: [] };
-      });
       try {
-        return readByPlace(root, layers, specs, file);
+        return readByPlace(root, entries(graph), specs, file);
       } catch (error) {
         if (error instanceof ModelError) throw new WeightsError(error.message, { cause: error });
         throw error;
@@ -232,60 +266,5 @@ export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
     }
     throw new WeightsError(`${file} holds no Keras weights: expected layer_names, or a group of layers`);
   });
-  return bindWeights(graph, (node) => node.name, weights);
-}
-
-/** Mean square of what a node gives, from that of what it takes: enough to keep made weights from running off. */
-function meanSquare(op: Op, inputs: readonly number[]): number {
-  const [x = 1] = inputs;
-  switch (op.kind) {
-    case 'InputLayer':
-      return 1 / 3; // uniform in -1 to 1
-    case 'Conv2D':
-    case 'DepthwiseConv2D':
-    case 'Dense':
-      return 2 * x;
-    case 'SeparableConv2D':
-      return 4 * x;
-    case 'BatchNormalization':
-      return 1;
-    case 'Activation':
-    case 'ReLU':
-      return x / 2;
-    case 'Add':
-      return inputs.reduce((a, b) => a + b, 0);
-    default:
-      return x;
-  }
-}
-
-/**
- * Fills an architecture with made weights: kernels normal with He's deviation sqrt(2 / fan in), small biases, batch norm with the
- * statistics that such kernels give, so that values neither vanish nor run off. The same seed gives the same weights. Good for
- * trying things out, and as the baseline that a pretrained base must beat.
- */
-export function randomWeights(graph: Graph, seed: number | string): Graph {
-  const specs = specsByLayer(graph, (node) => node.name);
-  const squares = new Map<string, number>();
-  const weights = new Map<string, Tensor[]>();
-  for (const node of graph.nodes) {
-    const inputs = node.inputs.map((name) => squares.get(name) ?? 1);
-    squares.set(node.name, meanSquare(node.op, inputs));
-    const random = new Random(`${seed} ${node.name}`);
-    const tensors = (specs.get(node.name) ?? []).map(({ name, shape }) => {
-      const size = shape.reduce((a, b) => a * b, 1);
-      const fill = (make: () => number): Tensor => ({ shape, data: Float32Array.from({ length: size }, make) });
-      if (name === 'gamma') return fill(() => random.uniform(0.8, 1.2));
-      if (name.endsWith('variance')) return fill(() => (inputs[0] ?? 1) * random.uniform(0.8, 1.2));
-      if (name.endsWith('kernel')) {
-        const depthwise = name === 'depthwise_kernel';
-        const fanIn = size / (depthwise ? (shape[2] ?? 1) * (shape[3] ?? 1) : (shape.at(-1) ?? 1));
-        return fill(() => random.normal(0, Math.sqrt(2 / fanIn)));
-      }
-      if (name === 'alpha') return fill(() => random.uniform(0.1, 0.3));
-      return fill(() => random.normal(0, 0.05));
-    });
-    weights.set(node.name, tensors);
-  }
   return bindWeights(graph, (node) => node.name, weights);
 }

@@ -1,11 +1,6 @@
 import { UsageError } from '../../errors.js';
-import type { Graph } from '../../graph/graph.js';
-import { type Application, type ApplicationOptions, checkSize } from './application.js';
-import { Builder } from './builder.js';
+import { application, WEIGHTS_URL } from './application.js';
 
-const NAME = 'mobilenet';
-const MIN_SIZE = 32;
-const URL = 'https://storage.googleapis.com/tensorflow/keras-applications/mobilenet';
 /** Sizes that the ImageNet weights were trained at. */
 const SIZES = [128, 160, 192, 224];
 const ALPHAS = new Map([
@@ -32,56 +27,50 @@ const BLOCKS = [
 ] as const;
 
 /** Howard et al. 2017, arXiv:1704.04861, layer for layer as keras/src/applications/mobilenet.py builds it. */
-function build(options: ApplicationOptions): Graph {
-  checkSize(NAME, MIN_SIZE, options);
-  const { alpha = 1, classes = 1000 } = options;
-  const width = (filters: number): number => {
-    const scaled = Math.trunc(filters * alpha);
-    if (scaled < 1) throw new UsageError(`alpha ${alpha} leaves ${NAME} a layer without filters: give a larger one`);
-    return scaled;
-  };
-  const b = new Builder();
-  const input = b.input(options.height, options.width, options.channels);
-  let x = b.conv(input, width(32), 3, { strides: 2, padding: 'same', name: 'conv1' });
-  x = b.relu(b.batchNorm(x, 'conv1_bn'), 6, 'conv1_relu');
-  for (const [i, [filters, strides]] of BLOCKS.entries()) {
-    const id = i + 1;
-    if (strides === 2) x = b.zeroPadding(x, [0, 1], [0, 1], `conv_pad_${id}`);
-    x = b.depthwise(x, 3, 1, { strides, padding: strides === 1 ? 'same' : 'valid', name: `conv_dw_${id}` });
-    x = b.relu(b.batchNorm(x, `conv_dw_${id}_bn`), 6, `conv_dw_${id}_relu`);
-    x = b.conv(x, width(filters), 1, { padding: 'same', name: `conv_pw_${id}` });
-    x = b.relu(b.batchNorm(x, `conv_pw_${id}_bn`), 6, `conv_pw_${id}_relu`);
-  }
-  if (options.includeTop) {
+export const mobilenet = application(
+  {
+    name: 'mobilenet',
+    defaultSize: 224,
+    minSize: 32,
+    preprocess: 'tf',
+    alphas: [...ALPHAS.keys()],
+    imagenet({ includeTop, alpha = 1, height, width }) {
+      const text = ALPHAS.get(alpha);
+      if (text === undefined) {
+        throw new UsageError(
+          `mobilenet has ImageNet weights for --alpha ${[...ALPHAS.keys()].join(', ')}, not for ${alpha}`,
+        );
+      }
+      const known = height === width && height !== null && SIZES.includes(height);
+      if (includeTop && !known) {
+        throw new UsageError(
+          `mobilenet with its top has ImageNet weights for --input-size ${SIZES.join(', ')}, not for ${height}x${width}`,
+        );
+      }
+      const file = `mobilenet_${text}_${known ? height : 224}_tf${includeTop ? '' : '_no_top'}.h5`;
+      return { file, url: `${WEIGHTS_URL}/mobilenet/${file}`, hash: null };
+    },
+  },
+  (b, input, { includeTop, alpha = 1, classes = 1000 }) => {
+    const width = (filters: number): number => {
+      const scaled = Math.trunc(filters * alpha);
+      if (scaled < 1)
+        throw new UsageError(`alpha ${alpha} leaves mobilenet a layer without filters: give a larger one`);
+      return scaled;
+    };
+    let x = b.conv(input, width(32), 3, { strides: 2, padding: 'same', name: 'conv1' });
+    x = b.relu(b.batchNorm(x, 'conv1_bn'), 6, 'conv1_relu');
+    for (const [i, [filters, strides]] of BLOCKS.entries()) {
+      const id = i + 1;
+      if (strides === 2) x = b.zeroPadding(x, [0, 1], [0, 1], `conv_pad_${id}`);
+      x = b.depthwise(x, 3, { strides, padding: strides === 1 ? 'same' : 'valid', name: `conv_dw_${id}` });
+      x = b.relu(b.batchNorm(x, `conv_dw_${id}_bn`), 6, `conv_dw_${id}_relu`);
+      x = b.conv(x, width(filters), 1, { padding: 'same', name: `conv_pw_${id}` });
+      x = b.relu(b.batchNorm(x, `conv_pw_${id}_bn`), 6, `conv_pw_${id}_relu`);
+    }
+    if (!includeTop) return x;
     x = b.dropout(b.globalAverage(x, true), 'dropout');
     x = b.conv(x, classes, 1, { padding: 'same', useBias: true, name: 'conv_preds' });
-    x = b.activation(b.reshape(x, [classes], 'reshape_2'), 'softmax', 'predictions');
-  }
-  return b.graph(input, x);
-}
-
-export const mobilenet: Application = {
-  name: NAME,
-  defaultSize: 224,
-  minSize: MIN_SIZE,
-  preprocess: 'tf',
-  alphas: [...ALPHAS.keys()],
-  build,
-  imagenet({ includeTop, alpha = 1, height, width }) {
-    const text = ALPHAS.get(alpha);
-    if (text === undefined) {
-      throw new UsageError(
-        `${NAME} has ImageNet weights for --alpha ${[...ALPHAS.keys()].join(', ')}, not for ${alpha}`,
-      );
-    }
-    const known = height === width && height !== null && SIZES.includes(height);
-    if (includeTop && !known) {
-      throw new UsageError(
-        `${NAME} with its top has ImageNet weights for --input-size ${SIZES.join(', ')}, not for ${height}x${width}`,
-      );
-    }
-    const size = known ? height : 224;
-    const file = `mobilenet_${text}_${size}_tf${includeTop ? '' : '_no_top'}.h5`;
-    return { file, url: `${URL}/${file}`, hash: null };
+    return b.activation(b.reshape(x, [classes], 'reshape_2'), 'softmax', 'predictions');
   },
-};
+);

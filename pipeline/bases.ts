@@ -1,0 +1,38 @@
+import type { Argv, CommandModule } from 'yargs';
+import { type ListedBase, listBases } from '../src/index.js';
+import { printJson } from './io.js';
+
+const builder = (yargs: Argv) =>
+  yargs.option('json', { describe: 'print one JSON object on stdout', boolean: true, default: false });
+
+const COLUMNS: readonly (readonly [head: string, cell: (base: ListedBase) => string])[] = [
+  ['base', ({ name }) => name],
+  ['parameters', ({ parameters }) => `${(parameters / 1e6).toFixed(1)} M`],
+  ['weights', ({ megabytes }) => `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB`],
+  ['input', ({ inputSize }) => String(inputSize)],
+  ['least', ({ minSize }) => String(minSize)],
+  ['features', ({ features }) => String(features)],
+  ['preprocess', ({ preprocess }) => preprocess],
+  ['--alpha', ({ alphas }) => alphas.join(' ')],
+];
+
+/** Columns side by side, numbers to the right. */
+function table(bases: readonly ListedBase[]): string {
+  const rows = [COLUMNS.map(([head]) => head), ...bases.map((base) => COLUMNS.map(([, cell]) => cell(base)))];
+  const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  const isText = (i: number): boolean => i === 0 || i >= 6;
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => (isText(i) ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+}
+
+export const basesCommand: CommandModule<object, { json: boolean }> = {
+  command: 'bases',
+  describe: 'list the bases that are known by name, without their classifiers',
+  builder: builder as never,
+  handler: async ({ json }) => {
+    const bases = await listBases();
+    if (json) printJson(bases);
+    else process.stdout.write(table(bases));
+  },
+};
