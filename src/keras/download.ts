@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { homedir, hostname } from 'node:os';
+import { stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { DownloadError } from '../errors.js';
+import { realSystem, removeStale, writeFiles } from '../files/index.js';
 import type { PublishedWeights } from './applications/index.js';
-import { isHdf5 } from './hdf5.js';
+import { SIGNATURE as HDF5_SIGNATURE, isHdf5 } from './hdf5.js';
 
 export interface DownloadOptions {
   /** Default: `$KERAS_HOME/models`, else `~/.keras/models`, where Keras looks too. */
@@ -56,18 +57,10 @@ export async function downloadWeights(source: PublishedWeights, options: Downloa
   const base = options.baseUrl ?? process.env.PERMAFROST_WEIGHTS_URL;
   const url = base === undefined ? source.url : `${base.replace(/\/$/, '')}/${source.file}`;
   const advice = `fetch ${url} by other means and put it at ${file}, or give --weights FILE`;
-  const temporary = path.join(folder, `_tmp-${hostname()}-${process.pid}-${source.file}`);
   try {
-    await mkdir(folder, { recursive: true });
-    await receive(url, temporary, options);
-    if (!(await isGood(temporary, source.hash))) {
-      throw new DownloadError(
-        source.hash === null
-          ? `what ${url} gave is no HDF5 file: ${advice}`
-          : `what ${url} gave does not have the published hash ${source.hash}: ${advice}`,
-      );
-    }
-    await rename(temporary, file);
+    await realSystem.makeFolder(folder);
+    await removeStale(realSystem, folder);
+    await writeFiles(realSystem, folder, [[source.file, checked(receive(url, options), source.hash, url, advice)]]);
     return file;
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -82,27 +75,41 @@ export async function downloadWeights(source: PublishedWeights, options: Downloa
       );
     }
     throw new DownloadError(`${url} could not be downloaded (${reason(error)}): ${advice}`, { cause: error });
-  } finally {
-    await rm(temporary, { force: true });
   }
 }
 
-async function receive(url: string, file: string, { signal, onProgress }: DownloadOptions): Promise<void> {
+/** @throws DownloadError after the last chunk, so before the file is in place, when they are not what Keras publishes */
+async function* checked(
+  chunks: AsyncIterable<Uint8Array>,
+  hash: string | null,
+  url: string,
+  advice: string,
+): AsyncGenerator<Uint8Array> {
+  const sum = createHash(algorithm(hash ?? ''));
+  let head = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    sum.update(chunk);
+    if (head.length < HDF5_SIGNATURE.length) head = Buffer.concat([head, chunk]).subarray(0, HDF5_SIGNATURE.length);
+    yield chunk;
+  }
+  if (hash === null && !HDF5_SIGNATURE.equals(head)) {
+    throw new DownloadError(`what ${url} gave is no HDF5 file: ${advice}`);
+  }
+  if (hash !== null && sum.digest('hex') !== hash) {
+    throw new DownloadError(`what ${url} gave does not have the published hash ${hash}: ${advice}`);
+  }
+}
+
+async function* receive(url: string, { signal, onProgress }: DownloadOptions): AsyncGenerator<Uint8Array> {
   const response = await fetch(url, signal ? { signal } : {});
   if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);
   const length = response.headers.get('content-length');
   const total = length === null || response.headers.has('content-encoding') ? null : Number(length);
-  const handle = await open(file, 'w');
   let received = 0;
-  try {
-    for await (const chunk of response.body) {
-      await handle.writeFile(chunk as Uint8Array);
-      received += (chunk as Uint8Array).length;
-      onProgress?.(received, total);
-    }
-    await handle.sync();
-  } finally {
-    await handle.close();
+  for await (const chunk of response.body) {
+    yield chunk as Uint8Array;
+    received += (chunk as Uint8Array).length;
+    onProgress?.(received, total);
   }
   if (total !== null && received !== total) throw new Error(`the connection ended after ${received} of ${total} bytes`);
 }

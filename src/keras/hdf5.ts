@@ -3,7 +3,8 @@ import * as h5wasm from 'h5wasm/node';
 import { ModelError } from '../errors.js';
 import type { Tensor } from '../graph/graph.js';
 
-const SIGNATURE = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
+/** What an HDF5 file begins with. */
+export const SIGNATURE = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /** Whether a file begins as HDF5 does. Reads 8 bytes. */
 export async function isHdf5(file: string): Promise<boolean> {
