@@ -180,24 +180,36 @@ export async function extract(
     options.onWarning?.(`${file.path} is put aside: ${error.message}`);
   };
 
+  /** Counts a file of which the index and the set say all; false where it must be read. */
+  const isKnown = (file: FoundFile): boolean => {
+    const known = options.verifyHashes ? null : index.lookup(file);
+    if (known === null) return false;
+    if ('other' in known) {
+      count.ignored++;
+    } else if (!isMine(known.sha256, options.shard)) {
+      count.elsewhere++;
+    } else {
+      if (!held.has(known.sha256) && !quarantine.has(known.sha256)) return false;
+      count.images++;
+      settled(known.sha256);
+    }
+    count.done++;
+    return true;
+  };
+
+  /** Known files are passed over here, without the machinery of those that are read side by side. */
+  async function* unknown(): AsyncGenerator<FoundFile> {
+    for await (const file of walk(data, { onLinkOut: (message) => options.onWarning?.(message) })) {
+      if (!isKnown(file)) yield file;
+      else if (count.done % 64 === 0) report();
+      signal?.throwIfAborted();
+    }
+  }
+
   /** Reads and decodes a file that may be new; null where there is nothing to extract. */
   const prepare = async (file: FoundFile): Promise<Decoded | null> => {
     let sha256: string | undefined;
     try {
-      const known = options.verifyHashes ? null : index.lookup(file);
-      if (known && 'other' in known) {
-        count.ignored++;
-        return null;
-      }
-      if (known && !isMine(known.sha256, options.shard)) {
-        count.elsewhere++;
-        return null;
-      }
-      if (known && (held.has(known.sha256) || quarantine.has(known.sha256))) {
-        count.images++;
-        settled(known.sha256);
-        return null;
-      }
       const readAt = index.now();
       const image = await readImage(file);
       if (image === null) {
@@ -236,7 +248,6 @@ export async function extract(
     }
   };
 
-  const walking = { onLinkOut: (message: string) => options.onWarning?.(message) };
   let batch: Decoded[] = [];
   const runBatch = async (): Promise<void> => {
     if (batch.length === 0) return;
@@ -250,7 +261,7 @@ export async function extract(
   const report = (): void => options.onProgress?.({ ...count, total: Math.max(total, count.done) });
 
   try {
-    for await (const decoded of ordered(walk(data, walking), prepare, batchSize * BATCHES_AHEAD)) {
+    for await (const decoded of ordered(unknown(), prepare, batchSize * BATCHES_AHEAD)) {
       signal?.throwIfAborted();
       if (decoded) batch.push(decoded);
       if (batch.length === batchSize) await runBatch();
