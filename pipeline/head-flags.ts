@@ -89,6 +89,7 @@ export const corpusFlags = <T>(yargs: Argv<T>) =>
       ...text('feature sets, in the place of --base; vectors of several are joined'),
       array: true as const,
     })
+    .option('memory', numberOption('MiB of vectors held at once', { min: 1, max: 1e6, whole: true, fallback: 1024 }))
     .option('missing', {
       describe: 'labelled images without vectors',
       requiresArg: true,

@@ -73,6 +73,7 @@ export const sweepCommand: CommandModule<object, Arguments> = {
       data: argv.data,
       cache: argv.cache,
       missing: argv.missing,
+      memory: (argv.memory ?? 1024) * 2 ** 20,
       signal: interrupt(),
       onDownload: showDownload(console),
       onWarning: (message) => console.line(`note: ${message}`),

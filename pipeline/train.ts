@@ -23,6 +23,7 @@ const corpusOptions = (argv: Arguments, console: Console) => ({
   data: argv.data,
   cache: argv.cache,
   missing: argv.missing,
+  memory: (argv.memory ?? 1024) * 2 ** 20,
   signal: interrupt(),
   onDownload: showDownload(console),
   onWarning: (message: string) => console.line(`note: ${message}`),

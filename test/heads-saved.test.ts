@@ -37,7 +37,7 @@ async function head(classes: number) {
   const options = { epochs: 3, learningRate: 0.1 };
   const trained = await trainHead({ ...data, task, classes: names }, data, options);
   const all = { rows: Uint32Array.from({ length: 60 }, (_, i) => i), y };
-  const table = { x, d: 5, rows: new Map() };
+  const table = { vectors: memoryVectors(x, 5), rows: new Map() };
   const sides = {
     task,
     classes: names,

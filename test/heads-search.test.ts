@@ -189,6 +189,15 @@ test('cross-validation, few shots, a temperature, and joined sets', async () => 
   );
 });
 
+test('vectors that do not fit into memory are streamed and give a head as good', async () => {
+  const options = { ...common(), labels: set.labels('binary'), epochs: 30, learningRate: 0.01, bootstrap: 0 };
+  const whole = await train({ ...options, name: 'whole' });
+  const streamed = await train({ ...options, name: 'streamed', memory: 8000 });
+  const accuracy = ({ metrics }: typeof whole) => (metrics && 'accuracy' in metrics ? metrics.accuracy : 0);
+  assert.ok(accuracy(whole) > 0.85 && accuracy(streamed) > accuracy(whole) - 0.05);
+  assert.equal(streamed.train, whole.train);
+});
+
 test('what a head says: thresholds, labels joined by |, numbers', () => {
   const head = (fields: object) => fields as HeadInfo;
   const binary = head({ task: 'binary', classes: ['a', 'b'], threshold: { criterion: 'fixed', values: [0.75] } });

@@ -21,6 +21,8 @@ export interface CorpusOptions extends Partial<BaseOptions>, OpenHooks {
   readonly features?: string | readonly string[];
   /** Labelled images without vectors: `error` (default) or `skip`. */
   readonly missing?: 'error' | 'skip';
+  /** Bytes of vectors held at once; of a larger set they are read from its parts again each epoch. Default 1 GiB. */
+  readonly memory?: number;
   readonly onWarning?: (message: string) => void;
 }
 
@@ -78,7 +80,7 @@ export class Corpus {
    */
   async read(labelled: readonly LabelledData[]): Promise<VectorTable> {
     const keys = labelled.flatMap(({ examples }) => examples.map(({ sha256 }) => sha256));
-    const table = await this.sets.read(keys);
+    const table = await this.sets.read(keys, this.options.memory);
     const absent = keys.filter((key) => !table.rows.has(key)).length;
     if (absent > 0) {
       const what = `${absent} of ${keys.length} labelled images have no vectors in ${this.sets.dirs.join(' and ')}`;

@@ -50,7 +50,11 @@ export interface Sides extends RowTask {
  * @returns the rows of a problem; features that are the same in all training images are told
  * @throws LabelError without training images, CacheError when all training vectors are the same
  */
-export function sidesOf(problem: Problem, table: VectorTable, onWarning?: (message: string) => void): Sides {
+export async function sidesOf(
+  problem: Problem,
+  table: VectorTable,
+  onWarning?: (message: string) => void,
+): Promise<Sides> {
   const { task, classes } = problem;
   const [train, val, test] = [problem.train, problem.val, problem.test].map((side) =>
     labelledRows(problem, side, table),
@@ -58,9 +62,11 @@ export function sidesOf(problem: Problem, table: VectorTable, onWarning?: (messa
   if (train.rows.length === 0) {
     throw new LabelError('no images to train on: label some, or give fewer to validation and test');
   }
-  const constant = constantFeatures(table, train.rows);
+  const constant = await constantFeatures(table, train.rows);
   if (constant > 0) {
-    onWarning?.(`${constant} of ${table.d} features are the same in all training images: nothing is learned from them`);
+    onWarning?.(
+      `${constant} of ${table.vectors.d} features are the same in all training images: nothing is learned from them`,
+    );
   }
   return { task, classes, table, train, val, test };
 }
@@ -79,7 +85,7 @@ export async function fitHead(
 ): Promise<FittedHead> {
   const fit = resolveFit(fitOptions);
   if (fit.folds !== null) return crossValidate(problem, table, options, { ...fit, folds: fit.folds }, hooks);
-  const sides = sidesOf(problem, table, hooks.onWarning);
+  const sides = await sidesOf(problem, table, hooks.onWarning);
   return finishHead(sides, await trainOne(sides, sides.train, sides.val, options, hooks), options, fit, hooks);
 }
 
@@ -171,7 +177,7 @@ async function crossValidate(
   const { task } = problem;
   const pool = [...problem.train, ...problem.val];
   const foldOf = dealFolds(pool, fit.folds, options.seed ?? 0, task);
-  const sides = sidesOf({ ...problem, train: pool, val: [] }, table, hooks.onWarning);
+  const sides = await sidesOf({ ...problem, train: pool, val: [] }, table, hooks.onWarning);
   const parts: { trained: TrainedHead; train: LabelledRows; val: LabelledRows }[] = [];
   for (let fold = 0; fold < fit.folds; fold++) {
     const of = (inside: boolean): Example[] => pool.filter((_, i) => (foldOf[i] === fold) === inside);

@@ -1,5 +1,7 @@
 import { CacheError, UsageError } from '../errors.js';
 import { FeatureSet } from '../features/index.js';
+import { openVectors } from './stored-vectors.js';
+import { memoryVectors, type VectorSource } from './vectors.js';
 
 /** Sets of one fingerprint: what one of them lacks, another may have. */
 interface Group {
@@ -15,11 +17,19 @@ export interface SetFacts {
   readonly set: Readonly<Record<string, unknown>>;
 }
 
-/** Vectors by content, read once. */
-export interface VectorTable {
+/** Vectors of some sets, in memory. */
+interface Matrix {
   /** `[rows, d]` */
   readonly x: Float32Array;
   readonly d: number;
+  /** Content hash to row. */
+  readonly rows: ReadonlyMap<string, number>;
+}
+
+/** Vectors by content. */
+export interface VectorTable {
+  /** In memory, or streamed from the parts. */
+  readonly vectors: VectorSource;
   /** Content hash to row. */
   readonly rows: ReadonlyMap<string, number>;
 }
@@ -74,14 +84,19 @@ export class JoinedSets {
 
   /**
    * @returns the vectors of the contents that have one everywhere, in the order of their hashes, so that a head depends neither on
-   * names nor on what else is read; others are not in `rows`
+   * names nor on what else is read; others are not in `rows`. Vectors of one set that take more bytes than `memory` (1 GiB) are
+   * read from its parts again each time; those of several sets are held in memory
    */
-  async read(keys: Iterable<string>): Promise<VectorTable> {
+  async read(keys: Iterable<string>, memory?: number): Promise<VectorTable> {
     const asked = [...new Set(keys)].sort();
-    const tables: VectorTable[] = [];
+    const [only] = this.groups;
+    const [set] = only?.sets ?? [];
+    if (set !== undefined && this.groups.length === 1 && only?.sets.length === 1) {
+      const { source, found } = await openVectors(set, asked, memory === undefined ? {} : { memory });
+      return { vectors: source, rows: new Map(Array.from(found, (place, row) => [asked[place] as string, row])) };
+    }
+    const tables: Matrix[] = [];
     for (const group of this.groups) tables.push(await readGroup(group, asked));
-    const [only] = tables;
-    if (only !== undefined && tables.length === 1 && inOrder(only.rows)) return only;
     const d = tables.reduce((sum, table) => sum + table.d, 0);
     const complete = asked.filter((key) => tables.every(({ rows }) => rows.has(key)));
     const x = new Float32Array(complete.length * d);
@@ -90,29 +105,19 @@ export class JoinedSets {
       for (const [row, key] of complete.entries()) x.set(vectorOf(table, key), row * d + left);
       left += table.d;
     }
-    return { x, d, rows: new Map(complete.map((key, row) => [key, row])) };
+    return { vectors: memoryVectors(x, d), rows: new Map(complete.map((key, row) => [key, row])) };
   }
-}
-
-/** Whether the rows stand in the order of their hashes, as they do where one set holds all. */
-function inOrder(rows: ReadonlyMap<string, number>): boolean {
-  let last = '';
-  for (const key of rows.keys()) {
-    if (key < last) return false;
-    last = key;
-  }
-  return true;
 }
 
 /** @returns the vector of a content that the table has */
-function vectorOf({ x, d, rows }: VectorTable, key: string): Float32Array {
+function vectorOf({ x, d, rows }: Matrix, key: string): Float32Array {
   const row = rows.get(key) ?? 0;
   return x.subarray(row * d, (row + 1) * d);
 }
 
-async function readGroup({ sets }: Group, keys: readonly string[]): Promise<VectorTable> {
+async function readGroup({ sets }: Group, keys: readonly string[]): Promise<Matrix> {
   const d = sets[0]?.spec.features ?? 0;
-  let table: VectorTable = { x: new Float32Array(0), d, rows: new Map() };
+  let table: Matrix = { x: new Float32Array(0), d, rows: new Map() };
   let missing = keys;
   for (const set of sets) {
     const wanted = missing;
@@ -132,17 +137,25 @@ async function readGroup({ sets }: Group, keys: readonly string[]): Promise<Vect
 }
 
 /**
+ * @param rows ascending
  * @returns how many features have the same value in all of these rows
  * @throws CacheError when that is so of all features, as nothing can be learned then
  */
-export function constantFeatures({ x, d }: VectorTable, rows: Uint32Array): number {
-  const first = rows[0];
-  if (first === undefined || rows.every((row) => row === first)) return 0;
+export async function constantFeatures({ vectors }: VectorTable, rows: Uint32Array): Promise<number> {
+  const { d } = vectors;
+  if (rows.every((row) => row === rows[0])) return 0;
   const constant = new Uint8Array(d).fill(1);
-  for (const row of rows) {
-    for (let j = 0; j < d; j++) if (x[row * d + j] !== x[first * d + j]) constant[j] = 0;
+  let first: Float32Array | undefined;
+  for await (const { x, at } of vectors.blocks(distinct(rows))) {
+    for (const row of at) {
+      first ??= x.slice(row * d, (row + 1) * d);
+      for (let j = 0; j < d; j++) if (x[row * d + j] !== first[j]) constant[j] = 0;
+    }
   }
   const count = constant.reduce((sum, one) => sum + one, 0);
   if (count < d) return count;
   throw new CacheError('all training vectors are the same: the base, or its tap, does not tell these images apart');
 }
+
+/** @param rows ascending @returns each of them once */
+export const distinct = (rows: Uint32Array): Uint32Array => rows.filter((row, i) => i === 0 || row !== rows[i - 1]);

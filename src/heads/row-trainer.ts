@@ -1,10 +1,9 @@
 import type { HeadError } from '../errors.js';
-import type { VectorTable } from './joined-sets.js';
+import { distinct, type VectorTable } from './joined-sets.js';
 import type { HeadOptions } from './option-rules.js';
 import type { LabelledRows } from './problem.js';
 import { type Task, widthOf } from './targets.js';
 import { outputsOf, type TrainedHead, type TrainHooks, trainHeads } from './train.js';
-import { memoryVectors } from './vectors.js';
 
 /** What is trained, on which table. */
 export interface RowTask {
@@ -14,7 +13,7 @@ export interface RowTask {
   readonly table: VectorTable;
 }
 
-/** `trainHeads` on rows of a table. */
+/** `trainHeads` on rows of a table. Images that are copies of each other train as one. */
 export function trainOnRows(
   { task, classes, table }: RowTask,
   train: LabelledRows,
@@ -22,13 +21,13 @@ export function trainOnRows(
   heads: readonly HeadOptions[],
   hooks: TrainHooks,
 ): Promise<(TrainedHead | HeadError)[]> {
-  const vectors = memoryVectors(table.x, table.d);
+  const { vectors } = table;
   const width = widthOf(task, classes.length);
   const y = task === 'regression' ? new Float32Array(vectors.n) : new Int32Array(vectors.n * width);
   for (const side of [train, val]) {
     for (const [i, row] of side.rows.entries()) y.set(side.y.subarray(i * width, (i + 1) * width), row * width);
   }
-  const examples = (side: LabelledRows) => ({ vectors, y, rows: side.rows });
+  const examples = (side: LabelledRows) => ({ vectors, y, rows: distinct(side.rows) });
   return trainHeads({ ...examples(train), task, classes }, val.rows.length === 0 ? null : examples(val), heads, hooks);
 }
 
@@ -43,11 +42,11 @@ export const scoresOf = (of: RowTask, trained: TrainedHead, rows: Uint32Array): 
 /** A row that is asked for twice, as images that are copies of each other are, is computed once. */
 async function rowOutputs(
   head: Pick<TrainedHead, 'task' | 'net'>,
-  { x, d }: VectorTable,
+  { vectors }: VectorTable,
   rows: Uint32Array,
 ): Promise<Float32Array> {
-  const unique = rows.filter((row, i) => i === 0 || row !== rows[i - 1]);
-  const outputs = await outputsOf(head, memoryVectors(x, d), unique);
+  const unique = distinct(rows);
+  const outputs = await outputsOf(head, vectors, unique);
   if (unique.length === rows.length) return outputs;
   const width = outputs.length / unique.length;
   const all = new Float32Array(rows.length * width);

@@ -126,7 +126,7 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const table = await corpus.read([labelled]);
   const { val, shots } = fit;
   const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
-  const sides = sidesOf(problem, table, options.onWarning);
+  const sides = await sidesOf(problem, table, options.onWarning);
   if (sides.val.rows.length === 0) throw new LabelError('a sweep needs validation images to choose the best head on');
 
   const run = (heads: readonly HeadOptions[]): Promise<Tried[]> => tryHeads(sides, heads, options);
