@@ -81,8 +81,7 @@ class Reader {
     if (!Array.isArray(list)) throw new ModelError(`${this.source}: a Sequential model without layers`);
     const layers: LayerEntry[] = [];
     let value = given?.[0];
-    for (const item of list) {
-      const layer = this.layerConfig(item);
+    for (const layer of this.layerConfigs(list, prefix)) {
       if (layer.className === 'InputLayer') {
         layers.push({ name: layer.name, className: layer.className, path: prefix + layer.name, layers: [] });
         value ??= this.inputLayer(layer, prefix);
@@ -105,7 +104,7 @@ class Reader {
     if (!isFields(config) || !Array.isArray(config.layers)) {
       throw new ModelError(`${this.source}: the config of a model without its list of layers`);
     }
-    const layers = config.layers.map((item) => this.layerConfig(item));
+    const layers = this.layerConfigs(config.layers, prefix);
     const inputs = references(config.input_layers, this.source);
     const outputs = references(config.output_layers, this.source);
     if (given === null && inputs.length !== 1) {
@@ -114,15 +113,20 @@ class Reader {
     const values = new Map<string, string[]>();
     const entries = new Map<LayerConfig, LayerEntry>();
     const first = firstCalls(layers, outputs);
-    const find = ([name, call, output]: Reference): string | undefined =>
-      values.get(`${name}:${call - (first.get(name) ?? 0)}`)?.[output];
-    type Waiting = { layer: LayerConfig; index: number; call: Call };
+    type Waiting = { layer: LayerConfig; index: number; call: Call; lacks: number };
     let waiting: Waiting[] = [];
+    const users = new Map<string, Waiting[]>();
+    const place = ([name, call]: Reference): string => `${name}:${call - (first.get(name) ?? 0)}`;
+    const find = (reference: Reference): string | undefined => values.get(place(reference))?.[reference[2]];
+    const give = (key: string, out: string[]): void => {
+      values.set(key, out);
+      for (const user of users.get(key) ?? []) user.lacks--;
+    };
     for (const layer of layers) {
-      const place = inputs.findIndex(([name]) => name === layer.name);
+      const input = inputs.findIndex(([name]) => name === layer.name);
       if (layer.className === 'InputLayer') {
         entries.set(layer, { name: layer.name, className: 'InputLayer', path: prefix + layer.name, layers: [] });
-        const value = given === null ? this.inputLayer(layer, prefix) : given[Math.max(place, 0)];
+        const value = given === null ? this.inputLayer(layer, prefix) : given[Math.max(input, 0)];
         if (value === undefined) throw new ModelError(`${this.source}: model ${prefix}: too few inputs are given`);
         values.set(`${layer.name}:0`, [value]);
         continue;
@@ -131,20 +135,29 @@ class Reader {
         throw new ModelError(`${this.source}: layer ${prefix}${layer.name} is not connected to anything`);
       }
       layer.calls.forEach((call, index) => {
-        waiting.push({ layer, index, call });
+        waiting.push({ layer, index, call, lacks: 0 });
       });
+    }
+    for (const one of waiting) {
+      for (const key of new Set(one.call.from.map(place))) {
+        if (values.has(key)) continue;
+        one.lacks++;
+        const others = users.get(key);
+        if (others) others.push(one);
+        else users.set(key, [one]);
+      }
     }
     while (waiting.length > 0) {
       const later: Waiting[] = [];
       for (const one of waiting) {
-        const from = one.call.from.map(find);
+        const from = one.lacks > 0 ? [undefined] : one.call.from.map(find);
         if (!from.every((name) => name !== undefined)) {
           later.push(one);
           continue;
         }
         const { entry, outputs: out } = this.call(one.layer, prefix, from, depth, one.call.args);
         if (!entries.has(one.layer)) entries.set(one.layer, entry);
-        values.set(`${one.layer.name}:${one.index}`, out);
+        give(`${one.layer.name}:${one.index}`, out);
       }
       if (later.length === waiting.length) {
         const stuck = later[0] as Waiting;
@@ -228,12 +241,22 @@ class Reader {
     }
   }
 
+  /** The layers of one model, whose names are its own alone. */
+  private layerConfigs(list: readonly unknown[], prefix: string): LayerConfig[] {
+    const layers = list.map((item) => this.layerConfig(item));
+    const names = new Set<string>();
+    const twice = layers.find(({ name }) => names.size === names.add(name).size);
+    if (twice) throw new ModelError(`${this.source}: two layers are called ${prefix}${twice.name}`);
+    return layers;
+  }
+
   private layerConfig(item: unknown): LayerConfig {
     if (!isFields(item)) throw new ModelError(`${this.source}: a layer that is not a JSON object`);
     const { class_name: className, config, module, registered_name: registered } = item;
     const inner = isFields(config) ? config.name : undefined;
     const name = item.name ?? inner;
-    if (!isText(className)) throw new ModelError(`${this.source}: a layer without class_name`);
+    if (!isText(className) || className.length > 512)
+      throw new ModelError(`${this.source}: a layer without class_name`);
     if (!isText(name) || name === '' || name.length > 512 || name.includes('\0')) {
       throw new ModelError(`${this.source}: a ${className} layer without a name`);
     }
@@ -326,7 +349,7 @@ function constant(value: number | Fields, where: string): number[] {
 function reference(item: unknown, where: string): Reference {
   if (Array.isArray(item)) {
     const [name, call, output] = item as unknown[];
-    if (isText(name) && isNumber(call) && isNumber(output)) return [name, call, output];
+    if (isText(name) && name.length <= 512 && isNumber(call) && isNumber(output)) return [name, call, output];
   }
   throw new ModelError(`${where}: expected [layer, call, output], found ${JSON.stringify(item)?.slice(0, 80)}`);
 }
@@ -356,7 +379,8 @@ function settle(op: Op, inputs: readonly Shape[]): Op {
  * @throws ModelError for what is unknown or not supported, naming layer, class and file
  */
 export function readArchitecture(json: unknown, source: string, version: string | null = null): Architecture {
-  if (!isFields(json) || !isText(json.class_name)) throw new ModelError(`${source}: its config names no model class`);
+  if (!isFields(json) || !isText(json.class_name) || json.class_name.length > 512)
+    throw new ModelError(`${source}: its config names no model class`);
   const { class_name: className } = json;
   if (!MODELS.includes(className as string)) {
     throw new ModelError(

@@ -1,4 +1,5 @@
 import { open, stat } from 'node:fs/promises';
+import path from 'node:path';
 import * as h5wasm from 'h5wasm/node';
 import { ModelError } from '../errors.js';
 import type { Tensor } from '../graph/graph.js';
@@ -30,16 +31,20 @@ export async function head(file: string, length: number): Promise<Buffer> {
   }
 }
 
-/** A group of an open HDF5 file. */
+/** No byte of a file becomes more than this many when it is inflated: data sets that claim more hold nothing. */
+const MOST_DEFLATED = 1032;
+
+/** A group of an open HDF5 file of so many bytes. */
 export class Hdf5Group {
   constructor(
     private readonly group: h5wasm.Group,
     private readonly file: string,
+    private readonly bytes: number,
   ) {}
 
-  child(path: string): Hdf5Group | null {
-    const entity = this.entity(path);
-    return entity instanceof h5wasm.Group ? new Hdf5Group(entity, this.file) : null;
+  child(name: string): Hdf5Group | null {
+    const entity = this.entity(name);
+    return entity instanceof h5wasm.Group ? new Hdf5Group(entity, this.file, this.bytes) : null;
   }
 
   names(): string[] {
@@ -73,6 +78,11 @@ export class Hdf5Group {
       const found = entity.shape ?? [];
       if (shape && found.join() !== shape.join()) {
         throw new ModelError(`${this.file}: ${path} has shape (${found.join(', ')}), expected (${shape.join(', ')})`);
+      }
+      if (found.reduce((a, b) => a * b, 4) > this.bytes * MOST_DEFLATED) {
+        throw new ModelError(
+          `${this.file}: ${path} has shape (${found.join(', ')}), more than a file of ${this.bytes} bytes can hold`,
+        );
       }
       const value: unknown = entity.value;
       if (typeof value === 'bigint') return { shape: found, data: Float32Array.of(Number(value)) }; // an int64 counter
@@ -114,24 +124,70 @@ function toTexts(value: unknown): string[] {
   return (Array.isArray(value) ? value : [value]).filter((item) => typeof item === 'string');
 }
 
+/** The part of Emscripten's file system that opens files for HDF5. */
+interface Files {
+  open(path: string, flags: number, ...rest: unknown[]): unknown;
+  ErrnoError: new (errno: number) => Error;
+}
+/** O_WRONLY | O_RDWR */
+const WRITING = 3;
+/** O_DIRECTORY */
+const FOLDER = 0o200000;
+const NO_SUCH_FILE = 44; // WASI's ENOENT
+
 /**
- * Opens an HDF5 file for the time of `use`.
+ * Runs `use` while HDF5 can open one file and no other: links, virtual data sets and external storage could name any file of the
+ * machine.
+ * @returns the result, and the first other file that was asked for
+ */
+function withOnly<T>(files: Files, file: string, use: () => T): { result: T; other: string | null } {
+  const { open } = files;
+  const own = path.resolve(file);
+  let other: string | null = null;
+  files.open = (asked, flags, ...rest) => {
+    // The temporary file into which the library writes its errors is not opened for reading alone.
+    if (path.resolve(asked) === own || (flags & WRITING) !== 0) return open.call(files, asked, flags, ...rest);
+    if ((flags & FOLDER) === 0) other ??= asked; // it looks for plug-ins in a folder of its own, and finds none
+    throw new files.ErrnoError(NO_SUCH_FILE);
+  };
+  try {
+    return { result: use(), other };
+  } catch (error) {
+    if (other !== null) return { result: undefined as T, other };
+    throw error;
+  } finally {
+    files.open = open;
+  }
+}
+
+/**
+ * Opens an HDF5 file for the time of `use`. Only that file is read, whatever others it names.
  * @param name what messages call it; default: its path
- * @throws ModelError when the file is no HDF5, or is damaged
+ * @throws ModelError when the file is no HDF5, is damaged, or takes data from another file
  */
 export async function withHdf5<T>(file: string, use: (root: Hdf5Group) => T, name = file): Promise<T> {
   if (!(await isHdf5(file))) throw new ModelError(`${name} is not an HDF5 file: expected one that Keras has written`);
-  (await h5wasm.ready).activate_throwing_error_handler(); // otherwise it prints its own stack of errors
-  let opened: h5wasm.File;
-  try {
-    opened = new h5wasm.File(file, 'r');
-    if (opened.file_id < 0n) throw new RangeError('no file id');
-  } catch (error) {
-    throw new ModelError(`${name} is damaged or cut off: it cannot be opened as HDF5`, { cause: error });
+  const module = await h5wasm.ready;
+  module.activate_throwing_error_handler(); // otherwise it prints its own stack of errors
+  const { size } = await stat(file);
+  const { result, other } = withOnly(module.FS as unknown as Files, file, () => {
+    let opened: h5wasm.File;
+    try {
+      opened = new h5wasm.File(file, 'r');
+      if (opened.file_id < 0n) throw new RangeError('no file id');
+    } catch (error) {
+      throw new ModelError(`${name} is damaged or cut off: it cannot be opened as HDF5`, { cause: error });
+    }
+    try {
+      return use(new Hdf5Group(opened, name, size));
+    } finally {
+      opened.close();
+    }
+  });
+  if (other !== null) {
+    throw new ModelError(
+      `${name} takes data from another file (${other.slice(0, 200)}), which is not supported: save the model as one file`,
+    );
   }
-  try {
-    return use(new Hdf5Group(opened, name));
-  } finally {
-    opened.close();
-  }
+  return result;
 }

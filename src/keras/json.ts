@@ -3,6 +3,7 @@ import { ModelError } from '../errors.js';
 export type Fields = Readonly<Record<string, unknown>>;
 
 const MAX_BYTES = 64 * 2 ** 20;
+const MAX_DEPTH = 256;
 
 /**
  * @returns the parsed text
@@ -17,7 +18,18 @@ export function parseFields(text: string, where: string): Fields {
     throw new ModelError(`${where}: its config is not JSON`, { cause: error });
   }
   if (!isFields(value)) throw new ModelError(`${where}: its config is not a JSON object`);
+  if (isDeep(value)) throw new ModelError(`${where}: its config nests more than ${MAX_DEPTH} deep`);
   return value;
+}
+
+/** Whether a value nests deeper than any config does, so that nothing that walks it can exhaust the stack. */
+function isDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return true;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return false;
 }
 
 export const isFields = (value: unknown): value is Fields =>

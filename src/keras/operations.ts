@@ -63,7 +63,10 @@ const overImage = (axes: readonly number[], rank: number): boolean => {
 export function readOperation(className: string, a: Attributes, args: readonly Argument[]): Op {
   const op = operation(className, a, args);
   if (!op) {
-    const shown = args.map((arg) => (arg === 'tensor' ? arg : arg.slice(0, 4).join(' '))).join(', ');
+    const shown = args
+      .map((arg) => (arg === 'tensor' ? arg : arg.slice(0, 4).join(' ')))
+      .slice(0, 8)
+      .join(', ');
     throw new ModelError(`${a.where}: the operation ${className}(${shown}) of keras.ops is not supported`);
   }
   a.finish();
