@@ -40,7 +40,7 @@ async function makeHead(cache: string, name: string, set: FeatureSet): Promise<v
 async function three(t: TestContext): Promise<{ cache: string; sets: FeatureSet[] }> {
   const cache = await folder(t);
   const sets = [await make(cache, 0, 40), await make(cache, 1, 20), await make(cache, 2, 2)];
-  await makeHead(cache, 'sweep/best', sets[0] as FeatureSet);
+  await makeHead(cache, 'sweep/v1.best', sets[0] as FeatureSet);
   return { cache, sets };
 }
 

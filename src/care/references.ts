@@ -53,7 +53,7 @@ async function* headFiles(system: StoreSystem, folder: string, depth: number): A
   }
   for (const name of names) {
     if (name === 'head.json') yield path.join(folder, name);
-    else if (depth > 0 && !/\.\w+$/.test(name)) yield* headFiles(system, path.join(folder, name), depth - 1);
+    else if (depth > 0) yield* headFiles(system, path.join(folder, name), depth - 1);
   }
 }
 
