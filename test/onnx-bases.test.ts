@@ -14,7 +14,9 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { Base, BaseOptions } from '../src/base/index.js';
 import { keepBase, keptBase, layerGraph, loadBase, openBase } from '../src/base/index.js';
+import { compile } from '../src/engine/onnx/compile.js';
 import { onnxEngine } from '../src/engine/onnx/engine.js';
+import { writeModel } from '../src/engine/onnx/proto.js';
 import { EngineError, ModelError, PermafrostError, UsageError } from '../src/errors.js';
 import { fixture } from './helpers/fixtures.js';
 
@@ -123,6 +125,30 @@ test('the base is kept cut, and what is kept is all that is needed', async () =>
     writeFileSync(file, bytes);
   }
   await assert.rejects(keptBase(cache, base.spec), /is damaged .* delete that folder and run features again/);
+});
+
+test('a Keras base compiled to ONNX is a base again, with the same vectors, whatever its tensors are called', async () => {
+  const keras = await openBase({ base: fixture('keras/tiny.keras'), layer: 'maps', preprocess: 'tf' });
+  const { graph, outputs } = compile(layerGraph(keras));
+  const other = (name: string): string => (name === 'images' ? 'picture' : name === outputs[0]?.name ? 'images' : name);
+  const renamed = {
+    ...graph,
+    nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map(other), outputs: node.outputs.map(other) })),
+    inputs: graph.inputs.map((one) => ({ ...one, name: other(one.name) })),
+    outputs: graph.outputs.map((one) => ({ ...one, name: other(one.name) })),
+  };
+  const images = pictures([20, 18]);
+  const wanted = await vectors(keras, images, 2);
+  for (const [i, one] of [graph, renamed].entries()) {
+    const file = path.join(folder, `compiled${i}.onnx`);
+    writeFileSync(file, writeModel(one));
+    const base = await openBase({ base: file, preprocess: 'tf' });
+    const got = await vectors(base, images, 2);
+    const scale = Math.max(...wanted.map(Math.abs));
+    assert.ok(
+      got.length === wanted.length && got.every((value, j) => Math.abs(value - (wanted[j] ?? 0)) <= 1e-5 * scale),
+    );
+  }
 });
 
 test('an engine that runs layer graphs only says so, and so does what needs layers', async () => {

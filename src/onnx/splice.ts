@@ -75,18 +75,19 @@ export function splice(
   if (wanted === 'uint8') value = splicer.node('Cast', value, 'bytes', { to: { i: 2 } });
 
   const inner = graph.inputs[0]?.name ?? '';
-  splicer.nodes.push(
-    ...graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((name) => (name === inner ? value : name)) })),
-  );
-  splicer.initializers.push(...graph.initializers);
+  const own = (name: string): string => (name === inner ? value : name === INPUT ? `${reserved}own` : name);
+  const middle = graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map(own), outputs: node.outputs.map(own) }));
+  const output = own(graph.outputs[0]?.name ?? '');
+  splicer.nodes.push(...middle);
+  splicer.initializers.push(...graph.initializers.map((tensor) => ({ ...tensor, name: own(tensor.name) })));
 
-  value = splicer.node('Cast', graph.outputs[0]?.name ?? '', 'tap', { to: { i: 1 } });
+  value = splicer.node('Cast', output, 'tap', { to: { i: 1 } });
   if (tap.length === 3 && tapLayout === 'nchw') {
     value = splicer.node('Transpose', value, 'channels-last', { perm: CHANNELS_LAST });
   }
   const last = chain(axes(tapLayout, tap), after, 'float32');
   const vectors = splicer.add('after', last.graph, { [INPUT]: value });
-  const output = last.graph.outputs[0];
+  const result = last.graph.outputs[0];
   return {
     imports,
     batched,
@@ -95,7 +96,7 @@ export function splice(
       nodes: splicer.nodes,
       initializers: splicer.initializers,
       inputs: [{ name: INPUT, type: input === 'uint8' ? 'uint8' : 'float', dims: [batch, ...image] }],
-      outputs: [{ name: vectors(output?.name ?? ''), type: 'float', dims: [batch, ...(output?.dims.slice(1) ?? [])] }],
+      outputs: [{ name: vectors(result?.name ?? ''), type: 'float', dims: [batch, ...(result?.dims.slice(1) ?? [])] }],
     },
   };
 }
