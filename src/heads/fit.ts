@@ -210,7 +210,7 @@ function weightedMajority(parts: readonly { train: LabelledRows; val: LabelledRo
 
 const NO_ROWS: LabelledRows = { rows: new Uint32Array(0), y: new Int32Array(0) };
 
-/** @param stopAt the last epoch, where validation does not choose it */
+/** @param stopAt the last epoch, where validation does not choose it; lbfgs goes on to its minimum whatever it is */
 async function trainOne(
   sides: RowTask,
   train: LabelledRows,
@@ -224,7 +224,9 @@ async function trainOne(
     ...(engine ? { engine } : {}),
     ...(onEpoch ? { onEpoch: (_: number, record: EpochRecord) => onEpoch(record) } : {}),
     ...(signal ? { signal } : {}),
-    ...(stopAt === undefined ? {} : { drop: (epoch: number) => (epoch >= stopAt ? [0] : []) }),
+    ...(stopAt === undefined || options.optimizer === 'lbfgs'
+      ? {}
+      : { drop: (epoch: number) => (epoch >= stopAt ? [0] : []) }),
   });
   if (outcome instanceof Error) throw outcome;
   return outcome as TrainedHead;

@@ -124,7 +124,7 @@ function resultOfInfo(info: HeadInfo, place: { head: string; dir: string }): Tra
   return {
     ...place,
     ...{ task, classes, train, val, test, metrics, testMetrics, majority, threshold, temperature, folds, refit },
-    epochs: history.length,
+    epochs: history.at(-1)?.epoch ?? 0,
     bestEpoch,
     seconds: 0,
   };

@@ -299,7 +299,7 @@ function ranked(tried: readonly Tried[], by: Ranking): { rows: SweepRow[]; best:
   const entries = tried.map((one) => {
     const { outcome } = one;
     const status = outcome instanceof Error ? 'diverged' : outcome.end === 'dropped' ? 'dropped' : 'trained';
-    return { one, status, epochs: outcome instanceof Error ? 0 : outcome.history.length } as const;
+    return { one, status, epochs: outcome instanceof Error ? 0 : (outcome.history.at(-1)?.epoch ?? 0) } as const;
   });
   entries.sort(
     (a, b) =>

@@ -107,7 +107,7 @@ export function resultOf(fitted: FittedHead, place: { head: string; dir: string 
     temperature,
     folds,
     refit: fit.refit && val > 0,
-    epochs: trained.history.length,
+    epochs: trained.history.at(-1)?.epoch ?? 0,
     bestEpoch: trained.bestEpoch,
     seconds,
   };
