@@ -46,6 +46,7 @@ test-tensorflow: build
 bench: build
 	node dist/bench/head_epoch.js
 	node dist/bench/lbfgs.js
+	node dist/bench/big_set.js
 	node dist/bench/stage_one.js
 
 build: dist/.built

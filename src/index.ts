@@ -59,6 +59,7 @@ export {
   type ClassificationMetrics,
   type ClassMetrics,
   type EpochRecord,
+  type Examples,
   type Fold,
   type Head,
   type HeadInfo,
@@ -68,11 +69,19 @@ export {
   loadHead,
   type Metrics,
   type MultilabelMetrics,
+  memoryVectors,
+  outputsOf,
   type RegressionMetrics,
   type ResolvedOptions,
   resolveOptions,
+  type Targets,
   type Task,
   type Threshold,
+  type TrainedHead,
+  type TrainHooks,
+  type TrainingData,
+  trainHeads,
+  type VectorSource,
 } from './heads/index.js';
 export { OPTION_RULES, type OptionRule } from './heads/option-rules.js';
 export { optionFromText } from './heads/options.js';
@@ -81,6 +90,7 @@ export { type Plan, type PlannedHead, readPlan } from './heads/plan-file.js';
 export { headInfo, type Prediction, type PredictOptions, predict } from './heads/predict.js';
 export { csvHeader, csvLine, predictionFile } from './heads/prediction-table.js';
 export { type Axis, parseAxis, type Space } from './heads/space.js';
+export { openVectors, type StoredVectors } from './heads/stored-vectors.js';
 export {
   RANKINGS,
   type Ranking,

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import path, { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { CacheError } from '../src/errors.js';
 import { FeatureSet } from '../src/features/index.js';
 import { openVectors } from '../src/heads/stored-vectors.js';
 import type { VectorBlock } from '../src/heads/vectors.js';
 import { Random } from '../src/random.js';
+import { root } from './helpers/fixtures.js';
 import { folder, hex, key, MAKER, spec, vector } from './helpers/store.js';
 
 const D = 6;
@@ -104,4 +107,15 @@ test('parts merged while a source streams: it finds the rows again; removed ones
     if (name.startsWith('part-')) await rename(join(set.dir, name), join(set.dir, `_gone-${name}`));
   }
   await assert.rejects(collect(source.blocks(rows)), CacheError);
+});
+
+test('training on more vectors than the memory it may take stays within it', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    path.join(root, 'dist/bench/big_set.js'),
+    ...['100000', '512', String(2 ** 24), '1'],
+  ]);
+  const peak = Number(/peak resident memory (\d+) MB/.exec(stdout)?.[1]);
+  // The vectors alone are 205 MB, Node with the engine about 100.
+  assert.ok(peak < 280, stdout);
+  assert.ok(Number(/(\S+) % of new vectors right/.exec(stdout)?.[1]) > 70, stdout);
 });

@@ -61,7 +61,7 @@ export interface HeadOptions {
   readonly scale?: Scale;
   /** Of the initial weights, of dropout, and of the order of the rows. Default 0. */
   readonly seed?: number;
-  /** Of lbfgs: it ends when no derivative of the loss is larger. Default 1e-8. */
+  /** Of lbfgs: it ends when no derivative of the loss is larger, or float64 sees no descent any more. Default 1e-10. */
   readonly tolerance?: number;
 }
 
@@ -132,5 +132,5 @@ export const OPTION_RULES = {
   labelSmoothing: number('share of the targets spread over the classes', 0, 0, 1, { below: true }),
   scale: { type: 'choice', describe: 'of the vectors', default: 'none', choices: SCALES },
   seed: number('of split, order and weights', 0, 0, Number.MAX_SAFE_INTEGER, { whole: true }),
-  tolerance: number('largest derivative at the end, of lbfgs', 1e-8, 0, 1, { above: true, log: true }),
+  tolerance: number('largest derivative at the end, of lbfgs', 1e-10, 0, 1, { above: true, log: true }),
 } as const satisfies Record<keyof HeadOptions, OptionRule>;

@@ -75,7 +75,7 @@ export interface TrainHooks {
   readonly signal?: AbortSignal;
   /** Default `onnx`; `tensorflow` trains heads of one layer, one after the other, with tfjs's optimizers. */
   readonly engine?: EngineName;
-  /** Threads of the engine. Default 1: the steps of a head are too short to share. */
+  /** Threads of the engine. Default: 1, and 2 where many heads train together. */
   readonly threads?: number;
 }
 

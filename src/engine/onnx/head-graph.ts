@@ -209,8 +209,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
   // Forward.
   interface Layer {
     readonly input: string;
-    readonly dense: string;
-    readonly norm?: { readonly centred: string; readonly inverse: string; readonly hat: string };
+    readonly norm?: { readonly inverse: string; readonly hat: string };
     readonly z: string;
     readonly a: string;
     readonly mask?: string;
@@ -243,7 +242,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
     }
     if (i === layers - 1) {
       logits = dense;
-      trace.push({ input, dense, z: dense, a: dense });
+      trace.push({ input, z: dense, a: dense });
       break;
     }
     let z = dense;
@@ -255,7 +254,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
       const inverse = nodes.add('Reciprocal', [nodes.add('Sqrt', [nodes.add('Add', [variance, 'norm_epsilon'])])]);
       const hat = nodes.add('Mul', [centred, inverse]);
       z = nodes.add('Add', [nodes.add('Mul', [hat, `gamma${i}`]), `beta${i}`]);
-      norm = { centred, inverse, hat };
+      norm = { inverse, hat };
       for (const [name, now] of [
         [`mean${i}`, mean],
         [`variance${i}`, variance],
@@ -266,7 +265,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
     }
     const a = addActivation(nodes, spec.activation, z);
     const out = spec.dropout ? drop(a, `noise${i}`, [hidden[i] as number, 'B']) : undefined;
-    trace.push({ input, dense, z, a, ...(norm ? { norm } : {}), ...(out ? { mask: out.mask } : {}) });
+    trace.push({ input, z, a, ...(norm ? { norm } : {}), ...(out ? { mask: out.mask } : {}) });
     input = out?.kept ?? a;
   }
 

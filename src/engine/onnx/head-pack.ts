@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
 import {
@@ -44,6 +45,8 @@ export interface RowBlock {
 
 /** The engine holds the JavaScript thread while it runs; this long at a time leaves room for Ctrl-C and progress. */
 const CHUNK_MS = 40;
+/** Weights of a pack whose steps are long enough for two threads. */
+const LARGE_PACK = 2 ** 16;
 /** Values of noise and targets of one call. */
 const CHUNK_VALUES = 2 ** 24;
 /** Multiplications of one evaluation call, for the same reason. */
@@ -90,15 +93,17 @@ export class HeadPack {
 
   /**
    * @param standardization `mean` and `inverse` of each feature, where the spec standardises
-   * @param threads of the engine; a step is too short to be worth a second one, measured up to 100 units
+   * @param threads of the engine. Default: a second one from 2^16 weights on; shorter steps are not worth it
    */
   static async create(
     spec: PackSpec,
     heads: readonly PackedHead[],
     standardization?: { readonly mean: Float32Array; readonly inverse: Float32Array },
-    threads = 1,
+    threads?: number,
   ): Promise<HeadPack> {
-    const session = await createSession(epochGraph(spec), { threads });
+    const numbers = heads.length * variablesOf(spec).reduce((sum, { out, width }) => sum + out * width, 0);
+    const shared = numbers >= LARGE_PACK ? Math.min(2, availableParallelism()) : 1;
+    const session = await createSession(epochGraph(spec), { threads: threads ?? shared });
     const fixed: Record<string, ort.Tensor> = {};
     if (spec.standardize && standardization) {
       fixed.mean = tensor(standardization.mean, [spec.d]);
@@ -261,7 +266,8 @@ export class HeadPack {
       column.map((dim) => (dim === 'H' ? count : (dim as number)));
     const numbers: Record<string, ort.Tensor> = {};
     const first = (this.variables[0] as Variable).out;
-    const rowsAndHeads = (name: string, values: readonly number[]): void => {
+    const rowsAndHeads = (name: string, of: (head: PackedHead) => number): void => {
+      const values = heads.map(of);
       numbers[`${name}_rows`] = tensor(repeat(values, first), [count * first, 1]);
       numbers[`${name}_heads`] = tensor(repeat(values, 1), [count, 1, 1]);
     };
@@ -269,9 +275,9 @@ export class HeadPack {
       numbers[name] = tensor(Float32Array.from(heads, of), dims(column));
     };
     const heads3 = ['H', 1, 1] as const;
-    if (spec.l1) rowsAndHeads('l1', heads.map(({ l1 }) => l1)); // biome-ignore format: one rule a line
-    if (spec.l2) rowsAndHeads('l2', heads.map(({ l2 }) => 2 * l2)); // biome-ignore format: one rule a line
-    if (spec.momentum) rowsAndHeads('momentum', heads.map(({ momentum }) => momentum)); // biome-ignore format: one rule a line
+    if (spec.l1) rowsAndHeads('l1', ({ l1 }) => l1);
+    if (spec.l2) rowsAndHeads('l2', ({ l2 }) => 2 * l2);
+    if (spec.momentum) rowsAndHeads('momentum', ({ momentum }) => momentum);
     if (spec.dropout) {
       each('dropout_rate', heads3, ({ dropout }) => dropout);
       each('dropout_scale', heads3, ({ dropout }) => 1 / (1 - dropout));
