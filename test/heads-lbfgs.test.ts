@@ -119,7 +119,7 @@ describe('full-batch L-BFGS in float64', async () => {
     const minimise = (f: (x: Float64Array) => { value: number; gradient: Float64Array }, start: number[]) => {
       const steps = lbfgs(Float64Array.from(start), { tolerance: 1e-10, maxIterations: 200 });
       let next = steps.next();
-      while (!next.done) next = steps.next(f(next.value));
+      while (!next.done) next = steps.next(f(next.value.point));
       return next.value;
     };
     const valley = minimise(

@@ -1,5 +1,5 @@
 import { FullBatch, type FullBatchSpec, type FullBatchSums, type FullBatchTargets } from '../engine/onnx/full-batch.js';
-import { type Evaluation, type LbfgsResult, lbfgs } from './lbfgs.js';
+import { type Evaluation, type LbfgsResult, lbfgs, type Query } from './lbfgs.js';
 import type { Standardization } from './standardize.js';
 
 /** One head of a full-batch fit. */
@@ -39,7 +39,7 @@ export interface FullBatchHooks {
 }
 
 /**
- * Fits Dense heads to all rows with L-BFGS in float64, from zero weights, until their gradients vanish. All heads share each pass
+ * Fits Dense heads to all rows with L-BFGS, from zero weights, until their gradients vanish in float64. All heads share each pass
  * over the vectors. With two classes and `C = 1 / (2 n l2)` the objective is that of scikit-learn's LogisticRegression over n.
  * Means are over rows and, of several sigmoids or linear units, over units too, as in Keras.
  * @param x `[n, d]`
@@ -58,19 +58,28 @@ export async function fitFullBatch(
     const results = new Array<LbfgsResult>(heads.length);
     let open = heads.map((head, index) => {
       const steps = lbfgs(new Float64Array(spec.units * (spec.d + 1)), head);
-      return { head, index, steps, point: steps.next().value as Float64Array };
+      return { head, index, steps, query: steps.next().value as Query };
     });
     for (let pass = 1; open.length > 0; pass++) {
-      const asked = open.map(({ head, point }) => ({
-        ...intoRaw(spec, point, head.standardization ?? null),
-        smoothing: head.smoothing ?? 0,
-        weights: head.weights ?? null,
-      }));
-      const sums = await objective.evaluate(asked, () => hooks.signal?.throwIfAborted());
-      open = open.filter((one, i) => {
-        const next = one.steps.next(evaluation(spec, n, one.head, one.point, sums[i] as FullBatchSums));
+      const sums = new Map<number, FullBatchSums>();
+      for (const exact of [false, true]) {
+        const asking = open.filter(({ query }) => query.exact === exact);
+        if (asking.length === 0) continue;
+        const asked = asking.map(({ head, query }) => ({
+          ...intoRaw(spec, query.point, head.standardization ?? null),
+          smoothing: head.smoothing ?? 0,
+          weights: head.weights ?? null,
+        }));
+        const given = await objective.evaluate(asked, exact ? 'float64' : 'float32', () =>
+          hooks.signal?.throwIfAborted(),
+        );
+        for (const [i, { index }] of asking.entries()) sums.set(index, given[i] as FullBatchSums);
+      }
+      open = open.filter((one) => {
+        const found = evaluation(spec, n, one.head, one.query.point, sums.get(one.index) as FullBatchSums);
+        const next = one.steps.next(found);
         if (next.done) results[one.index] = next.value;
-        else one.point = next.value;
+        else one.query = next.value;
         return !next.done;
       });
       hooks.onPass?.(pass, open.length);

@@ -4,6 +4,13 @@ export interface Evaluation {
   readonly gradient: Float64Array;
 }
 
+/** A point whose value and gradient are asked for. */
+export interface Query {
+  readonly point: Float64Array;
+  /** Whether they must be as good as float64 gives them; else float32 will do. */
+  readonly exact: boolean;
+}
+
 export interface LbfgsOptions {
   /** Ends when no component of the gradient is larger. */
   readonly tolerance: number;
@@ -27,6 +34,12 @@ const DECREASE = 1e-4;
 const CURVATURE = 0.9;
 /** Evaluations of one line search. */
 const MOST_TRIALS = 30;
+/**
+ * The way down is found in float32 until the gradient is this share of the first one, or the value changes by no larger a share:
+ * a hundred times what float32 can tell.
+ */
+const COARSE_GRADIENT = 1e-4;
+const COARSE_STALL = 1e-6;
 /** Relative change of the value below which float64 cannot tell two points apart, as scipy's `ftol` for scikit-learn. */
 const STALL = 64 * Number.EPSILON;
 
@@ -73,10 +86,11 @@ function* search(
   start: Trial,
   direction: Float64Array,
   first: number,
-): Generator<Float64Array, Trial | null, Evaluation> {
-  function* at(step: number): Generator<Float64Array, Trial, Evaluation> {
+  exact: boolean,
+): Generator<Query, Trial | null, Evaluation> {
+  function* at(step: number): Generator<Query, Trial, Evaluation> {
     const point = along(start.point, step, direction);
-    const { value, gradient } = yield point;
+    const { value, gradient } = yield { point, exact };
     return { step, point, value, gradient, slope: dot(gradient, direction) };
   }
   const isLow = ({ step, value }: Trial): boolean => value <= start.value + DECREASE * step * start.slope;
@@ -106,16 +120,18 @@ function* search(
 }
 
 /**
- * Limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) in float64. It yields the points that it wants to know and is given
- * the value and gradient there, so that many can be evaluated in one pass over the data.
+ * Limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5). It yields the points that it wants to know and is given the value
+ * and gradient there, so that many can be evaluated in one pass over the data. The first part of the way asks for no more than
+ * float32; where it ends is exact.
  * @param start taken as it is, not copied
  */
 export function* lbfgs(
   start: Float64Array,
   { tolerance, maxIterations }: LbfgsOptions,
-): Generator<Float64Array, LbfgsResult, Evaluation> {
-  const { value, gradient } = yield start;
-  let now: Trial = { step: 0, point: start, value, gradient, slope: 0 };
+): Generator<Query, LbfgsResult, Evaluation> {
+  let exact = false;
+  let now: Trial = { step: 0, point: start, ...(yield { point: start, exact }), slope: 0 };
+  const coarse = Math.max(tolerance, COARSE_GRADIENT * largest(now.gradient));
   const pairs: { s: Float64Array; y: Float64Array; rho: number }[] = [];
   const result = (iterations: number, converged: boolean): LbfgsResult => ({
     point: now.point,
@@ -124,19 +140,26 @@ export function* lbfgs(
     iterations,
     converged,
   });
-  for (let iteration = 0; ; iteration++) {
-    if (largest(now.gradient) <= tolerance) return result(iteration, true);
-    if (iteration >= maxIterations || !Number.isFinite(now.value)) return result(iteration, false);
-    const direction = descent(now.gradient, pairs);
-    const slope = dot(now.gradient, direction);
-    const first = pairs.length === 0 ? Math.min(1, 1 / Math.sqrt(dot(now.gradient, now.gradient))) : 1;
-    const next = yield* search({ ...now, step: 0, slope }, direction, first);
+  for (let iteration = 0; ; ) {
+    const isLow = largest(now.gradient) <= (exact ? tolerance : coarse);
+    const isOver = iteration >= maxIterations || !Number.isFinite(now.value);
+    if (exact && (isLow || isOver)) return result(iteration, isLow);
+    let next: Trial | null = null;
+    if (!isLow && !isOver) {
+      const direction = descent(now.gradient, pairs);
+      const slope = dot(now.gradient, direction);
+      const first = pairs.length === 0 ? Math.min(1, 1 / Math.sqrt(dot(now.gradient, now.gradient))) : 1;
+      next = yield* search({ ...now, step: 0, slope }, direction, first, exact);
+    }
     if (next === null) {
-      // Old curvature may mislead: once more along the gradient, else this is as low as float64 gets.
-      if (pairs.length === 0) return result(iteration, true);
-      pairs.length = 0;
+      // Once more with exact values; then, as old curvature may mislead, along the gradient; else this is as low as float64 gets.
+      if (exact && pairs.length === 0) return result(iteration, true);
+      if (exact) pairs.length = 0;
+      else now = { ...now, ...(yield { point: now.point, exact: true }) };
+      exact = true;
       continue;
     }
+    iteration++;
     const s = along(next.point, -1, now.point);
     const y = along(next.gradient, -1, now.gradient);
     const sy = dot(s, y);
@@ -144,10 +167,13 @@ export function* lbfgs(
       pairs.push({ s, y, rho: 1 / sy });
       if (pairs.length > MEMORY) pairs.shift();
     }
-    const change = now.value - next.value;
-    const size = Math.max(Math.abs(now.value), Math.abs(next.value), 1);
+    const change = (now.value - next.value) / Math.max(Math.abs(now.value), Math.abs(next.value), 1);
     now = next;
-    if (change <= STALL * size && largest(now.gradient) > tolerance) return result(iteration + 1, true);
+    if (exact && change <= STALL && largest(now.gradient) > tolerance) return result(iteration, true);
+    if (!exact && change <= COARSE_STALL) {
+      now = { ...now, ...(yield { point: now.point, exact: true }) };
+      exact = true;
+    }
   }
 }
 

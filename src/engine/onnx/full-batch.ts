@@ -1,6 +1,6 @@
 import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
-import { type Attribute, doubles, int64s, type OnnxGraph, type OnnxNode, type ValueInfo } from './proto.js';
+import { type Attribute, doubles, floats, int64s, type OnnxGraph, type OnnxNode, type ValueInfo } from './proto.js';
 import { createSession } from './session.js';
 
 /** What a full-batch objective is made of. */
@@ -39,11 +39,17 @@ export interface FullBatchSums {
 /** Bytes of one block of rows in float64: small enough to stay in the processor's cache between its two products. */
 const BLOCK_BYTES = 2 ** 22;
 
+/** What a block is computed in. Sums over blocks are float64 always. */
+export type Precision = 'float32' | 'float64';
+
 /**
- * Loss and gradient of many Dense heads over a block of rows, in float64 (opset 20). Rows of the kernel are heads x units, so the
+ * Loss and gradient of many Dense heads over a block of rows (opset 20). Rows of the kernel are heads x units, so the
  * vectors are read once for all heads.
  */
-function blockGraph({ d, units, ending }: FullBatchSpec): OnnxGraph {
+function blockGraph({ d, units, ending }: FullBatchSpec, precision: Precision): OnnxGraph {
+  const type = precision === 'float64' ? 'double' : 'float';
+  const to: Record<string, Attribute> = { to: { i: precision === 'float64' ? 11 : 1 } };
+  const scalars = precision === 'float64' ? doubles : floats;
   const nodes: OnnxNode[] = [];
   const add = (
     op: string,
@@ -54,13 +60,15 @@ function blockGraph({ d, units, ending }: FullBatchSpec): OnnxGraph {
     nodes.push({ op, inputs, outputs: [output], attributes });
     return output;
   };
-  const x = add('Cast', ['features'], { to: { i: 11 } }); // [B, d]
-  const flat = add('Gemm', [x, 'kernel', 'bias'], { transB: { i: 1 } }); // [B, heads * units]
-  const logits = add('Reshape', [flat, 'apart']); // [B, heads, units]
+  const x = add('Cast', ['features'], to); // [B, d]
+  // Of all ways to write these two products, MatMul by a column and Gemm with its first side turned have kernels that run at the
+  // speed of memory for a single unit; the bias is added apart, as the engine would fuse it into a slower product.
+  const product = add('Reshape', [add('MatMul', [x, 'kernel']), 'apart']); // [B, heads, units]
+  const logits = add('Add', [product, 'bias']);
   const hard =
     ending === 'softmax'
-      ? add('Cast', [add('Equal', [add('Unsqueeze', ['targets', 'lastTwo']), 'classes'])], { to: { i: 11 } })
-      : add('Unsqueeze', [add('Cast', ['targets'], { to: { i: 11 } }), 'axis1']); // [B, 1, units]
+      ? add('Cast', [add('Equal', [add('Unsqueeze', ['targets', 'lastTwo']), 'classes'])], to)
+      : add('Unsqueeze', [add('Cast', ['targets'], to), 'axis1']); // [B, 1, units]
   const targets =
     ending === 'linear' ? hard : add('Add', [add('Mul', [hard, add('Sub', ['one', 'smoothing'])]), 'floor']);
   let losses: string; // [B, heads, units]
@@ -82,11 +90,11 @@ function blockGraph({ d, units, ending }: FullBatchSpec): OnnxGraph {
   const weighted = (name: string): string => add('Mul', [name, 'weights']); // weights [B, heads, 1]
   add('ReduceSum', [weighted(losses), 'axes02'], { keepdims: { i: 0 } }, 'loss');
   const deltas = add('Reshape', [weighted(delta), 'together']); // [B, heads * units]
-  add('Gemm', [deltas, x], { transA: { i: 1 } }, 'kernel_gradient');
+  add('Gemm', [x, deltas], { transA: { i: 1 } }, 'kernel_gradient'); // [d, heads * units]
   add('ReduceSum', [deltas, 'axis0'], { keepdims: { i: 0 } }, 'bias_gradient');
-  const value = (name: string, dims: ValueInfo['dims'], type: ValueInfo['type'] = 'double'): ValueInfo => ({
+  const value = (name: string, dims: ValueInfo['dims'], other: ValueInfo['type'] = type): ValueInfo => ({
     name,
-    type,
+    type: other,
     dims,
   });
   return {
@@ -103,28 +111,31 @@ function blockGraph({ d, units, ending }: FullBatchSpec): OnnxGraph {
         'classes',
         Array.from({ length: units }, (_, i) => i),
       ),
-      doubles('one', [], [1]),
-      doubles('zero', [], [0]),
+      scalars('one', [], [1]),
+      scalars('zero', [], [0]),
     ],
     inputs: [
       value('features', ['B', d], 'float'),
       value('targets', ending === 'softmax' ? ['B'] : ['B', units], ending === 'softmax' ? 'int64' : 'float'),
-      value('kernel', ['R', d]),
-      value('bias', ['R']),
+      value('kernel', [d, 'R']),
+      value('bias', ['H', units]),
       value('weights', ['W', 'V', 1]),
       ...(ending === 'linear' ? [] : [value('smoothing', ['H', 1]), value('floor', ['H', 1])]),
     ],
-    outputs: [value('loss', ['H']), value('kernel_gradient', ['R', d]), value('bias_gradient', ['R'])],
+    outputs: [value('loss', ['H']), value('kernel_gradient', [d, 'R']), value('bias_gradient', ['R'])],
   };
 }
 
-const tensor = (data: Float64Array, dims: readonly number[]): ort.Tensor => new ort.Tensor('float64', data, dims);
+const tensor = (precision: Precision, data: Float64Array, dims: readonly number[]): ort.Tensor =>
+  precision === 'float64'
+    ? new ort.Tensor('float64', data, dims)
+    : new ort.Tensor('float32', Float32Array.from(data), dims);
 
-/** Evaluates Dense heads on all rows, in float64, however the vectors are stored. */
+/** Evaluates Dense heads on all rows, in float64 or, faster, in float32. */
 export class FullBatch {
   private constructor(
     private readonly spec: FullBatchSpec,
-    private readonly session: ort.InferenceSession,
+    private readonly sessions: Readonly<Record<Precision, ort.InferenceSession>>,
     private readonly x: Float32Array,
     private readonly targets: FullBatchTargets,
   ) {}
@@ -139,29 +150,43 @@ export class FullBatch {
     targets: FullBatchTargets,
     threads?: number,
   ): Promise<FullBatch> {
-    const session = await createSession(blockGraph(spec), threads === undefined ? {} : { threads });
-    return new FullBatch(spec, session, x, targets);
+    const options = threads === undefined ? {} : { threads };
+    const sessions = {
+      float32: await createSession(blockGraph(spec, 'float32'), options),
+      float64: await createSession(blockGraph(spec, 'float64'), options),
+    };
+    return new FullBatch(spec, sessions, x, targets);
   }
 
   /**
    * @param afterBlock called between blocks; what it throws ends the pass
    * @returns one for each head
    */
-  async evaluate(heads: readonly FullBatchHead[], afterBlock: () => void = () => {}): Promise<FullBatchSums[]> {
+  async evaluate(
+    heads: readonly FullBatchHead[],
+    precision: Precision = 'float64',
+    afterBlock: () => void = () => {},
+  ): Promise<FullBatchSums[]> {
     const { d, units, ending } = this.spec;
     const n = this.x.length / d;
     const width = heads.length * units;
-    const kernel = new Float64Array(width * d);
+    const kernel = new Float64Array(d * width);
     const bias = new Float64Array(width);
     for (const [h, head] of heads.entries()) {
-      kernel.set(head.kernel, h * units * d);
       bias.set(head.bias, h * units);
+      for (let u = 0; u < units; u++) {
+        for (let j = 0; j < d; j++) kernel[j * width + h * units + u] = head.kernel[u * d + j] as number;
+      }
     }
     const smoothing = Float64Array.from(heads, ({ smoothing }) => smoothing);
-    const fixed: Record<string, ort.Tensor> = { kernel: tensor(kernel, [width, d]), bias: tensor(bias, [width]) };
+    const fixed: Record<string, ort.Tensor> = {
+      kernel: tensor(precision, kernel, [d, width]),
+      bias: tensor(precision, bias, [heads.length, units]),
+    };
     if (ending !== 'linear') {
-      fixed.smoothing = tensor(smoothing, [heads.length, 1]);
+      fixed.smoothing = tensor(precision, smoothing, [heads.length, 1]);
       fixed.floor = tensor(
+        precision,
         smoothing.map((share) => share / (ending === 'softmax' ? units : 2)),
         [heads.length, 1],
       );
@@ -170,7 +195,8 @@ export class FullBatch {
     const rows = Math.max(1, Math.floor(BLOCK_BYTES / (8 * d)));
     for (let at = 0; at < n; at += rows) {
       const count = Math.min(rows, n - at);
-      const result = await this.run({ ...fixed, ...this.block(at, count), weights: blockWeights(heads, at, count) });
+      const weights = blockWeights(precision, heads, at, count);
+      const result = await this.run(precision, { ...fixed, ...this.block(at, count), weights });
       addTo(sums.loss, result.loss);
       addTo(sums.kernel, result.kernel_gradient);
       addTo(sums.bias, result.bias_gradient);
@@ -178,7 +204,10 @@ export class FullBatch {
     }
     return heads.map((_, h) => ({
       loss: sums.loss[h] ?? Number.NaN,
-      kernel: sums.kernel.slice(h * units * d, (h + 1) * units * d),
+      kernel: Float64Array.from(
+        { length: units * d },
+        (_, i) => sums.kernel[(i % d) * width + h * units + Math.floor(i / d)] as number,
+      ),
       bias: sums.bias.slice(h * units, (h + 1) * units),
     }));
   }
@@ -198,9 +227,9 @@ export class FullBatch {
     };
   }
 
-  private async run(feeds: Record<string, ort.Tensor>): Promise<Record<string, ort.Tensor>> {
+  private async run(precision: Precision, feeds: Record<string, ort.Tensor>): Promise<Record<string, ort.Tensor>> {
     try {
-      return await this.session.run(feeds);
+      return await this.sessions[precision].run(feeds);
     } catch (error) {
       throw new EngineError(`onnxruntime failed while training: ${error instanceof Error ? error.message : error}`, {
         cause: error,
@@ -209,21 +238,22 @@ export class FullBatch {
   }
 
   async release(): Promise<void> {
-    await this.session.release();
+    await this.sessions.float32.release();
+    await this.sessions.float64.release();
   }
 }
 
 function addTo(sum: Float64Array, part: ort.Tensor | undefined): void {
-  const data = part?.data as Float64Array;
+  const data = part?.data as Float32Array | Float64Array;
   for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (data[i] as number);
 }
 
 /** `[count, heads, 1]`, or one 1 for all. */
-function blockWeights(heads: readonly FullBatchHead[], at: number, count: number): ort.Tensor {
-  if (heads.every(({ weights }) => weights === null)) return tensor(Float64Array.of(1), [1, 1, 1]);
+function blockWeights(precision: Precision, heads: readonly FullBatchHead[], at: number, count: number): ort.Tensor {
+  if (heads.every(({ weights }) => weights === null)) return tensor(precision, Float64Array.of(1), [1, 1, 1]);
   const all = new Float64Array(count * heads.length);
   for (const [h, { weights }] of heads.entries()) {
     for (let i = 0; i < count; i++) all[i * heads.length + h] = weights === null ? 1 : (weights[at + i] as number);
   }
-  return tensor(all, [count, heads.length, 1]);
+  return tensor(precision, all, [count, heads.length, 1]);
 }
