@@ -5,6 +5,7 @@ import { PermafrostError, UsageError, version } from '../src/index.js';
 import { basesCommand } from './bases.js';
 import { cacheCommand } from './cache.js';
 import { classifyCommand } from './classify.js';
+import { exportCommand } from './export.js';
 import { featuresCommand } from './features.js';
 import { Interrupted } from './io.js';
 import { predictCommand } from './predict.js';
@@ -47,8 +48,9 @@ try {
     .command(predictCommand)
     .command(classifyCommand)
     .command(basesCommand)
+    .command(exportCommand)
     .command(cacheCommand)
-    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify, bases or cache')
+    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify, export, bases or cache')
     .strict()
     .recommendCommands()
     .version(version)

@@ -54,6 +54,7 @@ export { type FeaturesOptions, type FeaturesProgress, type FeaturesResult, featu
 export { FeatureSet, type FoundVectors, type SetInfo, type SetSpec, type VectorBatch } from './features/index.js';
 export type { Graph, Node, Op, Shape, Tensor } from './graph/graph.js';
 export type { CorpusOptions, LabelOptions } from './heads/corpus.js';
+export { type ExportOptions, type ExportResult, exportHead, HEAD_FORMATS, type HeadFormat } from './heads/export.js';
 export { checkFit, FIT_RULES, type FitOptions, resolveFit } from './heads/fit-options.js';
 export {
   type ClassificationMetrics,

@@ -13,6 +13,7 @@ export {
   loadBase,
   MAX_INPUT_SIZE,
   type OpenHooks,
+  onnxProgram,
   openBase,
   openClassifier,
   vectorGraph,

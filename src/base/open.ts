@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
+import type { Engine, EngineOptions, OnnxProgram, Runner } from '../engine/engine.js';
+import { compile } from '../engine/onnx/compile.js';
+import { OWN_IMPORTS } from '../engine/onnx/proto.js';
 import { EngineError, ModelError, UsageError, WeightsError } from '../errors.js';
 import type { Activation, Graph, Node, Op, Shape } from '../graph/graph.js';
 import { checkWeights, inferShapes, show } from '../graph/infer.js';
@@ -395,6 +397,15 @@ export function vectorGraph(base: Base): Graph {
   const { height, width } = base.spec.input;
   const { before, after } = surroundings(base);
   return append(prepend(resize(layerGraph(base), height, width), before), after);
+}
+
+/** The ONNX program of a base: raw pixels in, vectors out. */
+export function onnxProgram(base: Base, input: 'float32' | 'uint8'): OnnxProgram {
+  if (base.model.kind === 'layers') {
+    return { graph: compile(vectorGraph(base), { input }).graph, imports: OWN_IMPORTS, batched: true };
+  }
+  const { before, after } = surroundings(base);
+  return splice(base.model.onnx, before, after, input);
 }
 
 /**

@@ -46,7 +46,8 @@ const exists = (file: string): Promise<boolean> =>
     () => false,
   );
 
-async function findHead(head: string, cache: string): Promise<Head> {
+/** @throws HeadError where neither the cache nor a folder holds such a head */
+export async function findHead(head: string, cache: string): Promise<Head> {
   const named = path.join(cache, 'heads', head);
   const isPath = /[/\\]/.test(head);
   if (!isPath && (await exists(path.join(named, 'head.json')))) return loadHead(named);
@@ -57,7 +58,11 @@ async function findHead(head: string, cache: string): Promise<Head> {
 }
 
 /** A base that a head was trained on: kept in the cache, or the one that is given, if it is the same. */
-async function matchBase(facts: SetFacts, options: PredictOptions, cache: string): Promise<Base> {
+export async function matchBase(
+  facts: SetFacts,
+  options: Partial<BaseOptions> & OpenHooks,
+  cache: string,
+): Promise<Base> {
   const spec = specOf(facts.set);
   if (fingerprint(spec as unknown as SetSpec) !== facts.fingerprint) {
     throw new HeadError('the head does not carry the description of its features: train it again');

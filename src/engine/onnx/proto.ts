@@ -185,7 +185,7 @@ export interface Imports {
   readonly opsets: Readonly<Record<string, number>>;
 }
 
-const OWN_IMPORTS: Imports = { ir: 9, opsets: { '': 20 } };
+export const OWN_IMPORTS: Imports = { ir: 9, opsets: { '': 20 } };
 
 /** @returns the bytes of an ONNX ModelProto, opset 20 of the default domain where no other is given; the same graph gives the same bytes */
 export function writeModel(
