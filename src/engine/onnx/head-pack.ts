@@ -103,7 +103,7 @@ export class HeadPack {
   ): Promise<HeadPack> {
     const numbers = heads.length * variablesOf(spec).reduce((sum, { out, width }) => sum + out * width, 0);
     const shared = numbers >= LARGE_PACK ? Math.min(2, availableParallelism()) : 1;
-    const session = await createSession(epochGraph(spec), { threads: threads ?? shared });
+    const session = await createSession(epochGraph(spec), { threads: threads ?? shared, spin: true });
     const fixed: Record<string, ort.Tensor> = {};
     if (spec.standardize && standardization) {
       fixed.mean = tensor(standardization.mean, [spec.d]);
