@@ -84,7 +84,11 @@ async function permafrost(...args: string[]): Promise<Measured> {
   return { seconds, megabytes: Number(readFileSync(rss, 'utf8')) / 1e6, stdout };
 }
 
-async function step(name: string, args: readonly string[], expected: Record<string, number> = {}): Promise<void> {
+async function step(
+  name: string,
+  args: readonly string[],
+  expected: Record<string, number | boolean> = {},
+): Promise<void> {
   const { seconds, megabytes, stdout } = await permafrost(...args, '--cache', cache, '--json', '--quiet');
   const told = JSON.parse(stdout) as Record<string, unknown>;
   for (const [key, value] of Object.entries(expected)) {
@@ -124,6 +128,12 @@ try {
   await step('cache verify', ['cache', 'verify']);
   await step('cache compact', ['cache', 'compact']);
   await step('features: a rerun after it', features, { images: images + 10, extracted: 0 });
+  const half = path.join(work, 'half.csv');
+  const rows = hashes.slice(0, images / 2).map((hash) => `${hash.toString('hex')},kept\n`);
+  writeFileSync(half, `sha256,label\n${rows.join('')}`);
+  const gc = ['cache', 'gc', '--unreferenced', '--labels', half];
+  await step('cache gc: what half the labels would free', gc, { done: false });
+  await step('cache gc --yes', [...gc, '--yes'], { done: true });
 } finally {
   rmSync(work, { recursive: true });
 }

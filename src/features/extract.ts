@@ -15,7 +15,7 @@ import { sha256Hex } from '../canonical.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { DataError, ImageError, UsageError } from '../errors.js';
-import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
+import { countFiles, type FoundFile, holdsFiles, readImage, walk } from '../images/index.js';
 import { version } from '../version.js';
 import { FileIndex } from './index-file.js';
 import { KeySet } from './key-set.js';
@@ -30,8 +30,9 @@ export const DEFAULT_BATCH_SIZE = 8;
 const BATCHES_AHEAD = 4;
 
 export interface FeaturesProgress {
-  /** Files looked at so far, of all that the folder holds. */
+  /** Files looked at so far. */
   readonly done: number;
+  /** All that the folder holds; while each is known they are not counted, and it is `done`. */
   readonly total: number;
   readonly extracted: number;
   readonly reused: number;
@@ -116,8 +117,8 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   const started = performance.now();
   const { cache = 'cache' } = options;
   checkOptions(options);
-  const total = await countFiles(options.data);
-  if (total === 0) throw new DataError(`${options.data} holds no files: give --data a folder of images`);
+  if (!(await holdsFiles(options.data)))
+    throw new DataError(`${options.data} holds no files: give --data a folder of images`);
   const { name, spec } = await nameBase(cache, options, options);
   const set = await FeatureSet.create(cache, name, spec, options);
   options.onStart?.({ name, dir: set.dir, features: spec.features });
@@ -127,21 +128,21 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
     await rememberBase(cache, options, base, options);
     return base;
   };
-  return extract(set, { ...options, started, total }, open);
+  return extract(set, { ...options, started }, open);
 }
 
 /**
  * Runs every image of a folder that a set lacks through its base.
- * @param options `started` and `total`: where the command began, and how many files it counted, if it did
+ * @param options `started`: when the command began
  * @param open the base of the set, when it is needed
  * @throws as `features`
  */
 export async function extract(
   set: FeatureSet,
-  options: ExtractOptions & { readonly started?: number; readonly total?: number },
+  options: ExtractOptions & { readonly started?: number },
   open: () => Promise<Base>,
 ): Promise<FeaturesResult> {
-  const { started = performance.now(), total = 0, retryFailed = false, signal } = options;
+  const { started = performance.now(), retryFailed = false, signal } = options;
   const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
   checkOptions(options);
   const spec = set.spec as unknown as BaseSpec;
@@ -197,11 +198,17 @@ export async function extract(
     return true;
   };
 
-  /** Known files are passed over here, without the machinery of those that are read side by side. */
+  let total = 0;
+  /**
+   * Known files are passed over here, without the machinery of those that are read side by side. The first that is not makes
+   * the run a long one, which is worth counting the files for: that lists every folder once more.
+   */
   async function* unknown(): AsyncGenerator<FoundFile> {
     for await (const file of walk(data, { onLinkOut: (message) => options.onWarning?.(message) })) {
-      if (!isKnown(file)) yield file;
-      else if (count.done % 64 === 0) report();
+      if (!isKnown(file)) {
+        if (total === 0) total = await countFiles(data);
+        yield file;
+      } else if (count.done % 64 === 0) report();
       signal?.throwIfAborted();
     }
   }

@@ -123,21 +123,25 @@ async function list(dir: SystemPath): Promise<Named[]> {
  * @throws DataError when the folder, or one below it, cannot be read
  */
 export async function* walk(dir: string, options: WalkOptions = {}): AsyncGenerator<FoundFile> {
-  const root = path.resolve(dir);
-  const top = await stat(root).catch((error: unknown) => {
-    throw failure(error, dir);
-  });
-  const files = top.isDirectory()
-    ? entries(root, '', [], { ...options, root: await realpath(root, { encoding: 'buffer' }) })
-    : [{ relative: path.basename(root), absolute: root }];
   let waiting: Entry[] = [];
-  for await (const entry of files) {
+  for await (const entry of await candidates(dir, options)) {
     waiting.push(entry);
     if (waiting.length < STATS_AT_ONCE) continue;
     yield* await found(waiting);
     waiting = [];
   }
   yield* await found(waiting);
+}
+
+/** What `walk` looks at, by name alone. */
+async function candidates(dir: string, options: WalkOptions = {}): Promise<AsyncIterable<Entry> | readonly Entry[]> {
+  const root = path.resolve(dir);
+  const top = await stat(root).catch((error: unknown) => {
+    throw failure(error, dir);
+  });
+  return top.isDirectory()
+    ? entries(root, '', [], { ...options, root: await realpath(root, { encoding: 'buffer' }) })
+    : [{ relative: path.basename(root), absolute: root }];
 }
 
 /** One after the other, most of the time would go by between the calls. */
@@ -167,15 +171,18 @@ async function found(entries: readonly Entry[]): Promise<FoundFile[]> {
 
 /** @returns how many files `walk` gives, or will nearly */
 export async function countFiles(dir: string): Promise<number> {
-  const root = path.resolve(dir);
-  const top = await stat(root).catch((error: unknown) => {
-    throw failure(error, dir);
-  });
-  if (!top.isDirectory()) return 1;
   let count = 0;
-  const bounds = { root: await realpath(root, { encoding: 'buffer' }) };
-  for await (const _ of entries(root, '', [], bounds)) count++;
+  for await (const _ of await candidates(dir)) count++;
   return count;
+}
+
+/**
+ * Whether `walk` gives any file, or nearly so; it looks no further than the first.
+ * @throws DataError when the folder cannot be read
+ */
+export async function holdsFiles(dir: string): Promise<boolean> {
+  for await (const _ of await candidates(dir)) return true;
+  return false;
 }
 
 /** @returns the folders one and two levels below, relative with `/`, sorted: those that may name splits and classes */
