@@ -1,9 +1,10 @@
-# Everyday jobs. Variables: BASE DATA CACHE HEAD GRID WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE, and ARGS for any other flag.
+# Everyday jobs. Variables: BASE DATA CACHE HEAD GRID WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE PICTURE, and ARGS for any other flag.
 #   make features train-head BASE=xception DATA=~/pictures
 BASE ?= xception-mini
 DATA ?= data/sample
 CACHE ?= cache
 HEAD ?=
+PICTURE ?= data/sample/val/ok/150.jpg
 GRID ?= learning-rate=1e-4,1e-3,1e-2 l2=0,1e-4,1e-2
 ARGS ?=
 
@@ -13,7 +14,7 @@ flag = $(if $($(1)),--$(2) "$($(1))")
 BASE_FLAGS = --base "$(BASE)" $(call flag,WEIGHTS,weights) $(call flag,ALPHA,alpha) $(call flag,LAYER,layer) \
 	$(call flag,POOLING,pooling) $(call flag,INPUT_SIZE,input-size) $(call flag,PREPROCESS,preprocess) $(call flag,IMAGE,image)
 
-.PHONY: features train-head sweep sample data test test-tensorflow bench build clean
+.PHONY: features train-head sweep maps sample data test test-tensorflow bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
@@ -24,6 +25,10 @@ train-head: build data
 
 sweep: build data
 	$(PERMAFROST) sweep --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) --grid $(GRID) $(ARGS)
+
+# PICTURE= names the image whose feature maps are drawn, into maps.png.
+maps: build data
+	$(PERMAFROST) maps "$(PICTURE)" $(BASE_FLAGS) $(ARGS)
 
 # Without DATA= the sample is drawn where it is missing.
 data: build

@@ -8,6 +8,7 @@ import { classifyCommand } from './classify.js';
 import { exportCommand } from './export.js';
 import { featuresCommand } from './features.js';
 import { Interrupted } from './io.js';
+import { mapsCommand } from './maps.js';
 import { predictCommand } from './predict.js';
 import { sampleCommand } from './sample.js';
 import { sweepCommand } from './sweep.js';
@@ -47,10 +48,11 @@ try {
     .command(sweepCommand)
     .command(predictCommand)
     .command(classifyCommand)
+    .command(mapsCommand)
     .command(basesCommand)
     .command(exportCommand)
     .command(cacheCommand)
-    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify, export, bases or cache')
+    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify, maps, export, bases or cache')
     .strict()
     .recommendCommands()
     .version(version)

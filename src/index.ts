@@ -105,4 +105,5 @@ export { TASKS } from './heads/task.js';
 export { type TrainOptions, type TrainResult, train } from './heads/train-set.js';
 export type { ImageMode, Preprocessing } from './images/index.js';
 export { drawSample as sample, type Sample, type SampleOptions } from './images/sample.js';
+export { COLORMAPS, type Colormap, type Grid, type MapsOptions, type MapsResult, maps } from './report/index.js';
 export { version } from './version.js';
