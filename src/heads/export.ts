@@ -67,26 +67,36 @@ function headLayers(net: HeadNet, from: string, taken: ReadonlySet<string>, read
   const layers: WrittenLayer[] = [];
   let x = from;
   let size = net.d;
-  const add = (wanted: string, layer: Pick<WrittenLayer, 'className' | 'config' | 'weights'>): void => {
+  const add = (
+    wanted: string,
+    layer: Pick<WrittenLayer, 'className' | 'config'> & Partial<Pick<WrittenLayer, 'inputs' | 'weights'>>,
+  ): void => {
     let name = wanted;
     for (let i = 1; taken.has(name); i++) name = `${wanted}_${i}`;
-    layers.push({ name, inputs: [x], shape: [size], ...layer });
+    layers.push({ name, inputs: [x], shape: [size], weights: [], ...layer });
     x = name;
   };
-  if (net.normalize) {
-    if (reader === 'tfjs') {
-      throw new ModelError(
-        'this head takes vectors of length 1, and TensorFlow.js has no layer for that: export to keras, h5 or onnx',
-      );
-    }
-    add('normalize', { className: 'UnitNormalization', config: { axis: -1 }, weights: [] });
+  if (net.normalize && reader === 'keras') add('normalize', { className: 'UnitNormalization', config: { axis: -1 } });
+  // TensorFlow.js has no layer for it, but x beside -x has mean 0 and variance |x|² / d, which its LayerNormalization divides by.
+  if (net.normalize && reader === 'tfjs') {
+    add('opposite', { className: 'Rescaling', config: { scale: -1, offset: 0 } });
+    size = 2 * net.d;
+    add('both_signs', { className: 'Concatenate', config: { axis: -1 }, inputs: [from, x] });
+    const gamma = { shape: [size], data: new Float32Array(size).fill(1 / Math.sqrt(net.d)) };
+    add('normalize', {
+      className: 'LayerNormalization',
+      config: { axis: -1, epsilon: 1e-30, center: false, scale: true },
+      weights: [{ name: 'gamma', tensor: gamma }],
+    });
   }
   for (const [i, { kernel, bias }] of net.layers.entries()) {
     const last = i === net.layers.length - 1;
     const inputs = size;
     const units = bias.length;
     size = units;
-    const turned = Float32Array.from(kernel, (_, at) => kernel[(at % units) * inputs + Math.floor(at / units)] ?? 0);
+    const given = kernel.length / units;
+    const turned = new Float32Array(inputs * units); // [inputs, units]; zeros for -x
+    for (let at = 0; at < kernel.length; at++) turned[(at % given) * units + Math.floor(at / given)] = kernel[at] ?? 0;
     const activation = activationName(last ? net.ending : net.activation, reader);
     add(last ? 'probabilities' : `hidden_${i + 1}`, {
       className: 'Dense',
@@ -115,8 +125,12 @@ function joined(base: Base, model: Uint8Array, metadata: Readonly<Record<string,
   const program = onnxProgram(base, 'float32');
   const vectors = program.graph.outputs[0]?.name ?? '';
   const { graph: head } = rereadOnnx(model);
-  const called = (name: string): string =>
-    name === '' || name === 'probabilities' ? name : name === 'features' ? vectors : `head/${name}`;
+  const names = new Map([
+    ['', ''], // an input that is left out
+    [head.inputs[0]?.name ?? '', vectors],
+    [head.outputs[0]?.name ?? '', 'probabilities'],
+  ]);
+  const called = (name: string): string => names.get(name) ?? `head/${name}`;
   const graph: OnnxGraph = {
     ...program.graph,
     nodes: [
@@ -129,7 +143,7 @@ function joined(base: Base, model: Uint8Array, metadata: Readonly<Record<string,
       })),
     ],
     initializers: [...program.graph.initializers, ...head.initializers.map((t) => ({ ...t, name: called(t.name) }))],
-    outputs: head.outputs,
+    outputs: head.outputs.map((value) => ({ ...value, name: called(value.name) })),
   };
   return writeModel(graph, metadata, program.imports);
 }
