@@ -1,4 +1,4 @@
-# Everyday jobs. Variables: BASE DATA CACHE HEAD GRID WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE PICTURE, and ARGS for any other flag.
+# Everyday jobs. Variables: BASE DATA CACHE HEAD GRID FORMAT OUT WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE PICTURE, and ARGS for any other flag.
 #   make features train-head BASE=xception DATA=~/pictures
 BASE ?= xception-mini
 DATA ?= data/sample
@@ -14,7 +14,7 @@ flag = $(if $($(1)),--$(2) "$($(1))")
 BASE_FLAGS = --base "$(BASE)" $(call flag,WEIGHTS,weights) $(call flag,ALPHA,alpha) $(call flag,LAYER,layer) \
 	$(call flag,POOLING,pooling) $(call flag,INPUT_SIZE,input-size) $(call flag,PREPROCESS,preprocess) $(call flag,IMAGE,image)
 
-.PHONY: features train-head sweep maps sample data test test-tensorflow bench build clean
+.PHONY: features train-head sweep export maps sample data test test-tensorflow bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
@@ -29,6 +29,10 @@ sweep: build data
 # PICTURE= names the image whose feature maps are drawn, into maps.png.
 maps: build data
 	$(PERMAFROST) maps "$(PICTURE)" $(BASE_FLAGS) $(ARGS)
+
+# make export HEAD=name FORMAT=keras OUT=head.keras, base and head in one model with ARGS=--with-base
+export: build
+	$(PERMAFROST) export --cache "$(CACHE)" --head "$(HEAD)" $(call flag,FORMAT,format) $(call flag,OUT,out) $(ARGS)
 
 # Without DATA= the sample is drawn where it is missing.
 data: build

@@ -6,10 +6,11 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import ort from 'onnxruntime-node';
-import { openBase } from '../src/base/index.js';
+import { type Base, openBase } from '../src/base/index.js';
 import { onnxEngine } from '../src/engine/onnx/engine.js';
 import { fingerprint, type SetSpec } from '../src/features/index.js';
 import { VectorRunner } from '../src/features/vectors.js';
+import type { Graph } from '../src/graph/graph.js';
 import { exportHead, HEAD_FORMATS, type HeadFormat } from '../src/heads/export.js';
 import {
   type HeadOptions,
@@ -23,7 +24,7 @@ import {
   type Task,
   trainHead,
 } from '../src/heads/index.js';
-import { readModel } from '../src/keras/index.js';
+import { readModel, writtenModel } from '../src/keras/index.js';
 import { Random } from '../src/random.js';
 import { permafrost } from './helpers/cli.js';
 import { fixture } from './helpers/fixtures.js';
@@ -77,10 +78,8 @@ const pack = (values: Float32Array): string =>
 const differs = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   a.length === b.length ? Math.max(...Array.from(a, (v, i) => Math.abs(v - (b[i] ?? Number.NaN)))) : Number.NaN;
 
-/** Trains the head of a case on a tiny base and writes it in every format, alone and with its base. */
-async function jobsOf(name: string, { task, preprocess, options }: Case): Promise<Job[]> {
-  const source = fixture('keras/tiny.keras');
-  const base = await openBase({ base: source, preprocess, layer: 'maps' });
+/** Trains the head of a case on seeded pictures; gives the first of them, their vectors and what the head says of them. */
+async function trainedOn(base: Base, name: string, { task, options }: Case) {
   const { height, width, channels } = base.spec.input;
   const random = new Random(name);
   const pixels = Array.from({ length: ROWS }, (_, i) =>
@@ -114,6 +113,18 @@ async function jobsOf(name: string, { task, preprocess, options }: Case): Promis
   const both = await predictor.predict(x.slice(0, N * d), N);
   await predictor.release();
   const expected = task === 'binary' ? both.filter((_, i) => i % 2 === 1) : both;
+  assert.ok(differs(expected.slice(0, expected.length / N), expected.slice(-expected.length / N)) > 1e-3);
+  const first = Float32Array.from(pixels.slice(0, N).flatMap((one) => Array.from(one)));
+  return { head: dir, pixels: first, vectors: x.slice(0, N * d), expected };
+}
+
+/** A case on a tiny base in every format, alone and with its base. */
+async function jobsOf(name: string, one: Case): Promise<Job[]> {
+  const { preprocess, options } = one;
+  const source = fixture('keras/tiny.keras');
+  const base = await openBase({ base: source, preprocess, layer: 'maps' });
+  const { head, pixels, vectors, expected } = await trainedOn(base, name, one);
+  const { height, width, channels } = base.spec.input;
   const jobs: Job[] = [];
   for (const format of HEAD_FORMATS) {
     for (const withBase of [false, true]) {
@@ -121,7 +132,7 @@ async function jobsOf(name: string, { task, preprocess, options }: Case): Promis
         work,
         `${name}-${withBase ? 'joined' : 'head'}${format === 'tfjs' ? '-tfjs' : `.${format}`}`,
       );
-      await exportHead({ head: dir, cache: work, base: source, layer: 'maps', format, out, withBase });
+      await exportHead({ head, cache: work, base: source, layer: 'maps', format, out, withBase });
       jobs.push({
         ...{
           name: `${name}, ${format}, ${withBase ? 'with base' : 'head alone'}`,
@@ -131,8 +142,8 @@ async function jobsOf(name: string, { task, preprocess, options }: Case): Promis
           normalized: options.scale === 'l2',
         },
         file: format === 'tfjs' ? path.join(out, 'model.json') : out,
-        shape: withBase ? [N, height, width, channels] : [N, d],
-        input: withBase ? Float32Array.from(pixels.slice(0, N).flatMap((one) => Array.from(one))) : x.slice(0, N * d),
+        shape: withBase ? [N, height, width, channels] : [N, base.spec.features],
+        input: withBase ? pixels : vectors,
       });
     }
   }
@@ -195,7 +206,7 @@ const READ = `
 import base64, json, sys, zipfile
 import numpy as np
 job_list = json.load(open(sys.argv[1]))
-def classes(job):
+def metadata(job):
     import h5py
     if job["format"] == "keras":
         return json.loads(zipfile.ZipFile(job["file"]).read("metadata.json"))["permafrost"]
@@ -207,12 +218,14 @@ for job in job_list:
         import onnxruntime
         session = onnxruntime.InferenceSession(job["file"], providers=["CPUExecutionProvider"])
         y = session.run(["probabilities"], {session.get_inputs()[0].name: x})[0]
-        meta = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items() if k == "classes"}
+        meta = session.get_modelmeta().custom_metadata_map
+        assert session.get_inputs()[0].shape[1:] == list(x.shape[1:]), session.get_inputs()[0].shape
+        meta = {"task": meta["task"]} | {k: json.loads(meta[k]) for k in ("classes", "base", "versions")}
     else:
         import keras
         y = keras.models.load_model(job["file"]).predict_on_batch(x)
-        meta = classes(job)
-    results.append({"y": np.asarray(y).ravel().tolist(), "classes": meta["classes"]})
+        meta = metadata(job)
+    results.append({"y": np.asarray(y).ravel().tolist(), "classes": meta["classes"], "task": meta["task"], "preprocess": meta["base"]["preprocess"], "versions": sorted(meta["versions"])})
 print("\\n" + json.dumps(results))
 `;
 
@@ -236,14 +249,51 @@ for (const [reader, formats, modules] of [
     const env = { ...process.env, KERAS_BACKEND: 'tensorflow', TF_CPP_MIN_LOG_LEVEL: '3' };
     const { status, stdout, stderr } = spawnSync(python, ['-c', READ, list], { env, encoding: 'utf8' });
     assert.equal(status, 0, stderr);
-    const results = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { y: number[]; classes: string[] }[];
+    const results = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as {
+      y: number[];
+      task: string;
+      preprocess: string;
+    }[];
     for (const [i, job] of own.entries()) {
       check(job, results[i]?.y ?? [], true);
-      const task = CASES[job.name.split(',')[0] ?? '']?.task ?? 'binary';
-      assert.deepEqual(results[i]?.classes, TARGETS[task].classes);
+      const { y: _, ...told } = results[i] ?? {};
+      const { task, preprocess } = CASES[job.name.split(',')[0] ?? ''] as Case;
+      assert.deepEqual(told, { classes: TARGETS[task].classes, task, preprocess, versions: ['permafrost'] });
     }
   });
 }
+test('what a format cannot hold is refused in a sentence that names it', async () => {
+  const divide: Graph = {
+    nodes: [
+      { name: 'x', op: { kind: 'InputLayer', shape: [2, 2, 3] }, inputs: [], weights: [] },
+      { name: 'ratio', op: { kind: 'Divide' }, inputs: ['x', 'x'], weights: [] },
+    ],
+    input: 'x',
+    output: 'ratio',
+  };
+  for (const reader of ['keras', 'tfjs'] as const)
+    assert.throws(() => writtenModel(divide, reader), /ratio \(Divide\)/);
+
+  const source = fixture('onnx/keras_nhwc.onnx');
+  const base = await openBase({ base: source, preprocess: 'tf' });
+  const { head, expected, pixels } = await trainedOn(base, 'on ONNX', CASES.binary as Case);
+  const options = { head, cache: work, base: source, preprocess: 'tf', withBase: true } as const;
+  for (const format of ['keras', 'h5', 'tfjs'] as const) {
+    await assert.rejects(
+      exportHead({ ...options, format, out: path.join(work, 'no') }),
+      /is an ONNX model.*--format onnx/,
+    );
+  }
+  const file = path.join(work, 'on-onnx.onnx');
+  await exportHead({ ...options, format: 'onnx', out: file });
+  const session = await ort.InferenceSession.create(file);
+  const { height, width, channels } = base.spec.input;
+  const feeds = { [session.inputNames[0] ?? '']: new ort.Tensor('float32', pixels, [N, height, width, channels]) };
+  const found = differs((await session.run(feeds)).probabilities?.data as Float32Array, expected);
+  await session.release();
+  assert.ok(found <= 1e-5, `differs by ${found}`);
+});
+
 test('the same head gives the same bytes, and a joined .keras or .h5 is a base again', async () => {
   const run = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await permafrost([...args, '--quiet'], work);

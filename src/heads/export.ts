@@ -120,32 +120,36 @@ function kerasModel(net: HeadNet, base: Base | null, reader: Reader): WrittenMod
   return [...before, ...headLayers(net, from, taken, reader)];
 }
 
-/** Base and head in one ONNX model: the head's values get a prefix, its features are the base's vectors. */
-function joined(base: Base, model: Uint8Array, metadata: Readonly<Record<string, string>>): Uint8Array {
-  const program = onnxProgram(base, 'float32');
-  const vectors = program.graph.outputs[0]?.name ?? '';
-  const { graph: head } = rereadOnnx(model);
+/**
+ * A head as an ONNX model. With its base the values inside the head get a prefix, since both may use a name, and its features are
+ * the base's vectors.
+ */
+function onnxModel(base: Base | null, model: Uint8Array, metadata: Readonly<Record<string, string>>): Uint8Array {
+  const { graph: head, imports } = rereadOnnx(model);
+  const program = base ? onnxProgram(base, 'float32') : null;
+  const before = program?.graph ?? { ...head, name: 'head', nodes: [], initializers: [] };
+  const prefix = base ? 'head/' : '';
   const names = new Map([
     ['', ''], // an input that is left out
-    [head.inputs[0]?.name ?? '', vectors],
+    ['features', program?.graph.outputs[0]?.name ?? 'features'],
     [head.outputs[0]?.name ?? '', 'probabilities'],
   ]);
-  const called = (name: string): string => names.get(name) ?? `head/${name}`;
+  const called = (name: string): string => names.get(name) ?? `${prefix}${name}`;
   const graph: OnnxGraph = {
-    ...program.graph,
+    ...before,
     nodes: [
-      ...program.graph.nodes,
+      ...before.nodes,
       ...head.nodes.map((node) => ({
         ...node,
-        name: `head/${node.name ?? node.outputs[0]}`,
+        name: `${prefix}${node.name ?? node.outputs[0]}`,
         inputs: node.inputs.map(called),
         outputs: node.outputs.map(called),
       })),
     ],
-    initializers: [...program.graph.initializers, ...head.initializers.map((t) => ({ ...t, name: called(t.name) }))],
+    initializers: [...before.initializers, ...head.initializers.map((t) => ({ ...t, name: called(t.name) }))],
     outputs: head.outputs.map((value) => ({ ...value, name: called(value.name) })),
   };
-  return writeModel(graph, metadata, program.imports);
+  return writeModel(graph, metadata, program?.imports ?? imports);
 }
 
 async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
@@ -195,7 +199,7 @@ export async function exportHead(options: ExportOptions): Promise<ExportResult> 
       name,
       typeof value === 'string' ? value : JSON.stringify(value),
     ]);
-    await writeWhole(out, base ? joined(base, head.model, Object.fromEntries(values)) : head.model);
+    await writeWhole(out, onnxModel(base, head.model, Object.fromEntries(values)));
   } else {
     const model = kerasModel(headNet(head), base, format === 'tfjs' ? 'tfjs' : 'keras');
     const write = { keras: writeArchive, h5: writeH5, tfjs: writeTfjs }[format];
