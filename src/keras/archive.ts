@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -8,7 +8,8 @@ import yauzl from 'yauzl';
 import { ModelError } from '../errors.js';
 
 const MAX_TEXT = 64 * 2 ** 20;
-const MAX_WEIGHTS = 16 * 2 ** 30;
+/** Keras stores weights as they are; zipped anew they lose a tenth, and half of them being zeros another half. */
+const MAX_RATIO = 20;
 
 /** What a `.keras` file holds; the weights stand in a temporary file. */
 export interface Archive {
@@ -19,7 +20,7 @@ export interface Archive {
 
 /**
  * Opens a `.keras` archive (a zip file) for the time of `use`.
- * @throws ModelError when it is no such archive, is cut off, or holds absurd sizes
+ * @throws ModelError when it is no such archive, is cut off, holds an entry twice, or more than a model of its size can
  */
 export async function withArchive<T>(file: string, use: (archive: Archive) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(path.join(tmpdir(), 'permafrost-'));
@@ -27,14 +28,22 @@ export async function withArchive<T>(file: string, use: (archive: Archive) => Pr
     const texts = new Map<string, string>();
     const weights = path.join(folder, 'model.weights.h5');
     let found = false;
+    const seen = new Set<string>();
+    const limit = Math.max(MAX_TEXT, MAX_RATIO * (await stat(file)).size);
     await eachEntry(file, async (name, size, stream) => {
+      if (seen.has(name)) throw new ModelError(`${file} holds ${name} twice: save the model again`);
+      seen.add(name);
       if (name === 'config.json' || name === 'metadata.json') {
         if (size > MAX_TEXT) throw new ModelError(`${file}: ${name} is larger than ${MAX_TEXT} bytes`);
         const chunks: Buffer[] = [];
         for await (const chunk of await stream()) chunks.push(chunk as Buffer);
         texts.set(name, Buffer.concat(chunks).toString('utf8'));
       } else if (name === 'model.weights.h5') {
-        if (size > MAX_WEIGHTS) throw new ModelError(`${file}: ${name} is larger than ${MAX_WEIGHTS} bytes`);
+        if (size > limit) {
+          throw new ModelError(
+            `${file}: ${name} would be inflated to ${size} bytes, more than a model in an archive of this size holds (${limit})`,
+          );
+        }
         await pipeline(await stream(), createWriteStream(weights));
         found = true;
       }
