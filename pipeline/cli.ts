@@ -11,6 +11,7 @@ import { Interrupted } from './io.js';
 import { mapsCommand } from './maps.js';
 import { predictCommand } from './predict.js';
 import { sampleCommand } from './sample.js';
+import { summaryCommand } from './summary.js';
 import { sweepCommand } from './sweep.js';
 import { trainCommand } from './train.js';
 
@@ -50,9 +51,10 @@ try {
     .command(classifyCommand)
     .command(mapsCommand)
     .command(basesCommand)
+    .command(summaryCommand)
     .command(exportCommand)
     .command(cacheCommand)
-    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify, maps, export, bases or cache')
+    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify, summary, maps, export, bases or cache')
     .strict()
     .recommendCommands()
     .version(version)

@@ -90,19 +90,23 @@ export const common = <T>(yargs: Argv<T>) =>
     .option('json', { describe: 'print one JSON object on stdout', boolean: true, default: false })
     .option('quiet', { describe: 'print nothing but errors', boolean: true, default: false });
 
-/** @param fallback the base where none is named */
-export const baseFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallback: F) =>
+/** What says which layers a base has. @param fallback the base where none is named */
+export const layerFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallback: F) =>
   yargs
     .option('base', {
       ...text('a base by name (permafrost bases lists them) or a model file'),
       default: fallback as F,
     })
-    .option('weights', text('named bases: imagenet (default), random[:SEED] or a file (.h5, model.json)'))
     .option('alpha', numberOption('width multiplier of the mobilenets', { min: 0.01, max: 10 }))
     .option('include-top', { describe: 'build the classifier of a named base too', boolean: true })
     .option('layer', text('tap this layer (default: the output)'))
+    .option('input-size', { ...text('N or HxW, pixels (default: the base’s own)'), coerce: inputSize });
+
+/** @param fallback the base where none is named */
+export const baseFlags = <T, F extends string | undefined>(yargs: Argv<T>, fallback: F) =>
+  layerFlags(yargs, fallback)
+    .option('weights', text('named bases: imagenet (default), random[:SEED] or a file (.h5, model.json)'))
     .option('pooling', { ...text('how a feature map becomes a vector'), choices: ['avg', 'max'] as const })
-    .option('input-size', { ...text('N or HxW, pixels (default: the base’s own)'), coerce: inputSize })
     .option('preprocess', { ...text('pixels to inputs'), choices: ['tf', 'caffe', 'torch', 'none'] as const })
     .option('store', { ...text('how values are stored (default: float32)'), choices: ['float32', 'float16'] as const })
     .option('image', {

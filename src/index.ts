@@ -2,10 +2,14 @@ export {
   type BaseOptions,
   type BaseSpec,
   baseNames,
+  type LayerSummary,
   type ListedBase,
   listBases,
+  type ModelSummary,
   openBase,
   type Pooling,
+  type SummaryOptions,
+  summary,
 } from './base/index.js';
 export {
   type CompactedSet,

@@ -14,8 +14,10 @@ export {
   MAX_INPUT_SIZE,
   type OpenHooks,
   onnxProgram,
+  openArchitecture,
   openBase,
   openClassifier,
   vectorGraph,
 } from './open.js';
 export { type BaseSpec, baseDigest, digestGraph, type Pooling } from './spec.js';
+export { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from './summary.js';

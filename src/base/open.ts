@@ -77,10 +77,11 @@ export type BaseModel =
  */
 export function layerGraph({ name, model }: Base): Graph {
   if (model.kind === 'layers') return model.graph;
-  throw new ModelError(
-    `${name} is an ONNX model, which has no Keras layers: use a Keras or TensorFlow.js model for this`,
-  );
+  throw noLayers(name);
 }
+
+const noLayers = (name: string): ModelError =>
+  new ModelError(`${name} is an ONNX model, which has no Keras layers: use a Keras or TensorFlow.js model for this`);
 
 interface Source {
   readonly name: string;
@@ -147,9 +148,8 @@ function randomSeed(weights: string): string | null {
   return match ? (match[1] ?? '0') : null;
 }
 
-async function openApplication(application: Application, options: BaseOptions, hooks: OpenHooks): Promise<Source> {
-  const { weights = 'imagenet', includeTop = false, alpha } = options;
-  const [height, width] = options.inputSize ?? [application.defaultSize, application.defaultSize];
+function applicationFacts(application: Application, { alpha, inputSize }: BaseOptions) {
+  const [height, width] = inputSize ?? [application.defaultSize, application.defaultSize];
   const shape = { height, width, channels: 3, ...(alpha === undefined ? {} : { alpha }) };
   const source = {
     name: alpha === undefined || alpha === 1 ? application.name : `${application.name}-${alpha}`,
@@ -157,6 +157,18 @@ async function openApplication(application: Application, options: BaseOptions, h
     size: application.defaultSize,
     where: application.name,
   };
+  return { shape, source };
+}
+
+function emptyApplication(application: Application, options: BaseOptions): Source {
+  const { shape, source } = applicationFacts(application, options);
+  const { includeTop = false } = options;
+  return { ...source, graph: application.build({ ...shape, includeTop, imagenet: true }) };
+}
+
+async function openApplication(application: Application, options: BaseOptions, hooks: OpenHooks): Promise<Source> {
+  const { weights = 'imagenet', includeTop = false, alpha } = options;
+  const { shape, source } = applicationFacts(application, options);
   const seed = randomSeed(weights);
   if (seed !== null) {
     const graph = application.build({ ...shape, includeTop });
@@ -352,18 +364,39 @@ function makeSpec({ image: mode = 'photo', store = 'float32' }: BaseOptions, fou
   return { format: 1, ...found, image, type: store, precision: 'float32' };
 }
 
-async function open(options: BaseOptions, hooks: OpenHooks, classifier = false): Promise<Base> {
-  checkBaseOptions(options);
-  if (isOnnx(options.base)) return openOnnxBase(options, classifier);
-  const source = await openSource(options, hooks);
-  const preprocess = options.preprocess ?? defaultPreprocess(source);
+/** The graph at its input size, cut at the tap. */
+function tapped(source: Source, options: BaseOptions): Graph {
   const whole = sized(source, options.inputSize);
   const { layer = whole.output } = options;
   if (whole.nodes.every((node) => node.name !== layer)) {
     throw new ModelError(`${source.where} has no layer ${JSON.stringify(layer)}: ${nearest(layer, whole)}`);
   }
-  const graph = cutAt(whole, layer);
-  if (layer === graph.input) throw new ModelError(`layer ${layer} is the input itself: tap a layer after it`);
+  if (layer === whole.input) throw new ModelError(`layer ${layer} is the input itself: tap a layer after it`);
+  return cutAt(whole, layer);
+}
+
+/**
+ * The layers of a base, cut at the tap, at its input size. A named base comes without weights, so that nothing is downloaded: the
+ * one that ImageNet weights would go into.
+ * @throws UsageError for options that are unknown or missing; ModelError for what a file holds, and for an ONNX model
+ */
+export async function openArchitecture(
+  options: BaseOptions,
+): Promise<{ readonly name: string; readonly graph: Graph }> {
+  checkBaseOptions(options);
+  if (isOnnx(options.base)) throw noLayers(options.base);
+  const application = applications.get(options.base);
+  const source = application ? emptyApplication(application, options) : await openSource(options, {});
+  return { name: source.name, graph: tapped(source, options) };
+}
+
+async function open(options: BaseOptions, hooks: OpenHooks, classifier = false): Promise<Base> {
+  checkBaseOptions(options);
+  if (isOnnx(options.base)) return openOnnxBase(options, classifier);
+  const source = await openSource(options, hooks);
+  const preprocess = options.preprocess ?? defaultPreprocess(source);
+  const graph = tapped(source, options);
+  const layer = graph.output;
   checkWeights(graph);
   const shape = inferShapes(graph).get(layer) ?? [];
   if (shape.length !== 1 && shape.length !== 3) {
