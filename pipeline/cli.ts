@@ -54,7 +54,10 @@ try {
     .command(summaryCommand)
     .command(exportCommand)
     .command(cacheCommand)
-    .demandCommand(1, 'name a command: sample, features, train, sweep, predict, classify, summary, maps, export, bases or cache')
+    .demandCommand(
+      1,
+      'name a command: sample, features, train, sweep, predict, classify, summary, maps, export, bases or cache',
+    )
     .strict()
     .recommendCommands()
     .version(version)
