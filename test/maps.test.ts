@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { openBase } from '../src/base/index.js';
-import { DataError, type MapsOptions, ModelError, maps, UsageError } from '../src/index.js';
+import { CacheError, DataError, type MapsOptions, ModelError, maps, UsageError } from '../src/index.js';
 import { COLORMAPS, colors } from '../src/report/colormaps.js';
 import { boxes, type FeatureMaps, mapPng, mapSvg, shades } from '../src/report/map-picture.js';
 import { permafrost } from './helpers/cli.js';
@@ -116,6 +116,12 @@ describe('permafrost maps', () => {
     ['a broken image', { path: broken }, DataError, /broken\.jpg .*none/],
     ['a folder', { path: folder }, DataError, /is a folder: give one image file/],
     ['a vector', { layer: 'global_average_pooling2d' }, ModelError, /gives a vector of \d+ values, .*--layer/],
+    [
+      'a file where a folder must be',
+      { out: path.join(fixture('maps.json'), 'a.png') },
+      CacheError,
+      /to make a folder/,
+    ],
     ['another suffix', { out: 'maps.gif' }, UsageError, /\.png or \.svg/],
     ['an empty grid', { grid: { rows: 0, columns: 8 } }, UsageError, /1 to 64 rows and columns, found 0x8/],
     ['an unknown colormap', { colormap: 'jet' as 'gray' }, UsageError, /take gray, viridis, magma/],

@@ -6,7 +6,7 @@ import { openEngine } from '../engine/index.js';
 import { DataError, ModelError, UsageError } from '../errors.js';
 import { imageBatches } from '../features/batches.js';
 import type { Pixels } from '../features/vectors.js';
-import { realSystem, writeAtomically } from '../files/index.js';
+import { realSystem, storeError, writeAtomically } from '../files/index.js';
 import { fixedShapes } from '../graph/prepare.js';
 import { COLORMAPS, type Colormap } from './colormaps.js';
 import { type FeatureMaps, type Grid, mapPng, mapSvg } from './map-picture.js';
@@ -129,7 +129,9 @@ export async function maps(options: MapsOptions): Promise<MapsResult> {
   check(grid, colormap);
   const found = await featureMaps(unpooled(await openBase(options, options), options.layer ?? options.base), options);
   const picture = await write(found, grid, colormap);
-  await realSystem.makeFolder(path.dirname(out));
+  await realSystem.makeFolder(path.dirname(out)).catch((error: unknown) => {
+    throw storeError(error, 'to make a folder', path.dirname(out));
+  });
   await writeAtomically(realSystem, path.dirname(out), path.basename(out), [picture]);
   const { height, width, channels } = found;
   return { out, height, width, channels, shown: Math.min(channels, grid.rows * grid.columns) };
