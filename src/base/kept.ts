@@ -24,7 +24,7 @@ export async function isKept(
   { system = realSystem }: StoreOptions = {},
 ): Promise<boolean> {
   const dir = keptDir(cache, spec);
-  await removeStale(system, dir);
+  for (const folder of [dir, path.dirname(dir)]) await removeStale(system, folder);
   return system.modified(path.join(dir, 'base.json')).then(
     () => true,
     () => false,
