@@ -49,7 +49,7 @@ test:
 # What both engines must compute, on TensorFlow itself: set up from Python's wheel where tfjs-node could not download it.
 test-tensorflow: build
 	test/native-tensorflow
-	NODE_PATH="$(CURDIR)/build/tensorflow/node_modules" PERMAFROST_NATIVE_TENSORFLOW=1 node --test dist/test/engine-*.test.js dist/test/golden.test.js
+	NODE_PATH="$(CURDIR)/build/tensorflow/node_modules" PERMAFROST_NATIVE_TENSORFLOW=1 node --test dist/test/engine/*.test.js dist/test/train/both-engines.test.js dist/test/extract/golden.test.js
 
 # Against peers: PYTHON= names a Python with bench/requirements.txt.
 bench: build

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { FeatureSet, type SetSpec } from '../src/features/index.js';
-import { memoryVectors, outputsOf, trainHead } from '../src/heads/index.js';
 import { openVectors } from '../src/heads/stored-vectors.js';
 import { Random } from '../src/random.js';
+import { FeatureSet, type SetSpec } from '../src/store/index.js';
+import { outputsOf, trainHead } from '../src/train/train.js';
+import { memoryVectors } from '../src/train/vectors.js';
 
 /**
  * Trains a head on a generated set that is larger than the memory it may take, and prints the peak of resident memory.

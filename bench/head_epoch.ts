@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { PackSpec } from '../src/engine/onnx/head-graph.js';
-import { HeadPack } from '../src/engine/onnx/head-pack.js';
 import { runtimeVersion } from '../src/engine/onnx/session.js';
-import { initialVariables } from '../src/heads/net.js';
 import { Random } from '../src/random.js';
+import { initialVariables } from '../src/train/net.js';
+import type { PackSpec } from '../src/train/onnx/head-graph.js';
+import { HeadPack } from '../src/train/onnx/head-pack.js';
 
 /** An epoch of a Dense(1, sigmoid) head, Adam, batch 32, a fresh permutation: Permafrost, PyTorch and Keras in turns. */
 const [n, d, batchSize, rounds] = [20_000, 2_048, 32, 7];

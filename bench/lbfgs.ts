@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { fitFullBatch } from '../src/heads/full-batch.js';
 import { Random } from '../src/random.js';
+import { fitFullBatch } from '../src/train/full-batch.js';
 
 /** L-BFGS on 20,000 vectors of 2,048 features, to the gradient norm that scikit-learn reaches: Permafrost and scikit-learn in turns. */
 const [n, d, rounds, l2, tolerance] = [20_000, 2_048, 3, 1e-3, 1e-5];

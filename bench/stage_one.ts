@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { openBase, vectorGraph } from '../src/base/index.js';
 import { onnxEngine } from '../src/engine/onnx/engine.js';
-import { drawPicture } from '../src/images/sample-picture.js';
+import { drawPicture } from '../src/sample/picture.js';
 
 const images = Number(process.argv[2] ?? 1000);
 const rounds = Number(process.argv[3] ?? 3);

@@ -1,23 +1,21 @@
+export { type Base, type BaseModel, layerGraph } from './base.js';
 export { isKept, keepBase, keptBase, keptDir } from './kept.js';
 export { type Named, nameBase, rememberBase } from './known.js';
 export { type ListedBase, listBases } from './list.js';
 export {
-  type Base,
-  type BaseModel,
+  openArchitecture,
+  openBase,
+  openClassifier,
+} from './open.js';
+export {
   type BaseOptions,
   baseFile,
   baseNames,
   checkBaseOptions,
   isFile,
-  layerGraph,
-  loadBase,
   MAX_INPUT_SIZE,
   type OpenHooks,
-  onnxProgram,
-  openArchitecture,
-  openBase,
-  openClassifier,
-  vectorGraph,
-} from './open.js';
+} from './options.js';
+export { type Preprocessing, preprocessingOps } from './preprocess.js';
+export { loadBase, onnxProgram, vectorGraph } from './program.js';
 export { type BaseSpec, baseDigest, digestGraph, type Pooling } from './spec.js';
-export { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from './summary.js';

@@ -6,8 +6,8 @@ import { realSystem, removeStale, type StoreOptions, storeError, writeFiles } fr
 import type { Node, Op, Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
-import { digestOnnx, type OnnxModel, rereadOnnx, writeOnnx } from '../onnx/index.js';
-import { type Base, type BaseModel, layerGraph } from './open.js';
+import { type Base, type BaseModel, layerGraph } from './base.js';
+import { digestOnnx, type OnnxModel, rereadOnnx, writeOnnx } from './onnx/index.js';
 import { type BaseSpec, baseDigest, digestGraph } from './spec.js';
 
 /** The files that hold the weights of a kept base: of layers, in the order of the nodes; of an ONNX model, the model. */

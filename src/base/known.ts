@@ -2,7 +2,8 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
 import { realSystem, removeStale, type StoreOptions, writeAtomically } from '../files/index.js';
-import { type BaseOptions, baseFile, checkBaseOptions, type OpenHooks, openBase } from './open.js';
+import { openBase } from './open.js';
+import { type BaseOptions, baseFile, checkBaseOptions, type OpenHooks } from './options.js';
 import type { BaseSpec } from './spec.js';
 
 /** Bumped when the same options and files would give another spec. */

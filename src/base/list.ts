@@ -1,8 +1,8 @@
 import type { Graph } from '../graph/graph.js';
 import { inferShapes, inputShapes, weightSpecs } from '../graph/infer.js';
-import type { Preprocessing } from '../images/index.js';
 import { applications } from '../keras/index.js';
 import { openMini } from './open.js';
+import type { Preprocessing } from './preprocess.js';
 
 /** A base that is known by name, without its classifier, at its default size. */
 export interface ListedBase {

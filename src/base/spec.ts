@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from '../canonical.js';
 import type { Graph, Node, Tensor } from '../graph/graph.js';
 import { dropIdentities } from '../graph/passes.js';
-import type { ImageMode, Preprocessing } from '../images/index.js';
+import type { ImageMode } from '../images/modes.js';
+import type { Preprocessing } from './preprocess.js';
 
 export type Pooling = 'avg' | 'max';
 

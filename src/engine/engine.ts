@@ -1,5 +1,5 @@
+import type { Imports, OnnxGraph } from '../formats/onnx/write.js';
 import type { Graph } from '../graph/graph.js';
-import type { Imports, OnnxGraph } from './onnx/proto.js';
 
 export type Device = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
 

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.js';
-import { THRESHOLD_CRITERIA, type ThresholdCriterion } from './metrics/threshold.js';
-import type { OptionRule } from './option-rules.js';
-import { checkRule } from './options.js';
+import { THRESHOLD_CRITERIA, type ThresholdCriterion } from '../metrics/threshold.js';
+import type { OptionRule } from '../train/option-rules.js';
+import { checkRule } from '../train/options.js';
 
 /** What is done around the training of a head: how its images are divided, and how it is judged. */
 export interface FitOptions {

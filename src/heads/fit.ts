@@ -1,17 +1,18 @@
 import type { EngineName } from '../engine/engine.js';
 import { LabelError } from '../errors.js';
+import { dealFolds } from '../labels/folds.js';
+import type { Example } from '../labels/labels.js';
+import type { Targets } from '../labels/targets.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { HeadOptions } from '../train/option-rules.js';
+import type { EpochRecord } from '../train/run.js';
+import type { TrainedHead } from '../train/train.js';
 import { type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
-import { dealFolds } from './folds.js';
 import type { Fold, Threshold } from './head-info.js';
 import { constantFeatures, type VectorTable } from './joined-sets.js';
 import { type Answers, metricsOf, temperatureOf, thresholdOf } from './judge.js';
-import type { Example } from './labels.js';
-import type { Metrics } from './metrics/metrics.js';
-import type { HeadOptions } from './option-rules.js';
 import { type LabelledRows, labelledRows, type Problem } from './problem.js';
 import { logitsOf, type RowTask, scoresOf, trainOnRows, withTemperature } from './row-trainer.js';
-import type { Targets } from './targets.js';
-import type { EpochRecord, TrainedHead } from './train.js';
 
 /** A head with all that was learned about it. */
 export interface FittedHead {

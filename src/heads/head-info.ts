@@ -1,12 +1,13 @@
 import { HeadError, UsageError } from '../errors.js';
+import type { Task } from '../labels/targets.js';
+import { TASKS } from '../labels/task.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { ThresholdCriterion } from '../metrics/threshold.js';
+import { type ResolvedOptions, resolveOptions } from '../train/options.js';
+import type { EpochRecord } from '../train/run.js';
+import { type Fields, isFields } from './fields.js';
 import type { SetFacts } from './joined-sets.js';
-import type { Metrics } from './metrics/metrics.js';
-import type { ThresholdCriterion } from './metrics/threshold.js';
 import { migrateHeadInfo } from './migrate.js';
-import { type ResolvedOptions, resolveOptions } from './options.js';
-import type { Task } from './targets.js';
-import { TASKS } from './task.js';
-import type { EpochRecord } from './train.js';
 
 /** Of `head.json`. */
 export const HEAD_VERSION = 2;
@@ -83,9 +84,6 @@ export function printHeadInfo(info: HeadInfo): string {
   return `{\n${lines.join(',\n')}\n}\n`;
 }
 
-export type Fields = Readonly<Record<string, unknown>>;
-export const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 const isCount = (value: unknown): value is number => isNumber(value) && Number.isInteger(value) && value >= 0;
 const isShare = (value: unknown): boolean => isNumber(value) && value >= 0 && value <= 1;

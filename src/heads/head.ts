@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HeadModel, writeHeadModel } from '../engine/onnx/head-model.js';
 import { HeadError } from '../errors.js';
 import type { StoreOptions } from '../files/index.js';
+import { HeadModel, writeHeadModel } from '../train/head-model.js';
+import { unitsOf } from '../train/net.js';
+import { bothClasses } from '../train/train.js';
 import { placeFiles } from './files.js';
 import type { FittedHead } from './fit.js';
 import { HEAD_VERSION, type HeadInfo, parseHeadInfo, printHeadInfo } from './head-info.js';
 import type { SetFacts } from './joined-sets.js';
-import { unitsOf } from './targets.js';
-import { bothClasses } from './train.js';
 
 /** Bytes of the largest `head.json` and `head.onnx` that are read. */
 const LARGEST = { 'head.json': 2 ** 28, 'head.onnx': 2 ** 31 - 1 } as const;

@@ -1,7 +1,7 @@
 import { CacheError, UsageError } from '../errors.js';
-import { FeatureSet } from '../features/index.js';
+import { FeatureSet } from '../store/index.js';
+import { memoryVectors, type VectorSource } from '../train/vectors.js';
 import { openVectors } from './stored-vectors.js';
-import { memoryVectors, type VectorSource } from './vectors.js';
 
 /** Sets of one fingerprint: what one of them lacks, another may have. */
 interface Group {

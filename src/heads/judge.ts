@@ -1,11 +1,12 @@
+import type { Targets, Task } from '../labels/targets.js';
+import type { BootstrapOptions } from '../metrics/bootstrap.js';
+import { column } from '../metrics/classification.js';
+import { type Metrics, measureClasses, measureLabels, measureValues } from '../metrics/metrics.js';
+import { fitTemperature } from '../metrics/temperature.js';
+import { chooseThreshold } from '../metrics/threshold.js';
+import { endingOf, unitsOf } from '../train/net.js';
 import type { ResolvedFit } from './fit-options.js';
 import type { Threshold } from './head-info.js';
-import type { BootstrapOptions } from './metrics/bootstrap.js';
-import { column } from './metrics/classification.js';
-import { type Metrics, measureClasses, measureLabels, measureValues } from './metrics/metrics.js';
-import { fitTemperature } from './metrics/temperature.js';
-import { chooseThreshold } from './metrics/threshold.js';
-import { endingOf, type Targets, type Task, unitsOf } from './targets.js';
 
 /** What a head says of some examples, and what it should say. */
 export interface Answers {

@@ -1,6 +1,6 @@
-import type { Fields } from './head-info.js';
-import { precisionRecallF1 } from './metrics/shared.js';
-import { resolveOptions } from './options.js';
+import { precisionRecallF1 } from '../metrics/shared.js';
+import { resolveOptions } from '../train/options.js';
+import type { Fields } from './fields.js';
 
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
 import { DataError, UsageError } from '../errors.js';
+import type { Task } from '../labels/targets.js';
+import { TASKS } from '../labels/task.js';
+import type { HeadOptions } from '../train/option-rules.js';
+import { checkOption, resolveOptions } from '../train/options.js';
 import { checkFit, FIT_RULES, type FitOptions, resolveFit } from './fit-options.js';
-import type { HeadOptions } from './option-rules.js';
-import { checkOption, resolveOptions } from './options.js';
 import { type Axis, axisFromText, optionNamed, type Space } from './space.js';
-import type { Task } from './targets.js';
-import { TASKS } from './task.js';
 
 /** Bytes of the largest plan that is read. */
 const LARGEST = 2 ** 24;

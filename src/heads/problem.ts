@@ -1,11 +1,11 @@
 import { byCodePoint, canonicalJson, sha256Hex } from '../canonical.js';
 import { LabelError } from '../errors.js';
-import { fewShots } from './folds.js';
+import { fewShots } from '../labels/folds.js';
+import type { Example, LabelledData } from '../labels/labels.js';
+import { splitExamples } from '../labels/split.js';
+import type { Targets, Task } from '../labels/targets.js';
+import { strataOf, targetsOf } from '../labels/task.js';
 import type { VectorTable } from './joined-sets.js';
-import type { Example, LabelledData } from './labels.js';
-import { splitExamples } from './split.js';
-import type { Targets, Task } from './targets.js';
-import { strataOf, targetsOf } from './task.js';
 
 /** Labelled images that have vectors, divided. */
 export interface Problem {

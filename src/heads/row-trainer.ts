@@ -1,9 +1,10 @@
 import type { HeadError } from '../errors.js';
+import { type Task, widthOf } from '../labels/targets.js';
+import type { HeadOptions } from '../train/option-rules.js';
+import type { TrainHooks } from '../train/run.js';
+import { outputsOf, type TrainedHead, trainHeads } from '../train/train.js';
 import { distinct, type VectorTable } from './joined-sets.js';
-import type { HeadOptions } from './option-rules.js';
 import type { LabelledRows } from './problem.js';
-import { type Task, widthOf } from './targets.js';
-import { outputsOf, type TrainedHead, type TrainHooks, trainHeads } from './train.js';
 
 /** What is trained, on which table. */
 export interface RowTask {

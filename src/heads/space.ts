@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.js';
 import { Random } from '../random.js';
-import { type HeadOptions, OPTION_RULES, type OptionRule } from './option-rules.js';
-import { checkOption, optionFromText } from './options.js';
+import { type HeadOptions, OPTION_RULES, type OptionRule } from '../train/option-rules.js';
+import { checkOption, optionFromText } from '../train/options.js';
 
 /** A range, evenly spread or evenly on a log scale, of `points` values where a grid runs through it. */
 export interface Range {

@@ -1,7 +1,7 @@
 import { CacheError } from '../errors.js';
-import type { FeatureSet, LocatedRows } from '../features/index.js';
 import type { Random } from '../random.js';
-import { memoryVectors, type VectorBlock, type VectorSource } from './vectors.js';
+import type { FeatureSet, LocatedRows } from '../store/index.js';
+import { memoryVectors, type VectorBlock, type VectorSource } from '../train/vectors.js';
 
 /** Bytes of vectors that training holds in memory at once, where nobody says otherwise: the same on every machine. */
 export const DEFAULT_MEMORY = 2 ** 30;

@@ -3,18 +3,9 @@ import { ImageError } from '../errors.js';
 import { bmpHeader, decodeBmp } from './bmp.js';
 import { Budget } from './budget.js';
 import { bilinear, luma, nearest } from './keras-resize.js';
+import { BACKGROUND, type ImageMode } from './modes.js';
 import type { ImageFormat } from './sniff.js';
 
-/**
- * How a file becomes pixels. `photo`: orientation and colour profile applied, antialiased resize, alpha blended on white.
- * `keras`: the pixels of `keras.utils.load_img` (nearest). `keras-bilinear`: those of `tf.image.resize`.
- */
-export type ImageMode = 'photo' | 'keras' | 'keras-bilinear';
-
-/** Bumped when the pixels of any mode change. */
-export const PIXELS_REVISION = 1;
-/** What transparent pixels are blended on in `photo` mode: white. */
-export const BACKGROUND = [255, 255, 255] as const;
 /** Pixels of the largest image that is decoded. */
 export const MAX_PIXELS = 100_000_000;
 
@@ -53,7 +44,7 @@ function open(bytes: Uint8Array, options: SharpOptions = {}): Sharp {
   return sharp(bytes, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true, ...options });
 }
 
-async function photo(bytes: Uint8Array, format: ImageFormat, options: DecodeOptions): Promise<Uint8Array> {
+export async function photo(bytes: Uint8Array, format: ImageFormat, options: DecodeOptions): Promise<Uint8Array> {
   const { height, width, channels, background = BACKGROUND } = options;
   const [r, g, b] = background;
   const source = format === 'bmp' ? fromRaw(decodeBmp(bytes, MAX_PIXELS)) : open(bytes).autoOrient();
@@ -135,7 +126,7 @@ function fromCmyk(data: Uint8Array): Uint8Array {
   return result;
 }
 
-async function keras(
+export async function keras(
   bytes: Uint8Array,
   format: ImageFormat,
   options: DecodeOptions,

@@ -129,6 +129,7 @@ interface Files {
   open(path: string, flags: number, ...rest: unknown[]): unknown;
   ErrnoError: new (errno: number) => Error;
 }
+
 /** O_WRONLY | O_RDWR */
 const WRITING = 3;
 /** O_DIRECTORY */

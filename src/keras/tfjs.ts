@@ -6,7 +6,7 @@ import { fromFloat16 } from '../float16.js';
 import type { Tensor } from '../graph/graph.js';
 import { show } from '../graph/infer.js';
 import { isFields, isNumber, isText, parseFields } from './json.js';
-import type { StoredLayer } from './weights.js';
+import type { StoredLayer } from './stored-layer.js';
 
 const MAX_JSON = 64 * 2 ** 20;
 const MAX_BYTES = 2 ** 32;

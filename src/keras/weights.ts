@@ -4,6 +4,7 @@ import { checkWeights, inferShapes, inLayer, inputShapes, show, type WeightSpec,
 import type { LayerEntry } from './config.js';
 import { type Hdf5Group, withHdf5 } from './hdf5.js';
 import { isAutoName, toSnakeCase } from './naming.js';
+import type { StoredLayer } from './stored-layer.js';
 import { isTfjs, readTfjs } from './tfjs.js';
 
 /** The weights that each layer must have, by layer path. */
@@ -146,17 +147,6 @@ function entries(graph: Graph): LayerEntry[] {
     else layers.set(outer, { ...model, layers: [...model.layers, entry] });
   }
   return [...layers.values()];
-}
-
-/** The weights of one layer in a file that lists them by layer. */
-export interface StoredLayer {
-  readonly name: string;
-  /** In order; never empty. */
-  readonly weightNames: readonly string[];
-  readonly own: {
-    shape(name: string): readonly number[] | null;
-    tensor(name: string, shape: readonly number[]): Tensor;
-  };
 }
 
 /** The layers of Keras's older layout that hold weights. */

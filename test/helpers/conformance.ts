@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { preprocessingOps } from '../../src/base/index.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { openEngine } from '../../src/engine/index.js';
 import type { Graph, Tensor } from '../../src/graph/graph.js';
 import { inferShapes, inputShapes, weightSpecs } from '../../src/graph/infer.js';
 import { prepend } from '../../src/graph/passes.js';
-import { preprocessingOps } from '../../src/images/index.js';
 import { applications, counterUniform, graphFromConfig, randomWeights } from '../../src/keras/index.js';
 import { fixture } from './fixtures.js';
 

@@ -1,4 +1,4 @@
-import { realSystem, type StoreFile, type StoreSystem } from '../../src/features/index.js';
+import { realSystem, type StoreFile, type StoreSystem } from '../../src/store/index.js';
 import { systemError } from './store.js';
 
 /** One disturbance of a run: at which of the operations that change the disk, counted from 1, and what. */

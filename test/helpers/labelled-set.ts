@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { FeatureSet } from '../../src/features/index.js';
 import { Random } from '../../src/random.js';
+import { FeatureSet } from '../../src/store/index.js';
 import { fixture } from './fixtures.js';
 import { hex, key, MAKER, spec } from './store.js';
 

@@ -3,13 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import {
-  type FeatureSet,
-  realSystem,
-  type SetSpec,
-  type StoreFile,
-  type StoreSystem,
-} from '../../src/features/index.js';
+import { type FeatureSet, realSystem, type SetSpec, type StoreFile, type StoreSystem } from '../../src/store/index.js';
 
 export const MAKER = { engine: 'onnx', engineVersion: '1.2.3', version: '0.1.0' };
 

@@ -1,4 +1,4 @@
-import { FeatureSet } from '../../src/features/index.js';
+import { FeatureSet } from '../../src/store/index.js';
 import { key, MAKER, spec, vector } from './store.js';
 
 /** A process of its own that writes the rows [from, to) of the test set, in parts of ten: cache from to d */

@@ -1,8 +1,15 @@
 import { ModelError } from '../../errors.js';
+import {
+  type Attribute,
+  floats,
+  int64s,
+  type OnnxGraph,
+  type OnnxNode,
+  type OnnxTensor,
+} from '../../formats/onnx/write.js';
 import type { Activation, Convolution, Graph, Margins, Op, OpOf, Tensor } from '../../graph/graph.js';
 import { windowAxis } from '../../graph/infer.js';
 import { fixedShapes, prepare } from '../../graph/prepare.js';
-import { type Attribute, floats, int64s, type OnnxGraph, type OnnxNode, type OnnxTensor } from './proto.js';
 
 /** The name of the compiled model's one input: `[n, height, width, channels]`. */
 export const INPUT = 'images';

@@ -1,9 +1,9 @@
 import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
+import type { ValueInfo } from '../../formats/onnx/write.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Device, Engine, Runner } from '../engine.js';
 import { type Compiled, compile, INPUT } from './compile.js';
-import type { ValueInfo } from './proto.js';
 import { createSession, runtimeVersion } from './session.js';
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);

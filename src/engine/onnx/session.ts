@@ -1,7 +1,7 @@
 import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
+import { type Imports, type OnnxGraph, writeModel } from '../../formats/onnx/write.js';
 import type { Device, EngineOptions } from '../engine.js';
-import { type Imports, type OnnxGraph, writeModel } from './proto.js';
 
 /** Version of onnxruntime that runs the graphs. */
 export const runtimeVersion: string = ort.env.versions.node ?? ort.env.versions.common;

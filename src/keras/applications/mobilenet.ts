@@ -9,6 +9,7 @@ const ALPHAS = new Map([
   [0.75, '7_5'],
   [1, '1_0'],
 ]);
+
 /** Filters and stride of each depthwise-separable block. */
 const BLOCKS = [
   [64, 1],

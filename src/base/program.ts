@@ -1,0 +1,54 @@
+import type { Engine, EngineOptions, OnnxProgram, Runner } from '../engine/engine.js';
+import { compile } from '../engine/onnx/compile.js';
+import { EngineError } from '../errors.js';
+import { OWN_IMPORTS } from '../formats/onnx/write.js';
+import type { Graph, Op } from '../graph/graph.js';
+import { append, prepend, resize } from '../graph/passes.js';
+import { type Base, layerGraph } from './base.js';
+import { splice } from './onnx/index.js';
+import { preprocessingOps } from './preprocess.js';
+
+/** What stands before a base and after it: preprocessing and pooling, as layers. */
+export function surroundings({ spec }: Base) {
+  const pooled = spec.pooling === 'max' ? 'GlobalMaxPooling2D' : 'GlobalAveragePooling2D';
+  const after: { name: string; op: Op }[] =
+    spec.pooling === null ? [] : [{ name: '\0pooling', op: { kind: pooled, keepdims: false } }];
+  const modes = preprocessingOps(spec.preprocess, spec.input.channels);
+  return { before: modes.map(({ name, op }) => ({ name: `\0${name}`, op })), after };
+}
+
+/**
+ * The graph that stage one runs: raw pixels (0 to 255, `[n, height, width, channels]`) in, one vector an image out.
+ * @throws ModelError when the spec does not fit the graph, or the base is an ONNX model
+ */
+export function vectorGraph(base: Base): Graph {
+  const { height, width } = base.spec.input;
+  const { before, after } = surroundings(base);
+  return append(prepend(resize(layerGraph(base), height, width), before), after);
+}
+
+/** The ONNX program of a base: raw pixels in, vectors out. */
+export function onnxProgram(base: Base, input: 'float32' | 'uint8'): OnnxProgram {
+  if (base.model.kind === 'layers') {
+    return { graph: compile(vectorGraph(base), { input }).graph, imports: OWN_IMPORTS, batched: true };
+  }
+  const { before, after } = surroundings(base);
+  return splice(base.model.onnx, before, after, input);
+}
+
+/**
+ * Loads a base in an engine: raw pixels in, vectors out.
+ * @throws EngineError where the engine cannot run such a base, or its device is absent
+ */
+export async function loadBase(
+  base: Base,
+  engine: Engine,
+  options: EngineOptions & { readonly input: 'float32' | 'uint8' },
+): Promise<Runner> {
+  if (base.model.kind === 'layers') return engine.load(vectorGraph(base), options);
+  if (!engine.loadOnnx) {
+    throw new EngineError(`the ${engine.name} engine does not run ONNX models such as ${base.name}: use --engine onnx`);
+  }
+  const { before, after } = surroundings(base);
+  return engine.loadOnnx(splice(base.model.onnx, before, after, options.input), options);
+}

@@ -1,0 +1,34 @@
+import path from 'node:path';
+import { removeStale } from '../../files/index.js';
+import { type Compacted, type CompactOptions, compactSet } from '../../store/compact.js';
+import type { StoreOptions } from '../../store/index.js';
+import { chooseSets } from './list.js';
+
+export interface CompactSetsOptions extends StoreOptions {
+  /** Names or folders of sets. Default: all of the cache. */
+  readonly sets?: readonly string[];
+  readonly onDamaged?: CompactOptions['onDamaged'];
+}
+
+/** What `cache compact` did to one set. */
+export interface CompactedSet extends Compacted {
+  /** Name of its folder. */
+  readonly set: string;
+  readonly dir: string;
+}
+
+/**
+ * Merges the small parts of sets into full ones and takes out rows whose content stands twice. Vectors keep their bits; parts of
+ * different engines and versions are not mixed. Sets stay valid at every moment, and may be read and written meanwhile.
+ * @throws CacheError for a folder that is no set, when the disk fails, or for a damaged part where `onDamaged` is not given
+ */
+export async function compactSets(cache: string, options: CompactSetsOptions = {}): Promise<CompactedSet[]> {
+  const { sets = [], onDamaged } = options;
+  const results: CompactedSet[] = [];
+  for (const set of await chooseSets(cache, sets, options)) {
+    await removeStale(set.system, set.dir);
+    const done = await compactSet(set, onDamaged === undefined ? {} : { onDamaged });
+    results.push({ set: path.basename(set.dir), dir: set.dir, ...done });
+  }
+  return results;
+}

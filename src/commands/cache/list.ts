@@ -1,0 +1,104 @@
+import path from 'node:path';
+import { byCodePoint } from '../../canonical.js';
+import { CacheError } from '../../errors.js';
+import { errorCode, realSystem } from '../../files/index.js';
+import { FeatureSet, type Maker, type StoreOptions, type StoreSystem } from '../../store/index.js';
+
+/** What `cache ls` shows of a set. */
+export interface SetSummary {
+  /** Name of its folder. */
+  readonly set: string;
+  readonly dir: string;
+  /** Name of the base in front of its digits. */
+  readonly base: string;
+  /** Length of a vector. */
+  readonly dim: number;
+  /** How the values are stored. */
+  readonly type: 'float32' | 'float16';
+  /** Distinct contents with a vector. */
+  readonly images: number;
+  readonly quarantined: number;
+  readonly parts: number;
+  /** Of all parts. */
+  readonly bytes: number;
+  /** When it was last extracted into, trained on, predicted with or exported. */
+  readonly used: Date;
+  /** Who made the parts; more than one is a mix. */
+  readonly makers: readonly Maker[];
+  /** Sentences about parts that cannot be read. */
+  readonly damaged: readonly string[];
+}
+
+const SET = /-[0-9a-f]{12}$/;
+
+/**
+ * The feature sets of a cache, by name; folders that a crash left without `_set.json` are none.
+ * @throws CacheError when the cache cannot be read, or a set is damaged or of another format
+ */
+export async function openSets(cache: string, options: StoreOptions = {}): Promise<FeatureSet[]> {
+  const system = options.system ?? realSystem;
+  const names = await system.list(cache).catch((error: unknown) => {
+    const reason =
+      errorCode(error) === 'ENOENT' ? 'there is no such folder' : `it cannot be read (${errorCode(error)})`;
+    throw new CacheError(`${cache}: ${reason}: give the --cache that features wrote to`, { cause: error });
+  });
+  const sets: FeatureSet[] = [];
+  for (const name of names.filter((name) => SET.test(name)).sort(byCodePoint)) {
+    const folder = path.join(cache, name);
+    if (await exists(system, path.join(folder, '_set.json'))) sets.push(await FeatureSet.open(folder, options));
+  }
+  return sets;
+}
+
+/**
+ * Sets by their folders, or by their names in a cache; without any, all of the cache.
+ * @throws CacheError for a folder that is no set
+ */
+export async function chooseSets(
+  cache: string,
+  given: readonly string[],
+  options: StoreOptions = {},
+): Promise<FeatureSet[]> {
+  if (given.length === 0) return openSets(cache, options);
+  const system = options.system ?? realSystem;
+  const sets: FeatureSet[] = [];
+  for (const one of given) {
+    sets.push(await FeatureSet.open((await exists(system, one)) ? one : path.join(cache, one), options));
+  }
+  return sets;
+}
+
+const exists = (system: StoreSystem, file: string): Promise<boolean> =>
+  system.modified(file).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * What the feature sets of a cache hold, by name. Reads keys, no vectors.
+ * @throws CacheError when the cache cannot be read
+ */
+export async function listSets(cache: string, options: StoreOptions = {}): Promise<SetSummary[]> {
+  const found: SetSummary[] = [];
+  for (const set of await openSets(cache, options)) {
+    const damaged = new Set<string>();
+    const { parts, bytes, makers } = await set.info((error) => damaged.add(error.message));
+    const keys = await set.keys((error) => damaged.add(error.message));
+    const name = path.basename(set.dir);
+    found.push({
+      set: name,
+      dir: set.dir,
+      base: name.replace(SET, ''),
+      dim: set.spec.features,
+      type: set.spec.type,
+      images: keys.size,
+      quarantined: (await set.quarantine()).size,
+      parts,
+      bytes,
+      used: new Date(await set.lastUsed()),
+      makers: makers.map(({ engine, engineVersion, version }) => ({ engine, engineVersion, version })),
+      damaged: [...damaged],
+    });
+  }
+  return found;
+}

@@ -1,0 +1,106 @@
+import path from 'node:path';
+import { baseDigest } from '../../base/index.js';
+import { CacheError, DataError } from '../../errors.js';
+import { hashedFiles } from '../../extract/hashes.js';
+import { errorCode, readWhole, realSystem, type StoreSystem } from '../../files/index.js';
+import { labelRows } from '../../labels/label-file.js';
+import { FileIndex, KeySet, type StoreOptions } from '../../store/index.js';
+
+const LARGEST_HEAD = 2 ** 28;
+/** Folders below `cache/heads` in which a head may lie: those of a sweep are one deeper. */
+const DEPTH = 3;
+
+/** What the heads of a cache need. */
+export interface Needed {
+  /** Fingerprints of the sets that they were trained on. */
+  readonly sets: ReadonlySet<string>;
+  /** Digests of their bases, as the folders of `cache/bases` are called. */
+  readonly bases: ReadonlySet<string>;
+}
+
+/** @throws CacheError for a head that cannot be read, as what it needs is not known then */
+export async function neededByHeads(cache: string, { system = realSystem }: StoreOptions = {}): Promise<Needed> {
+  const sets = new Set<string>();
+  const bases = new Set<string>();
+  for await (const file of headFiles(system, path.join(cache, 'heads'), DEPTH)) {
+    try {
+      const text = Buffer.from(await readWhole(system, file, LARGEST_HEAD)).toString('utf8');
+      const { fingerprint, set } = JSON.parse(text) as { fingerprint: unknown; set: Record<string, unknown> };
+      if (typeof fingerprint !== 'string') throw new TypeError('it names no feature set');
+      sets.add(fingerprint);
+      const { graph, weights } = set;
+      if (typeof graph === 'string' && typeof weights === 'string') bases.add(baseDigest({ graph, weights }));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new CacheError(
+        `${file} cannot be read (${reason}), so what it needs is not known; remove that head first`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+  return { sets, bases };
+}
+
+async function* headFiles(system: StoreSystem, folder: string, depth: number): AsyncGenerator<string> {
+  let names: string[];
+  try {
+    names = await system.list(folder);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return;
+    throw new CacheError(`${folder} cannot be read (${errorCode(error)})`, { cause: error });
+  }
+  for (const name of names) {
+    if (name === 'head.json') yield path.join(folder, name);
+    else if (depth > 0) yield* headFiles(system, path.join(folder, name), depth - 1);
+  }
+}
+
+/**
+ * The contents that label files name, by hash or by path.
+ * @param data where paths lie that are not beside their label file
+ * @throws DataError for a path that leads to no image, as its content is not known then; LabelError for a damaged label file
+ */
+export async function labelledContents(
+  cache: string,
+  files: readonly string[],
+  data: string | undefined,
+  options: StoreOptions = {},
+): Promise<KeySet> {
+  const index = await FileIndex.open(cache, options);
+  const contents = new KeySet();
+  for (const file of files) {
+    for (const row of await labelRows(file)) {
+      if (row.sha256 !== undefined) {
+        contents.add(row.sha256.toLowerCase());
+        continue;
+      }
+      const given = row.path ?? '';
+      const places = [
+        path.resolve(path.dirname(file), given),
+        ...(data === undefined ? [] : [path.resolve(data, given)]),
+      ];
+      const sha256 = await hashOfFirst(places, index);
+      if (sha256 === null) {
+        throw new DataError(
+          `${file} line ${row.line}: there is no image ${given}, so which vector is its own is not known; put the path right, or give --data`,
+        );
+      }
+      contents.add(sha256);
+    }
+  }
+  await index.save();
+  return contents;
+}
+
+async function hashOfFirst(places: readonly string[], index: FileIndex): Promise<string | null> {
+  for (const place of places) {
+    try {
+      for await (const { sha256 } of hashedFiles(place, index)) if (sha256 !== null) return sha256;
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+    }
+  }
+  return null;
+}

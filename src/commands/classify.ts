@@ -1,0 +1,72 @@
+import { type BaseOptions, type OpenHooks, openClassifier } from '../base/index.js';
+import type { EngineOptions } from '../engine/engine.js';
+import { openEngine } from '../engine/index.js';
+import { UsageError } from '../errors.js';
+import { imageBatches } from '../extract/batches.js';
+import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
+import { type Pixels, VectorRunner } from '../extract/vectors.js';
+import { imagenetClasses } from '../keras/index.js';
+
+export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks {
+  /** Image files, or folders of them. */
+  readonly paths: readonly string[];
+  /** How many of the likeliest classes to give. Default 5. */
+  readonly top?: number;
+  /** Default 8. */
+  readonly batchSize?: number;
+  /** An image that cannot be used; it is left out. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/** One class that a classifier finds in an image. */
+export interface ClassScore {
+  /** Place among the classifier's outputs, from 0. */
+  readonly index: number;
+  /** ImageNet's name for it; absent where the classifier does not have ImageNet's 1,000 classes. */
+  readonly label?: string;
+  /** WordNet's identifier of the class; absent with `label`. */
+  readonly wnid?: string;
+  /** What the model gives: a probability where it ends in softmax or sigmoid. */
+  readonly score: number;
+}
+
+export interface Classification {
+  /** As given; in a folder, below it. */
+  readonly path: string;
+  /** The likeliest first. */
+  readonly top: readonly ClassScore[];
+}
+
+/** Outputs of a classifier trained on ImageNet 2012. */
+const IMAGENET = 1000;
+
+/** @returns places of the largest scores, the largest first; equal ones in order */
+function largest(scores: Float32Array, count: number): number[] {
+  return Array.from(scores.keys())
+    .sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
+    .slice(0, count);
+}
+
+/**
+ * Classifies images with a base's own top (`include_top=True`), or with a whole model: what Keras's `decode_predictions` gives.
+ * @returns one result an image, in order; images that cannot be used are told of and left out
+ * @throws as `openBase`; ModelError for a base without a classifier; DataError where a path does not exist
+ */
+export async function* classify(options: ClassifyOptions): AsyncGenerator<Classification> {
+  const { batchSize = DEFAULT_BATCH_SIZE, top = 5 } = options;
+  if (!Number.isInteger(top) || top < 1) throw new UsageError(`top must be a whole number from 1, found ${top}`);
+  const base = await openClassifier(options, options);
+  const classes = base.spec.features === IMAGENET ? await imagenetClasses() : null;
+  const runner = await VectorRunner.open(base, await openEngine(options), options, batchSize);
+  try {
+    for await (const batch of imageBatches(options.paths, [base.spec], { ...options, batchSize })) {
+      const scores = await runner.run(batch.map(({ pixels }) => pixels[0] as Pixels));
+      for (const [i, { path }] of batch.entries()) {
+        const row = scores[i] as Float32Array;
+        yield { path, top: largest(row, top).map((index) => ({ index, ...classes?.[index], score: row[index] ?? 0 })) };
+      }
+    }
+  } finally {
+    await runner.release();
+  }
+}

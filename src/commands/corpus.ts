@@ -1,0 +1,125 @@
+import { type BaseOptions, nameBase, type OpenHooks } from '../base/index.js';
+import { CacheError, UsageError } from '../errors.js';
+import { hashedFiles } from '../extract/hashes.js';
+import { JoinedSets, type VectorTable } from '../heads/joined-sets.js';
+import { classFolders } from '../images/index.js';
+import { labelsFromFile } from '../labels/label-file.js';
+import { type DataFile, type LabelledData, labelsFromFolders } from '../labels/labels.js';
+import type { Task } from '../labels/targets.js';
+import { FeatureSet, FileIndex, fingerprint } from '../store/index.js';
+
+/** Which images, and which of their vectors. */
+export interface CorpusOptions extends Partial<BaseOptions>, OpenHooks {
+  /** Folder of images: one folder a class, or such folders below `train`, `val` and `test`. */
+  readonly data: string;
+  /** Default `cache`. */
+  readonly cache?: string;
+  /**
+   * Folders of feature sets, in the place of the base that made them. Sets of one fingerprint count as one; the vectors of sets of
+   * different fingerprints are joined, in this order.
+   */
+  readonly features?: string | readonly string[];
+  /** Labelled images without vectors: `error` (default) or `skip`. */
+  readonly missing?: 'error' | 'skip';
+  /** Bytes of vectors held at once; of a larger set they are read from its parts again each epoch. Default 1 GiB. */
+  readonly memory?: number;
+  readonly onWarning?: (message: string) => void;
+}
+
+/** Which labels. */
+export interface LabelOptions {
+  /** CSV or JSONL file with `path` or `sha256`, `label`, and where wanted `split` and `group`. Default: folder names. */
+  readonly labels?: string;
+  /** Default: what the labels ask for. */
+  readonly task?: Task;
+}
+
+/** The images of a folder, known by their contents, and the source of their vectors. No image is opened that was seen before. */
+export class Corpus {
+  private constructor(
+    readonly sets: JoinedSets,
+    private readonly files: readonly DataFile[],
+    private readonly options: CorpusOptions,
+  ) {}
+
+  /** @throws UsageError, DataError or CacheError for what is missing or wrong */
+  static async open(options: CorpusOptions): Promise<Corpus> {
+    const { data, cache = 'cache', signal } = options;
+    const sets = await openSets(options, cache);
+    await sets.markUsed();
+    const index = await FileIndex.open(cache);
+    const files: DataFile[] = [];
+    for await (const file of hashedFiles(data, index, signal)) {
+      if (file.sha256 !== null) files.push({ path: file.path, sha256: file.sha256 });
+    }
+    await index.save();
+    return new Corpus(sets, files, options);
+  }
+
+  /**
+   * @returns the labelled images that are not in quarantine; warnings are told
+   * @throws DataError, LabelError or UsageError
+   */
+  async label({ labels, task }: LabelOptions): Promise<LabelledData> {
+    const { data, missing = 'error', onWarning } = this.options;
+    const labelled =
+      labels === undefined
+        ? labelsFromFolders(this.files, await emptyFolders(data, this.files), task)
+        : await labelsFromFile(labels, data, this.files, { missing, ...(task ? { task } : {}) });
+    for (const warning of labelled.warnings) onWarning?.(warning);
+    const quarantined = await this.sets.quarantined();
+    const examples = labelled.examples.filter(({ sha256 }) => !quarantined.has(sha256));
+    const aside = labelled.examples.length - examples.length;
+    if (aside > 0) onWarning?.(`${aside} labelled images are in quarantine: left out`);
+    return { ...labelled, examples };
+  }
+
+  /**
+   * Reads the vectors of all images of some label sets in one go.
+   * @throws CacheError when labelled images have no vectors and are not to be skipped
+   */
+  async read(labelled: readonly LabelledData[]): Promise<VectorTable> {
+    const keys = labelled.flatMap(({ examples }) => examples.map(({ sha256 }) => sha256));
+    const table = await this.sets.read(keys, this.options.memory);
+    const absent = keys.filter((key) => !table.rows.has(key)).length;
+    if (absent > 0) {
+      const what = `${absent} of ${keys.length} labelled images have no vectors in ${this.sets.dirs.join(' and ')}`;
+      if (this.options.missing !== 'skip') {
+        throw new CacheError(`${what}: run ${remedy(this.options)}, or use --missing skip`);
+      }
+      this.options.onWarning?.(`${what}: skipped`);
+    }
+    return table;
+  }
+}
+
+async function openSets(options: CorpusOptions, cache: string): Promise<JoinedSets> {
+  if (options.features !== undefined) return JoinedSets.open([options.features].flat());
+  const { base } = options;
+  if (base === undefined) throw new UsageError('give --base, or --features with the folder of a feature set');
+  const { spec, name } = await nameBase(cache, { ...options, base }, options);
+  const set = await FeatureSet.find(cache, fingerprint(spec));
+  if (set) return JoinedSets.of([set]);
+  throw new CacheError(`there are no features of ${name} with these settings in ${cache}: run ${remedy(options)}`);
+}
+
+/** The command that makes the vectors which are missing. */
+function remedy(options: CorpusOptions): string {
+  const flags = [`--data ${options.data}`];
+  if (options.base !== undefined) flags.push(`--base ${options.base}`);
+  const { weights, alpha, layer, pooling, inputSize, preprocess, image, store, cache } = options;
+  const given = { weights, alpha, layer, pooling, 'input-size': inputSize?.join('x'), preprocess, image, store, cache };
+  for (const [flag, value] of Object.entries(given)) if (value !== undefined) flags.push(`--${flag} ${value}`);
+  return `permafrost features ${flags.join(' ')}`;
+}
+
+/** Folders that may name a class and hold no image. */
+async function emptyFolders(data: string, files: readonly DataFile[]): Promise<string[]> {
+  const full = new Set(
+    files.flatMap(({ path: file }) => {
+      const parts = file.split('/').slice(0, -1);
+      return parts.map((_, i) => parts.slice(0, i + 1).join('/'));
+    }),
+  );
+  return (await classFolders(data)).filter((folder) => !full.has(folder));
+}

@@ -1,0 +1,210 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Base, onnxProgram, vectorGraph } from '../base/index.js';
+import { rereadOnnx } from '../base/onnx/index.js';
+import { ModelError, UsageError } from '../errors.js';
+import { type OnnxGraph, writeModel } from '../formats/onnx/write.js';
+import type { Head } from '../heads/head.js';
+import {
+  activationName,
+  type Reader,
+  type WrittenLayer,
+  type WrittenModel,
+  writeArchive,
+  writeH5,
+  writeTfjs,
+  writtenModel,
+} from '../keras/index.js';
+import type { HeadNet } from '../train/head-net.js';
+import { endingOf } from '../train/net.js';
+import { version } from '../version.js';
+import { findHead, matchBase, type PredictOptions } from './predict.js';
+
+/** `keras`: Keras 3's `.keras`; `h5`: its older HDF5 file; `tfjs`: a folder with a TensorFlow.js layers model; `onnx`. */
+export const HEAD_FORMATS = ['keras', 'h5', 'tfjs', 'onnx'] as const;
+export type HeadFormat = (typeof HEAD_FORMATS)[number];
+
+export interface ExportOptions extends Omit<PredictOptions, 'paths' | 'batchSize' | 'onWarning'> {
+  readonly format: HeadFormat;
+  /** Where it goes: a file, or the folder of a TensorFlow.js model. */
+  readonly out: string;
+  /** Base and head in one model: pixels in (RGB, 0 to 255, at the base's input size), preprocessing inside. Default false: vectors in. */
+  readonly withBase?: boolean;
+}
+
+export interface ExportResult {
+  /** Absolute path of the file, or of the folder of a TensorFlow.js model. */
+  readonly out: string;
+  readonly format: HeadFormat;
+  /** Shape of one example that goes in: `[features]`, or `[height, width, channels]`. */
+  readonly input: readonly number[];
+  /** In the order of the outputs; a binary head has one, the probability of the second. */
+  readonly classes: readonly string[];
+}
+
+/** The layers of a saved head, out of its own `head.onnx`. */
+function headNet({ info, model }: Head): HeadNet {
+  const { graph } = rereadOnnx(model);
+  const tensors = new Map(
+    graph.initializers.map(({ name, raw }) => [name, new Float32Array(Uint8Array.from(raw).buffer)] as const),
+  );
+  const layer = (suffix: string) => {
+    const kernel = tensors.get(`kernel${suffix}`);
+    const bias = tensors.get(`bias${suffix}`);
+    return kernel && bias ? [{ kernel, bias }] : [];
+  };
+  const hidden = info.options.hidden.flatMap((_, i) => layer(`_${i + 1}`));
+  const layers = [...hidden, ...layer('')];
+  if (layers.length !== info.options.hidden.length + 1) {
+    throw new ModelError('head.onnx does not hold the layers that head.json tells of: train the head again');
+  }
+  const { activation, scale } = info.options;
+  return { d: info.dim, normalize: scale === 'l2', layers, activation, ending: endingOf(info.task) };
+}
+
+/** The head's layers after a layer that gives vectors. */
+function headLayers(net: HeadNet, from: string, taken: ReadonlySet<string>, reader: Reader): WrittenLayer[] {
+  const layers: WrittenLayer[] = [];
+  let x = from;
+  let size = net.d;
+  const add = (
+    wanted: string,
+    layer: Pick<WrittenLayer, 'className' | 'config'> & Partial<Pick<WrittenLayer, 'inputs' | 'weights'>>,
+  ): void => {
+    let name = wanted;
+    for (let i = 1; taken.has(name); i++) name = `${wanted}_${i}`;
+    layers.push({ name, inputs: [x], shape: [size], weights: [], ...layer });
+    x = name;
+  };
+  if (net.normalize && reader === 'keras') add('normalize', { className: 'UnitNormalization', config: { axis: -1 } });
+  // TensorFlow.js has no layer for it, but x beside -x has mean 0 and variance |x|² / d, which its LayerNormalization divides by.
+  if (net.normalize && reader === 'tfjs') {
+    add('opposite', { className: 'Rescaling', config: { scale: -1, offset: 0 } });
+    size = 2 * net.d;
+    add('both_signs', { className: 'Concatenate', config: { axis: -1 }, inputs: [from, x] });
+    const gamma = { shape: [size], data: new Float32Array(size).fill(1 / Math.sqrt(net.d)) };
+    add('normalize', {
+      className: 'LayerNormalization',
+      config: { axis: -1, epsilon: 1e-30, center: false, scale: true },
+      weights: [{ name: 'gamma', tensor: gamma }],
+    });
+  }
+  for (const [i, { kernel, bias }] of net.layers.entries()) {
+    const last = i === net.layers.length - 1;
+    const inputs = size;
+    const units = bias.length;
+    size = units;
+    const given = kernel.length / units;
+    const turned = new Float32Array(inputs * units); // [inputs, units]; zeros for -x
+    for (let at = 0; at < kernel.length; at++) turned[(at % given) * units + Math.floor(at / given)] = kernel[at] ?? 0;
+    const activation = activationName(last ? net.ending : net.activation, reader);
+    add(last ? 'probabilities' : `hidden_${i + 1}`, {
+      className: 'Dense',
+      config: { units, use_bias: true, activation },
+      weights: [
+        { name: 'kernel', tensor: { shape: [inputs, units], data: turned } },
+        { name: 'bias', tensor: { shape: [units], data: bias } },
+      ],
+    });
+  }
+  return layers;
+}
+
+function kerasModel(net: HeadNet, base: Base | null, reader: Reader): WrittenModel {
+  const input = { className: 'InputLayer', config: {}, inputs: [], weights: [] };
+  const before: WrittenModel = base
+    ? writtenModel(vectorGraph(base), reader)
+    : [{ ...input, name: 'features', shape: [net.d] }];
+  const taken = new Set(before.map(({ name }) => name));
+  const from = before.at(-1)?.name ?? '';
+  return [...before, ...headLayers(net, from, taken, reader)];
+}
+
+/**
+ * A head as an ONNX model. With its base the values inside the head get a prefix, since both may use a name, and its features are
+ * the base's vectors.
+ */
+function onnxModel(base: Base | null, model: Uint8Array, metadata: Readonly<Record<string, string>>): Uint8Array {
+  const { graph: head, imports } = rereadOnnx(model);
+  const program = base ? onnxProgram(base, 'float32') : null;
+  const before = program?.graph ?? { ...head, name: 'head', nodes: [], initializers: [] };
+  const prefix = base ? 'head/' : '';
+  const names = new Map([
+    ['', ''], // an input that is left out
+    ['features', program?.graph.outputs[0]?.name ?? 'features'],
+    [head.outputs[0]?.name ?? '', 'probabilities'],
+  ]);
+  const called = (name: string): string => names.get(name) ?? `${prefix}${name}`;
+  const graph: OnnxGraph = {
+    ...before,
+    nodes: [
+      ...before.nodes,
+      ...head.nodes.map((node) => ({
+        ...node,
+        name: `${prefix}${node.name ?? node.outputs[0]}`,
+        inputs: node.inputs.map(called),
+        outputs: node.outputs.map(called),
+      })),
+    ],
+    initializers: [...before.initializers, ...head.initializers.map((t) => ({ ...t, name: called(t.name) }))],
+    outputs: head.outputs.map((value) => ({ ...value, name: called(value.name) })),
+  };
+  return writeModel(graph, metadata, program?.imports ?? imports);
+}
+
+async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  const temporary = path.join(path.dirname(file), `_tmp-${process.pid}-${path.basename(file)}`);
+  try {
+    await writeFile(temporary, bytes);
+    await rename(temporary, file);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/**
+ * Writes a head, or base and head in one model, for another runtime. Classes, task, preprocessing and versions travel in the
+ * file's own metadata: an attribute `permafrost` of `.h5`, the member `permafrost` of a `.keras` file's `metadata.json`,
+ * `userDefinedMetadata` of TensorFlow.js, metadata properties of ONNX. The same head gives the same bytes.
+ * @throws HeadError where there is no such head or its base cannot be found; ModelError for what the format cannot hold
+ */
+export async function exportHead(options: ExportOptions): Promise<ExportResult> {
+  const { cache = 'cache', format, withBase = false } = options;
+  if (!HEAD_FORMATS.includes(format)) {
+    throw new UsageError(`there is no format ${JSON.stringify(format)}: use ${HEAD_FORMATS.join(', ')}`);
+  }
+  const head = await findHead(options.head, cache);
+  const { info } = head;
+  if (withBase && info.joined.length > 0) {
+    throw new ModelError(
+      'this head takes the vectors of several bases, which cannot be one model: leave out --with-base',
+    );
+  }
+  const base = withBase ? await matchBase({ fingerprint: info.fingerprint, set: info.set }, options, cache) : null;
+  if (base?.model.kind === 'onnx' && format !== 'onnx') {
+    throw new ModelError(`${base.name} is an ONNX model, which can only be exported as one: use --format onnx`);
+  }
+  const out = path.resolve(options.out);
+  const metadata = {
+    task: info.task,
+    classes: info.classes,
+    threshold: info.threshold?.values ?? null,
+    fingerprint: info.fingerprint,
+    base: info.set,
+    versions: { ...info.versions, permafrost: version },
+  };
+  if (format === 'onnx') {
+    const values = Object.entries(metadata).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]);
+    await writeWhole(out, onnxModel(base, head.model, Object.fromEntries(values)));
+  } else {
+    const model = kerasModel(headNet(head), base, format === 'tfjs' ? 'tfjs' : 'keras');
+    const write = { keras: writeArchive, h5: writeH5, tfjs: writeTfjs }[format];
+    await write(out, model, { name: base?.name ?? 'head', metadata });
+  }
+  const input = base ? [base.spec.input.height, base.spec.input.width, base.spec.input.channels] : [info.dim];
+  return { out, format, input, classes: info.classes };
+}

@@ -1,0 +1,138 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type Base, type BaseOptions, loadBase, type OpenHooks, openBase, vectorGraph } from '../base/index.js';
+import type { EngineOptions } from '../engine/engine.js';
+import { openEngine } from '../engine/index.js';
+import { DataError, ModelError, UsageError } from '../errors.js';
+import { imageBatches } from '../extract/batches.js';
+import type { Pixels } from '../extract/vectors.js';
+import { realSystem, storeError, writeAtomically } from '../files/index.js';
+import { fixedShapes } from '../graph/prepare.js';
+import { COLORMAPS, type Colormap } from '../maps/colormaps.js';
+import { type FeatureMaps, type Grid, mapPng, mapSvg } from '../maps/picture.js';
+
+export interface MapsOptions extends BaseOptions, EngineOptions, OpenHooks {
+  /** The image file. */
+  readonly path: string;
+  /** The picture: PNG (3000 × 1800 pixels) or SVG, by its suffix. Default `maps.png`. */
+  readonly out?: string;
+  /** Default 4 rows of 8. */
+  readonly grid?: Grid;
+  /** Default `gray`. */
+  readonly colormap?: Colormap;
+}
+
+export interface MapsResult {
+  /** Absolute. */
+  readonly out: string;
+  /** Of the layer's output. */
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  /** How many of the channels the picture shows: the first ones. */
+  readonly shown: number;
+}
+
+/** Rows and columns of the largest grid. */
+export const MAX_GRID = 64;
+
+const WRITERS = { '.png': mapPng, '.svg': mapSvg };
+
+function writerOf(out: string): typeof mapPng {
+  const writer = (WRITERS as Partial<Record<string, typeof mapPng>>)[path.extname(out).toLowerCase()];
+  if (!writer) throw new UsageError(`a picture of feature maps is .png or .svg: ${out} ends in neither`);
+  return writer;
+}
+
+function check({ rows, columns }: Grid, colormap: string): void {
+  for (const n of [rows, columns]) {
+    if (!Number.isInteger(n) || n < 1 || n > MAX_GRID) {
+      throw new UsageError(`a grid has 1 to ${MAX_GRID} rows and columns, found ${rows}x${columns}`);
+    }
+  }
+  if (!COLORMAPS.some((name) => name === colormap)) {
+    throw new UsageError(`there is no colormap ${JSON.stringify(colormap)}: take ${COLORMAPS.join(', ')}`);
+  }
+}
+
+/** The base without its pooling. */
+function unpooled(base: Base, where: string): Base {
+  if (base.spec.pooling === null) {
+    throw new ModelError(
+      `${where} gives a vector of ${base.spec.features} values, which has no feature maps: ` +
+        'name a layer before it that gives some with --layer',
+    );
+  }
+  return { ...base, spec: { ...base.spec, pooling: null } };
+}
+
+/** @returns `[height, width, channels]` of what a base gives, which its runner gives channels last */
+function mapShape(base: Base): readonly number[] {
+  if (base.model.kind === 'layers') {
+    const graph = vectorGraph(base);
+    return fixedShapes(graph).get(graph.output) ?? [];
+  }
+  const { tap, tapLayout } = base.model.onnx;
+  return tapLayout === 'nhwc' ? tap : [...tap.slice(1), ...tap.slice(0, 1)];
+}
+
+async function decoded(options: MapsOptions, { spec }: Base): Promise<Pixels> {
+  const file = options.path;
+  let reason = `${file} is no image: give an image file`;
+  const hooks = {
+    ...(options.signal ? { signal: options.signal } : {}),
+    onWarning: (message: string) => {
+      reason = message;
+    },
+  };
+  const isFolder = await stat(file).then(
+    (found) => found.isDirectory(),
+    () => false, // told of below, with the reason
+  );
+  if (isFolder) throw new DataError(`${file} is a folder: give one image file`);
+  for await (const [image] of imageBatches([file], [spec], { ...hooks, batchSize: 1 })) {
+    if (image?.pixels[0]) return image.pixels[0];
+  }
+  throw new DataError(reason);
+}
+
+async function featureMaps(base: Base, options: MapsOptions): Promise<FeatureMaps> {
+  const [height = 0, width = 0, channels = 0] = mapShape(base);
+  const pixels = await decoded(options, base);
+  const input = pixels instanceof Float32Array ? 'float32' : 'uint8';
+  const runner = await loadBase(base, await openEngine(options), { ...options, input });
+  try {
+    const [values = new Float32Array()] = await runner.run(pixels, 1);
+    if (!values.every(Number.isFinite)) {
+      throw new ModelError(
+        `${base.name} gives values that are not finite for ${options.path}: check its weights and --preprocess`,
+      );
+    }
+    return { values, height, width, channels };
+  } finally {
+    await runner.release();
+  }
+}
+
+/**
+ * Draws the first feature maps that a base gives for one image in a grid titled "Feature Maps", as
+ * `plt.subplots(4, 8, figsize=(10, 6))` and `imshow` of each map do: every map scaled to its own least and greatest value. Where
+ * the layer has fewer maps than the grid has places, the rest stays empty.
+ * @returns what was drawn, once the file is in place
+ * @throws as `openBase`; UsageError for options out of range; ModelError for a layer that gives a vector; DataError for an image
+ *   that is not there or cannot be used; CacheError where the picture cannot be written
+ */
+export async function maps(options: MapsOptions): Promise<MapsResult> {
+  const { grid = { rows: 4, columns: 8 }, colormap = 'gray' } = options;
+  const out = path.resolve(options.out ?? 'maps.png');
+  const write = writerOf(out);
+  check(grid, colormap);
+  const found = await featureMaps(unpooled(await openBase(options, options), options.layer ?? options.base), options);
+  const picture = await write(found, grid, colormap);
+  await realSystem.makeFolder(path.dirname(out)).catch((error: unknown) => {
+    throw storeError(error, 'to make a folder', path.dirname(out));
+  });
+  await writeAtomically(realSystem, path.dirname(out), path.basename(out), [picture]);
+  const { height, width, channels } = found;
+  return { out, height, width, channels, shown: Math.min(channels, grid.rows * grid.columns) };
+}

@@ -1,0 +1,131 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { PermafrostError } from '../errors.js';
+import { fitHead } from '../heads/fit.js';
+import { resolveFit } from '../heads/fit-options.js';
+import { loadHead, makeHead, saveHead } from '../heads/head.js';
+import type { HeadInfo } from '../heads/head-info.js';
+import { type Plan, type PlannedHead, readPlan } from '../heads/plan-file.js';
+import { divideExamples } from '../heads/problem.js';
+import { resolveOptions } from '../train/options.js';
+import type { EpochRecord } from '../train/run.js';
+import { Corpus, type CorpusOptions } from './corpus.js';
+import { headIdentity, originOf, placeOf, resultOf, type TrainResult } from './train.js';
+
+export interface TrainPlanOptions extends CorpusOptions {
+  /** A YAML file, or the heads themselves. */
+  readonly plan: string | Plan;
+  readonly onEpoch?: (head: string, record: EpochRecord) => void;
+  /** Each head when it is done, reused or has failed. */
+  readonly onHead?: (result: PlanResult) => void;
+}
+
+/** What became of one head of a plan. */
+export type PlanResult =
+  | (TrainResult & {
+      /** `reused`: it was there already, trained by the same options on the same labels and vectors. */
+      readonly status: 'trained' | 'reused';
+    })
+  | {
+      readonly status: 'failed';
+      readonly head: string;
+      /** Why, in a sentence. */
+      readonly message: string;
+    };
+
+/**
+ * Trains all heads of a plan from one read of the cache, one after the other, and saves each in `cache/heads` as soon as it is done.
+ * A head that is there already with the same identity (options, labels, sides, feature sets) is not trained again, so that the same
+ * call goes on where one was stopped. A head that cannot be trained does not stop the others.
+ * @returns one result a head, in the order of the plan
+ * @throws UsageError, DataError or CacheError for a plan, a folder or a set that cannot be used
+ */
+export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]> {
+  const { heads } = typeof options.plan === 'string' ? await readPlan(options.plan) : options.plan;
+  for (const { options: head, fit } of heads) {
+    resolveOptions(head);
+    resolveFit(fit);
+  }
+  const corpus = await Corpus.open(options);
+  const labelled = await labelAll(corpus, heads, options);
+  const table = await corpus.read([...new Set(labelled.values())].filter((one) => !(one instanceof Error)) as never);
+  const results: PlanResult[] = [];
+  for (const planned of heads) {
+    options.signal?.throwIfAborted();
+    const found = labelled.get(labelsKey(planned));
+    const place = placeOf({ ...(options.cache === undefined ? {} : { cache: options.cache }), name: planned.name }, '');
+    const started = performance.now();
+    try {
+      if (found === undefined || found instanceof Error) throw found;
+      const { seed } = resolveOptions(planned.options);
+      const { val, shots } = resolveFit(planned.fit);
+      const problem = divideExamples(found, (sha256) => table.rows.has(sha256), { seed, val, shots });
+      const identity = headIdentity(corpus, problem, planned.options, planned.fit);
+      const kept = await finished(place.dir, identity);
+      if (kept !== null) {
+        results.push({ status: 'reused', ...resultOfInfo(kept, place) });
+      } else {
+        const fitted = await fitHead(problem, table, planned.options, planned.fit, {
+          onEpoch: (record) => options.onEpoch?.(planned.name, record),
+          onWarning: (message) => options.onWarning?.(`${planned.name}: ${message}`),
+          ...(options.signal ? { signal: options.signal } : {}),
+        });
+        await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity)));
+        results.push({ status: 'trained', ...resultOf(fitted, place, (performance.now() - started) / 1000) });
+      }
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!(error instanceof PermafrostError)) throw error;
+      results.push({ status: 'failed', head: planned.name, message: error.message });
+    }
+    options.onHead?.(results.at(-1) as PlanResult);
+  }
+  return results;
+}
+
+const labelsKey = ({ labels, task }: PlannedHead): string => JSON.stringify([labels ?? null, task ?? null]);
+
+type Labelled = Awaited<ReturnType<Corpus['label']>>;
+
+/** Each label file is read once, whatever number of heads want it; one that cannot be used fails its heads only. */
+async function labelAll(corpus: Corpus, heads: readonly PlannedHead[], { onWarning }: TrainPlanOptions) {
+  const all = new Map<string, Labelled | PermafrostError>();
+  for (const planned of heads) {
+    const key = labelsKey(planned);
+    if (all.has(key)) continue;
+    try {
+      all.set(key, await corpus.label(planned));
+    } catch (error) {
+      if (!(error instanceof PermafrostError)) throw error;
+      onWarning?.(`${planned.labels ?? 'the folders'}: ${error.message}`);
+      all.set(key, error);
+    }
+  }
+  return all;
+}
+
+/** @returns the head of a folder if it is whole and has this identity */
+async function finished(dir: string, identity: string): Promise<HeadInfo | null> {
+  const text = await readFile(path.join(dir, 'head.json'), 'utf8').catch(() => '');
+  if (!text.includes(identity)) return null;
+  try {
+    const { info } = await loadHead(dir);
+    return info.identity === identity ? info : null;
+  } catch (error) {
+    if (error instanceof PermafrostError) return null; // damaged: it is trained again
+    throw error;
+  }
+}
+
+function resultOfInfo(info: HeadInfo, place: { head: string; dir: string }): TrainResult {
+  const { task, classes, train, val, test, metrics, testMetrics, majority, threshold, temperature, folds, refit } =
+    info;
+  const { history, bestEpoch } = info;
+  return {
+    ...place,
+    ...{ task, classes, train, val, test, metrics, testMetrics, majority, threshold, temperature, folds, refit },
+    epochs: history.at(-1)?.epoch ?? 0,
+    bestEpoch,
+    seconds: 0,
+  };
+}

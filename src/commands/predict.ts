@@ -1,0 +1,146 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type Base, type BaseOptions, baseDigest, keptBase, type OpenHooks, openBase } from '../base/index.js';
+import type { EngineOptions } from '../engine/engine.js';
+import { openEngine } from '../engine/index.js';
+import { HeadError } from '../errors.js';
+import { imageBatches } from '../extract/batches.js';
+import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
+import { type Pixels, VectorRunner } from '../extract/vectors.js';
+import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
+import type { HeadInfo } from '../heads/head-info.js';
+import type { SetFacts } from '../heads/joined-sets.js';
+import { FeatureSet, fingerprint, type SetSpec } from '../store/index.js';
+import { specOf } from './train.js';
+
+export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, OpenHooks {
+  /** Image files, or folders of them. */
+  readonly paths: readonly string[];
+  /** A head's folder, or its name in `cache/heads`. */
+  readonly head: string;
+  /** Default `cache`. */
+  readonly cache?: string;
+  /** Default 8. */
+  readonly batchSize?: number;
+  /** An image that cannot be used; it is left out. */
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface Prediction {
+  /** As given; in a folder, below it. */
+  readonly path: string;
+  /**
+   * What the head says: the likeliest class, of a binary head the second where its probability is above the threshold; all labels
+   * above their thresholds, joined by `|`, of a multilabel head; the number of a regression as text.
+   */
+  readonly label: string;
+  /** Its probability; of several labels the lowest of theirs, of none the highest; of a regression the number. */
+  readonly score: number;
+  /** Class to probability, in the head's order; empty of a regression. */
+  readonly scores: Readonly<Record<string, number>>;
+}
+
+const exists = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  );
+
+/** @throws HeadError where neither the cache nor a folder holds such a head */
+export async function findHead(head: string, cache: string): Promise<Head> {
+  const named = path.join(cache, 'heads', head);
+  const isPath = /[/\\]/.test(head);
+  if (!isPath && (await exists(path.join(named, 'head.json')))) return loadHead(named);
+  if (await exists(path.join(head, 'head.json'))) return loadHead(head);
+  throw new HeadError(
+    `there is no head ${JSON.stringify(head)}${isPath ? '' : ` in ${path.join(cache, 'heads')}`}: train one with permafrost train, or give its folder`,
+  );
+}
+
+/** A base that a head was trained on: kept in the cache, or the one that is given, if it is the same. */
+export async function matchBase(
+  facts: SetFacts,
+  options: Partial<BaseOptions> & OpenHooks,
+  cache: string,
+): Promise<Base> {
+  const spec = specOf(facts.set);
+  if (fingerprint(spec as unknown as SetSpec) !== facts.fingerprint) {
+    throw new HeadError('the head does not carry the description of its features: train it again');
+  }
+  await (await FeatureSet.find(cache, facts.fingerprint))?.markUsed();
+  const kept = await keptBase(cache, spec);
+  if (kept) return kept;
+  if (options.base === undefined) {
+    throw new HeadError(
+      `the base of this head (${baseDigest(spec)}) is not in ${path.join(cache, 'bases')}: give the --cache it was made with, or --base`,
+    );
+  }
+  const { input, image, preprocess, type: store } = spec;
+  const given = { inputSize: [input.height, input.width] as const, image: image.mode, preprocess, store, ...options };
+  const base = await openBase({ ...given, base: options.base }, options);
+  if (fingerprint(base.spec as unknown as SetSpec) !== facts.fingerprint) {
+    throw new HeadError(`${options.base} is not the base that this head was trained on (${baseDigest(spec)})`);
+  }
+  return base;
+}
+
+/** @returns what the head says of one image, from its outputs */
+export function said({ task, classes, threshold }: HeadInfo, outputs: readonly number[]): Omit<Prediction, 'path'> {
+  if (task === 'regression') {
+    const value = outputs[0] ?? 0;
+    return { label: String(value), score: value, scores: {} };
+  }
+  const scores = Object.fromEntries(classes.map((name, k) => [name, outputs[k] ?? 0]));
+  const limits = threshold?.values ?? [];
+  if (task === 'multilabel') {
+    const labels = classes.filter((_, k) => (outputs[k] ?? 0) > (limits[k] ?? 0.5));
+    const sure = labels.map((name) => scores[name] ?? 0);
+    return { label: labels.join('|'), score: labels.length > 0 ? Math.min(...sure) : Math.max(...outputs), scores };
+  }
+  const likeliest = outputs.indexOf(Math.max(...outputs));
+  const answer = task === 'binary' ? Number((outputs[1] ?? 0) > (limits[0] ?? 0.5)) : likeliest;
+  return { label: classes[answer] ?? '', score: outputs[answer] ?? 0, scores };
+}
+
+/** @returns the description of a head by name or folder @throws HeadError when there is none */
+export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo> {
+  return (await findHead(head, cache)).info;
+}
+
+/**
+ * Runs images through the base and the head.
+ * @returns one prediction an image, in order; images that cannot be used are told of and left out
+ * @throws HeadError when the head is damaged or its base cannot be matched; DataError when there are no such files
+ */
+export async function* predict(options: PredictOptions): AsyncGenerator<Prediction> {
+  const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
+  const head = await findHead(options.head, cache);
+  const { info } = head;
+  const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
+  const bases: Base[] = [];
+  for (const one of facts) bases.push(await matchBase(one, options, cache));
+  const engine = await openEngine(options);
+  const predictor = await HeadPredictor.open(head);
+  const runners: VectorRunner[] = [];
+  try {
+    for (const base of bases) runners.push(await VectorRunner.open(base, engine, options, batchSize));
+    const specs = bases.map(({ spec }) => spec);
+    for await (const batch of imageBatches(options.paths, specs, { ...options, batchSize })) {
+      const flat = new Float32Array(batch.length * info.dim);
+      let left = 0;
+      for (const [b, runner] of runners.entries()) {
+        const vectors = await runner.run(batch.map(({ pixels }) => pixels[b] as Pixels));
+        for (const [i, vector] of vectors.entries()) flat.set(vector, i * info.dim + left);
+        left += specs[b]?.features ?? 0;
+      }
+      const outputs = await predictor.predict(flat, batch.length);
+      const columns = outputs.length / batch.length;
+      for (const [i, { path }] of batch.entries()) {
+        yield { path, ...said(info, Array.from(outputs.subarray(i * columns, (i + 1) * columns))) };
+      }
+    }
+  } finally {
+    for (const runner of runners) await runner.release();
+    await predictor.release();
+  }
+}

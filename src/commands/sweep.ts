@@ -1,0 +1,316 @@
+import path from 'node:path';
+import { HeadError, LabelError, UsageError } from '../errors.js';
+import { placeFiles } from '../heads/files.js';
+import { finishHead, type Sides, sidesOf } from '../heads/fit.js';
+import { type FitOptions, resolveFit } from '../heads/fit-options.js';
+import { halving } from '../heads/halving.js';
+import { makeHead, saveHead } from '../heads/head.js';
+import { metricsOf, thresholdOf } from '../heads/judge.js';
+import { checkName, readSweepPlan } from '../heads/plan-file.js';
+import { probe } from '../heads/probe.js';
+import { divideExamples } from '../heads/problem.js';
+import { scoresOf, trainOnRows } from '../heads/row-trainer.js';
+import { drawFrom, gridOf, MOST_HEADS, parseAxis, type Space } from '../heads/space.js';
+import type { SweepRow } from '../heads/sweep-row.js';
+import { sweepFile } from '../heads/sweep-table.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { type HeadOptions, OPTION_RULES } from '../train/option-rules.js';
+import { resolveOptions } from '../train/options.js';
+import type { TrainedHead } from '../train/train.js';
+import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
+import { fitOptionsOf, headIdentity, headOptionsOf, originOf, placeOf, resultOf, type TrainResult } from './train.js';
+
+/** What heads may be ranked by, on validation. Of `loss`, `mae` and `rmse` the lowest is best. */
+export const RANKINGS = [
+  'loss',
+  'accuracy',
+  'balancedAccuracy',
+  'f1',
+  'auc',
+  'averagePrecision',
+  'calibrationError',
+  'r2',
+  'mae',
+  'rmse',
+] as const;
+export type Ranking = (typeof RANKINGS)[number];
+const LOWEST_FIRST: readonly Ranking[] = ['loss', 'calibrationError', 'mae', 'rmse'];
+
+/** The options of a head, where given, hold for all heads of the sweep. */
+export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, Omit<FitOptions, 'folds'> {
+  /** What to try: `name=values` as the command line has it, or axes by the names of the options. */
+  readonly grid?: readonly string[] | Space;
+  /** Draws this many heads from the grid, in the place of every combination. */
+  readonly random?: number;
+  /** Searches l2 as linear probes do: lbfgs, a log grid of 97 strengths, found coarse to fine. */
+  readonly probe?: boolean;
+  /** A YAML file with `grid`, `random` and options, which those given here go over. */
+  readonly plan?: string;
+  /** Drops the worse half of the heads after 4, 8, 16, … epochs. */
+  readonly halving?: boolean;
+  /** What the best head is chosen by, on validation. Default `loss`. */
+  readonly by?: Ranking;
+  /** Of the sweep, in `cache/sweeps`, and of its best head, in `cache/heads`. Default: the set's name and `-sweep`. */
+  readonly name?: string;
+  /** Before training starts, and before each further stage of a probe. */
+  readonly onStart?: (heads: number) => void;
+  /** After each epoch of heads that train together: how many of all are still training, and the lowest validation loss so far. */
+  readonly onProgress?: (progress: SweepProgress) => void;
+}
+
+export interface SweepProgress {
+  readonly epoch: number;
+  readonly training: number;
+  readonly heads: number;
+  readonly loss: number | null;
+}
+
+export interface SweepResult {
+  readonly sweep: string;
+  /** Arrow file of all results, absolute. */
+  readonly results: string;
+  readonly by: Ranking;
+  /** Options that differ between the heads. */
+  readonly tried: readonly (keyof HeadOptions)[];
+  /** By rank; then those that were dropped, the longest trained first, then those that diverged. */
+  readonly heads: readonly SweepRow[];
+  /** The saved head. */
+  readonly best: TrainResult;
+  readonly seconds: number;
+}
+
+interface Tried {
+  readonly options: HeadOptions;
+  readonly outcome: TrainedHead | HeadError;
+  readonly metrics: Metrics | null;
+}
+
+/**
+ * Trains many heads in one pass over the vectors, chooses the best on validation, trains it anew on all where asked for (`refit`),
+ * measures it on the test images, and saves it. All results are kept in `cache/sweeps/<name>/results.arrow`.
+ * @throws UsageError for a grid that cannot be; LabelError without validation images; HeadError when all heads diverge; else as `train`
+ */
+export async function sweep(options: SweepOptions): Promise<SweepResult> {
+  const started = performance.now();
+  if (options.name !== undefined) checkName(options.name);
+  const asked = await askedFor(options);
+  const fit = resolveFit(asked.fit);
+  const { seed } = resolveOptions(asked.common);
+  const corpus = await Corpus.open(options);
+  const labelled = await corpus.label(asked.labels);
+  const by = checkRanking(options.by ?? 'loss', labelled.task);
+  const table = await corpus.read([labelled]);
+  const { val, shots } = fit;
+  const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
+  const sides = await sidesOf(problem, table, options.onWarning);
+  if (sides.val.rows.length === 0) throw new LabelError('a sweep needs validation images to choose the best head on');
+
+  const run = (heads: readonly HeadOptions[]): Promise<Tried[]> => tryHeads(sides, heads, options);
+  const tried: Tried[] = [];
+  if (options.probe) {
+    await probe(sides.train.rows.length, async (penalties) => {
+      const stage = await run(penalties.map((l2) => ({ ...asked.common, optimizer: 'lbfgs', l2 })));
+      tried.push(...stage);
+      return stage.map((one) => rankValue(one, by));
+    });
+  } else {
+    tried.push(...(await run(headsOf(asked, seed, options.onWarning))));
+  }
+
+  const { rows, best } = ranked(tried, by);
+  if (best === null) {
+    const [first] = rows;
+    throw new HeadError(
+      `all ${rows.length} heads of the sweep diverged: ${first?.message ?? 'lower the learning rates'}`,
+    );
+  }
+  const fitted = await finishHead(sides, best.outcome, best.options, fit, options);
+  const name = options.name ?? `${path.basename(corpus.sets.dirs[0] ?? 'head')}-sweep`;
+  const place = placeOf({ ...options, name }, name);
+  const identity = headIdentity(corpus, problem, best.options, asked.fit);
+  await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity)));
+  const names = differing(rows);
+  const dir = path.resolve(options.cache ?? 'cache', 'sweeps', name);
+  const { task, classes } = problem;
+  const facts = {
+    name,
+    by,
+    task,
+    classes,
+    tried: names,
+    sets: corpus.sets.facts.map(({ fingerprint }) => fingerprint),
+  };
+  await placeFiles(dir, [['results.arrow', sweepFile(rows, names, facts)]]);
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    sweep: name,
+    results: path.join(dir, 'results.arrow'),
+    by,
+    tried: names,
+    heads: rows,
+    best: resultOf(fitted, place, seconds),
+    seconds,
+  };
+}
+
+interface Asked {
+  /** Of every head. */
+  readonly common: HeadOptions;
+  readonly fit: FitOptions;
+  readonly labels: LabelOptions;
+  readonly space: Space;
+  readonly random: number | undefined;
+}
+
+async function askedFor(options: SweepOptions): Promise<Asked> {
+  const plan = options.plan === undefined ? undefined : await readSweepPlan(options.plan);
+  const grid = options.grid ?? {};
+  const isText = (given: readonly string[] | Space): given is readonly string[] => Array.isArray(given);
+  const space: Space = isText(grid) ? Object.fromEntries(grid.map(parseAxis)) : grid;
+  const all = { ...plan?.space, ...space };
+  if (options.probe && Object.keys(all).length > 0) {
+    throw new UsageError('a probe searches l2 alone: leave the grid out, or list l2 in it without --probe');
+  }
+  if (!options.probe && Object.keys(all).length === 0) {
+    throw new UsageError('a sweep needs options to try: give --grid lr=1e-4,1e-3, --plan or --probe');
+  }
+  const random = options.random ?? plan?.random;
+  if (random !== undefined && !(Number.isInteger(random) && random >= 1 && random <= MOST_HEADS)) {
+    throw new UsageError(`random must be a whole number from 1 to ${MOST_HEADS}, not ${random}`);
+  }
+  const labels = options.labels ?? plan?.labels;
+  const task = options.task ?? plan?.task;
+  const fit = { ...plan?.fit, ...fitOptionsOf(options) };
+  if (fit.folds !== undefined && fit.folds !== null) {
+    throw new UsageError(
+      'a sweep chooses on validation images: leave folds out, and cross-validate the best with train',
+    );
+  }
+  return {
+    common: { ...plan?.options, ...headOptionsOf(options) },
+    fit,
+    labels: { ...(labels === undefined ? {} : { labels }), ...(task === undefined ? {} : { task }) },
+    space: all,
+    random,
+  };
+}
+
+function checkRanking(by: Ranking, task: string): Ranking {
+  const [values, classes] = [
+    ['loss', 'r2', 'mae', 'rmse'],
+    ['loss', 'accuracy', 'f1', 'auc', 'averagePrecision', 'calibrationError'],
+  ];
+  const known = task === 'regression' ? values : task === 'multilabel' ? classes : [...classes, 'balancedAccuracy'];
+  if (known?.includes(by)) return by;
+  throw new UsageError(`a ${task} sweep is ranked by one of ${known?.join(', ')}, not by ${by}`);
+}
+
+/** @returns the heads of a grid or a draw, each once; combinations that do not go together are left out, which is told */
+function headsOf({ common, space, random }: Asked, seed: number, onWarning?: (message: string) => void): HeadOptions[] {
+  const drawn = random === undefined ? gridOf(space) : drawFrom(space, random, seed);
+  const heads = new Map<string, HeadOptions>();
+  const faults: UsageError[] = [];
+  for (const one of drawn) {
+    const options = { ...common, ...one };
+    try {
+      heads.set(JSON.stringify(resolveOptions(options)), options);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      faults.push(error);
+    }
+  }
+  const [fault] = faults;
+  if (fault !== undefined && heads.size === 0) throw fault;
+  if (fault !== undefined) {
+    onWarning?.(`${faults.length} of ${drawn.length} combinations are left out, the first because ${fault.message}`);
+  }
+  return [...heads.values()];
+}
+
+async function tryHeads(sides: Sides, heads: readonly HeadOptions[], options: SweepOptions): Promise<Tried[]> {
+  options.onStart?.(heads.length);
+  const drop = options.halving ? halving() : () => [];
+  let lowest: number | null = null;
+  const outcomes = await trainOnRows(sides, sides.train, sides.val, heads, {
+    ...(options.signal ? { signal: options.signal } : {}),
+    drop: (epoch, losses) => {
+      const training = losses.filter((loss) => !Number.isNaN(loss));
+      if (training.length > 0) lowest = Math.min(lowest ?? Number.POSITIVE_INFINITY, ...training);
+      options.onProgress?.({ epoch, training: training.length, heads: heads.length, loss: lowest });
+      return drop(epoch, losses);
+    },
+  });
+  const tried: Tried[] = [];
+  for (const [i, outcome] of outcomes.entries()) {
+    const metrics = outcome instanceof Error ? null : await pointMetrics(sides, outcome);
+    tried.push({ options: heads[i] as HeadOptions, outcome, metrics });
+  }
+  return tried;
+}
+
+/** Measured at a threshold of 0.5, so that heads are compared before anything is chosen for them. */
+async function pointMetrics(sides: Sides, trained: TrainedHead): Promise<Metrics | null> {
+  const { task, classes, val } = sides;
+  const scores = await scoresOf(sides, trained, val.rows);
+  const answers = { task, classes: classes.length, scores, y: val.y };
+  return metricsOf(answers, thresholdOf(answers, resolveFit({ threshold: 0.5 })), { resamples: 0 });
+}
+
+/** @returns what heads are ranked by, the lower the better; infinite where it is not measured */
+function rankValue({ metrics }: Pick<Tried, 'metrics'>, by: Ranking): number {
+  const value = (metrics as unknown as Partial<Record<Ranking, number | null>> | null)?.[by] ?? null;
+  if (value === null || !Number.isFinite(value)) return Number.POSITIVE_INFINITY;
+  return LOWEST_FIRST.includes(by) ? value : -value;
+}
+
+interface Best {
+  readonly outcome: TrainedHead;
+  readonly options: HeadOptions;
+}
+
+/** Trained heads by value, then by loss, then in the order in which they were asked for; the rest after them. */
+function ranked(tried: readonly Tried[], by: Ranking): { rows: SweepRow[]; best: Best | null } {
+  const lossOf = ({ metrics }: Tried): number => metrics?.loss ?? Number.POSITIVE_INFINITY;
+  const order = { trained: 0, dropped: 1, diverged: 2 };
+  const entries = tried.map((one) => {
+    const { outcome } = one;
+    const status = outcome instanceof Error ? 'diverged' : outcome.end === 'dropped' ? 'dropped' : 'trained';
+    return { one, status, epochs: outcome instanceof Error ? 0 : (outcome.history.at(-1)?.epoch ?? 0) } as const;
+  });
+  entries.sort(
+    (a, b) =>
+      order[a.status] - order[b.status] ||
+      (a.status === 'dropped' ? b.epochs - a.epochs : 0) ||
+      compare(rankValue(a.one, by), rankValue(b.one, by)) ||
+      compare(lossOf(a.one), lossOf(b.one)),
+  );
+  const rows = entries.map(({ one, status, epochs }, i): SweepRow => {
+    const { outcome, metrics } = one;
+    const failed = outcome instanceof Error;
+    return {
+      rank: status === 'trained' ? i + 1 : null,
+      status,
+      options: failed ? resolveOptions(one.options) : outcome.options,
+      loss: metrics?.loss ?? null,
+      metrics,
+      epochs,
+      bestEpoch: failed ? null : outcome.bestEpoch,
+      message: failed ? outcome.message : null,
+    };
+  });
+  const first = entries[0];
+  const best =
+    first === undefined || first.one.outcome instanceof Error
+      ? null
+      : { outcome: first.one.outcome, options: first.one.options };
+  return { rows, best };
+}
+
+const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1);
+
+/** @returns the options in which the heads differ, in the order of the table of options */
+function differing(rows: readonly SweepRow[]): (keyof HeadOptions)[] {
+  return (Object.keys(OPTION_RULES) as (keyof HeadOptions)[]).filter(
+    (name) => new Set(rows.map(({ options }) => JSON.stringify(options[name]))).size > 1,
+  );
+}

@@ -1,0 +1,140 @@
+import path from 'node:path';
+import type { BaseSpec } from '../base/index.js';
+import type { Engine, EngineName } from '../engine/engine.js';
+import { openEngine } from '../engine/index.js';
+import { onnxEngine } from '../engine/onnx/engine.js';
+import { type FittedHead, fitHead } from '../heads/fit.js';
+import { FIT_RULES, type FitOptions, resolveFit } from '../heads/fit-options.js';
+import { type HeadOrigin, makeHead, saveHead } from '../heads/head.js';
+import type { Fold, Threshold } from '../heads/head-info.js';
+import { checkName } from '../heads/plan-file.js';
+import { divideExamples, identityOf, type Problem } from '../heads/problem.js';
+import type { Task } from '../labels/targets.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { type HeadOptions, OPTION_RULES } from '../train/option-rules.js';
+import { resolveOptions } from '../train/options.js';
+import type { EpochRecord } from '../train/run.js';
+import { version } from '../version.js';
+import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
+
+export interface TrainOptions extends CorpusOptions, LabelOptions, HeadOptions, FitOptions {
+  /** Name of the head in `cache/heads`. Default: the set's name. */
+  readonly name?: string;
+  /** Folder of the head, in the place of a name. */
+  readonly out?: string;
+  /** What trains. Default `onnx`; `tensorflow` trains heads of one layer. */
+  readonly engine?: EngineName;
+  readonly onEpoch?: (record: EpochRecord) => void;
+}
+
+export interface TrainResult {
+  /** Name of the head. */
+  readonly head: string;
+  /** Its absolute folder. */
+  readonly dir: string;
+  readonly task: Task;
+  readonly classes: readonly string[];
+  /** Images trained on, validated on (in a cross-validation all of those trained on), and tested on. */
+  readonly train: number;
+  readonly val: number;
+  readonly test: number;
+  /** On validation; null without any. */
+  readonly metrics: Metrics | null;
+  /** On the test images, measured once, at the end; null without any. */
+  readonly testMetrics: Metrics | null;
+  /** Accuracy on validation of always answering the commonest class; null of other tasks than classification. */
+  readonly majority: number | null;
+  readonly threshold: Threshold | null;
+  readonly temperature: number | null;
+  readonly folds: readonly Fold[] | null;
+  /** Whether the saved weights were trained on the validation images too. */
+  readonly refit: boolean;
+  /** Epochs run, and the one whose weights were kept. */
+  readonly epochs: number;
+  readonly bestEpoch: number;
+  readonly seconds: number;
+}
+
+type Given = Readonly<Record<string, unknown>>;
+
+function picked(options: Given, names: object): Given {
+  const entries = Object.keys(names).map((name) => [name, options[name]] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
+/** @returns those of the options that say how a head is trained */
+export const headOptionsOf = (options: object): HeadOptions => picked(options as Given, OPTION_RULES);
+/** @returns those of the options that say how it is judged */
+export const fitOptionsOf = (options: object): FitOptions => picked(options as Given, FIT_RULES);
+
+/** @returns where the vectors came from and who trained, for `head.json` */
+export function originOf(corpus: Corpus, identity: string | null, trainer: Engine = onnxEngine): HeadOrigin {
+  const library = trainer.name === 'onnx' ? 'onnxruntime' : trainer.name;
+  return { sets: corpus.sets.facts, versions: { permafrost: version, [library]: trainer.version }, identity };
+}
+
+/** @returns the identity of a head that these options train on a problem */
+export const headIdentity = (corpus: Corpus, problem: Problem, options: HeadOptions, fit: FitOptions): string =>
+  identityOf(
+    problem,
+    corpus.sets.facts.map(({ fingerprint }) => fingerprint),
+    { head: resolveOptions(options), fit: resolveFit(fit) },
+  );
+
+/** @returns the folder of a head, absolute, and its name */
+export function placeOf(
+  { name, out, cache = 'cache' }: Pick<TrainOptions, 'name' | 'out' | 'cache'>,
+  fallback: string,
+) {
+  const head = out === undefined ? (name ?? fallback) : path.basename(out);
+  return { head, dir: path.resolve(out ?? path.join(cache, 'heads', head)) };
+}
+
+/** @returns what `train` reports of a head */
+export function resultOf(fitted: FittedHead, place: { head: string; dir: string }, seconds: number): TrainResult {
+  const { trained, fit, val, test, metrics, testMetrics, majority, threshold, temperature, folds } = fitted;
+  return {
+    ...place,
+    task: trained.task,
+    classes: trained.classes,
+    train: trained.train,
+    val,
+    test,
+    metrics,
+    testMetrics,
+    majority,
+    threshold,
+    temperature,
+    folds,
+    refit: fit.refit && val > 0,
+    epochs: trained.history.at(-1)?.epoch ?? 0,
+    bestEpoch: trained.bestEpoch,
+    seconds,
+  };
+}
+
+/**
+ * Stage two: trains a head on vectors that are stored already, and saves it. Opens no image that it has seen before and loads no
+ * base.
+ * @throws UsageError, DataError, LabelError or CacheError for what is missing or wrong; HeadError when training diverges in its
+ * first epoch, or the head cannot be saved
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const started = performance.now();
+  if (options.name !== undefined) checkName(options.name);
+  const [head, fit] = [headOptionsOf(options), fitOptionsOf(options)];
+  const { seed } = resolveOptions(head);
+  const { val, shots } = resolveFit(fit);
+  const engine = await openEngine(options);
+  const corpus = await Corpus.open(options);
+  const labelled = await corpus.label(options);
+  const table = await corpus.read([labelled]);
+  const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
+  const fitted = await fitHead(problem, table, head, fit, options);
+  const place = placeOf(options, path.basename(corpus.sets.dirs[0] ?? 'head'));
+  await saveHead(place.dir, makeHead(fitted, originOf(corpus, headIdentity(corpus, problem, head, fit), engine)));
+  return resultOf(fitted, place, (performance.now() - started) / 1000);
+}
+
+/** The spec that a set or a head carries, as the base's own. */
+export const specOf = (set: Readonly<Record<string, unknown>>): BaseSpec => set as unknown as BaseSpec;

@@ -1,0 +1,287 @@
+import path from 'node:path';
+import { type Base, type BaseSpec, isKept, keepBase, type OpenHooks } from '../base/index.js';
+import { sha256Hex } from '../canonical.js';
+import type { EngineOptions } from '../engine/engine.js';
+import { openEngine } from '../engine/index.js';
+import { DataError, ImageError, UsageError } from '../errors.js';
+import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
+import { FileIndex } from '../store/index-file.js';
+import { KeySet } from '../store/key-set.js';
+import type { FeatureSet, SetOptions } from '../store/set.js';
+import { version } from '../version.js';
+import { ordered } from './ordered.js';
+import { decodeFor, type Pixels, VectorRunner } from './vectors.js';
+
+/** Images that one run of the base takes. */
+export const DEFAULT_BATCH_SIZE = 8;
+
+/** Batches that are being read and decoded while one runs. */
+export const BATCHES_AHEAD = 4;
+
+export interface FeaturesProgress {
+  /** Files looked at so far. */
+  readonly done: number;
+  /** All that the folder holds; while each is known they are not counted, and it is `done`. */
+  readonly total: number;
+  readonly extracted: number;
+  readonly reused: number;
+  readonly quarantined: number;
+}
+
+/** How images become vectors, whatever the base is. */
+export interface ExtractOptions extends EngineOptions, OpenHooks, SetOptions {
+  /** Folder of images. */
+  readonly data: string;
+  /** Default `cache`. */
+  readonly cache?: string;
+  /** Images a batch; it does not change the vectors. Default 8. */
+  readonly batchSize?: number;
+  /** Try images again that are in quarantine. Default false. */
+  readonly retryFailed?: boolean;
+  /** Take only images whose content falls to this one of `count` shares, for jobs side by side. `index` begins at 1. */
+  readonly shard?: { readonly index: number; readonly count: number };
+  /** Read and hash every file, also those whose size, time and inode say that they have not changed. Default false. */
+  readonly verifyHashes?: boolean;
+  /** After it was aborted: how many of the images that it extracted are stored. */
+  readonly onStopped?: (stored: number) => void;
+  readonly onStart?: (set: { readonly name: string; readonly dir: string; readonly features: number }) => void;
+  readonly onProgress?: (progress: FeaturesProgress) => void;
+  /** Something that costs nothing but should be known: an image in quarantine, a damaged part. */
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface FeaturesResult {
+  /** Name of the set's folder. */
+  readonly set: string;
+  /** Its absolute path. */
+  readonly dir: string;
+  /** Length of a vector. */
+  readonly dim: number;
+  /** Image files found, quarantined ones too. */
+  readonly images: number;
+  /** Image files that fall to other shards. */
+  readonly elsewhere: number;
+  /** Other files, which were left alone. */
+  readonly ignored: number;
+  /** Distinct contents. */
+  readonly extracted: number;
+  readonly reused: number;
+  readonly quarantined: number;
+  /** The whole command. */
+  readonly seconds: number;
+  /** Extracted images over the time from the first decode to the last part in place; 0 where nothing was extracted. */
+  readonly imagesPerSecond: number;
+}
+
+export interface Decoded {
+  readonly sha256: string;
+  readonly pixels: Pixels;
+}
+
+/** A runner that is opened when the first image needs it. The base itself is not kept in memory beside the engine's copy. */
+export class LazyRunner {
+  private opened: Promise<VectorRunner> | undefined;
+
+  constructor(private readonly open: () => Promise<VectorRunner>) {}
+
+  get(): Promise<VectorRunner> {
+    this.opened ??= this.open();
+    return this.opened;
+  }
+
+  async release(): Promise<void> {
+    await (await this.opened?.catch(() => undefined))?.release();
+  }
+}
+
+/**
+ * Runs every image of a folder that a set lacks through its base.
+ * @param options `started`: when the command began
+ * @param open the base of the set, when it is needed
+ * @throws as `features`
+ */
+export async function extract(
+  set: FeatureSet,
+  options: ExtractOptions & { readonly started?: number },
+  open: () => Promise<Base>,
+): Promise<FeaturesResult> {
+  const { started = performance.now(), retryFailed = false, signal } = options;
+  const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
+  checkOptions(options);
+  const spec = set.spec as unknown as BaseSpec;
+  const engine = await openEngine(options);
+  await set.markUsed();
+  const held = await set.keys((error) => options.onWarning?.(`${error.message}: its images are extracted again`));
+  const quarantine = await set.quarantine();
+  if (retryFailed) await quarantine.forget();
+  const index = await FileIndex.open(cache, options);
+  const writer = set.writer({ engine: engine.name, engineVersion: engine.version, version });
+  const runner = new LazyRunner(async () => {
+    const base = await open();
+    await keepBase(cache, base, options);
+    return VectorRunner.open(base, engine, options, batchSize);
+  });
+
+  const claimed = new KeySet();
+  const count = { done: 0, images: 0, elsewhere: 0, ignored: 0, extracted: 0, reused: 0, quarantined: 0 };
+  let firstDecode = 0;
+
+  /** Counts a content whose fate is known; false where it must be extracted, by whoever asks first. */
+  const settled = (sha256: string): boolean => {
+    const isHeld = held.has(sha256);
+    const isBad = !isHeld && quarantine.has(sha256);
+    const size = claimed.size;
+    if (claimed.add(sha256) < size) return true;
+    if (isHeld) count.reused++;
+    if (isBad) count.quarantined++;
+    return isHeld || isBad;
+  };
+
+  const putAside = (file: FoundFile, error: ImageError): void => {
+    const sha256 = error.sha256 ?? null;
+    quarantine.add({ sha256, path: file.path, stage: error.stage, message: error.message });
+    count.quarantined++;
+    options.onWarning?.(`${file.path} is put aside: ${error.message}`);
+  };
+
+  /** Counts a file of which the index and the set say all; false where it must be read. */
+  const isKnown = (file: FoundFile): boolean => {
+    const known = options.verifyHashes ? null : index.lookup(file);
+    if (known === null) return false;
+    if ('other' in known) {
+      count.ignored++;
+    } else if (!isMine(known.sha256, options.shard)) {
+      count.elsewhere++;
+    } else {
+      if (!held.has(known.sha256) && !quarantine.has(known.sha256)) return false;
+      count.images++;
+      settled(known.sha256);
+    }
+    count.done++;
+    return true;
+  };
+
+  let total = 0;
+  /**
+   * Known files are passed over here, without the machinery of those that are read side by side. The first that is not makes
+   * the run a long one, which is worth counting the files for: that lists every folder once more.
+   */
+  async function* unknown(): AsyncGenerator<FoundFile> {
+    for await (const file of walk(data, { onLinkOut: (message) => options.onWarning?.(message) })) {
+      if (!isKnown(file)) {
+        if (total === 0) total = await countFiles(data);
+        yield file;
+      } else if (count.done % 64 === 0) report();
+      signal?.throwIfAborted();
+    }
+  }
+
+  /** Reads and decodes a file that may be new; null where there is nothing to extract. */
+  const prepare = async (file: FoundFile): Promise<Decoded | null> => {
+    let sha256: string | undefined;
+    try {
+      const readAt = index.now();
+      const image = await readImage(file);
+      if (image === null) {
+        count.ignored++;
+        index.remember(file, { other: true }, readAt);
+        return null;
+      }
+      index.remember(file, { sha256: image.sha256 }, readAt);
+      if (!isMine(image.sha256, options.shard)) {
+        count.elsewhere++;
+        return null;
+      }
+      count.images++;
+      sha256 = image.sha256;
+      if (settled(sha256)) return null;
+      await runner.get();
+      if (firstDecode === 0) firstDecode = performance.now();
+      return { sha256, pixels: await decodeFor(spec, image.bytes, image.format) };
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error;
+      const failed = sha256 ?? error.sha256;
+      if (sha256 === undefined) {
+        if (failed !== undefined) index.remember(file, { sha256: failed });
+        // What cannot be read falls to a shard by its name.
+        if (!isMine(failed ?? sha256Hex(file.path), options.shard)) {
+          count.elsewhere++;
+          return null;
+        }
+        count.images++;
+        if (failed !== undefined && settled(failed)) return null;
+      }
+      putAside(file, failed === undefined ? error : error.withSha256(failed));
+      return null;
+    } finally {
+      count.done++;
+    }
+  };
+
+  let batch: Decoded[] = [];
+  const runBatch = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    const vectors = await (await runner.get()).run(batch.map(({ pixels }) => pixels));
+    for (const [i, { sha256 }] of batch.entries()) {
+      await writer.add(Buffer.from(sha256, 'hex'), vectors[i] as Float32Array);
+      count.extracted++;
+    }
+    batch = [];
+  };
+  const report = (): void => options.onProgress?.({ ...count, total: Math.max(total, count.done) });
+
+  try {
+    for await (const decoded of ordered(unknown(), prepare, batchSize * BATCHES_AHEAD)) {
+      signal?.throwIfAborted();
+      if (decoded) batch.push(decoded);
+      if (batch.length === batchSize) await runBatch();
+      report();
+    }
+    await runBatch();
+    if (count.images + count.elsewhere === 0) {
+      throw new DataError(`${data} holds no images (${count.ignored} other files): give --data a folder of images`);
+    }
+    if (!(await isKept(cache, spec, options))) await runner.get();
+  } finally {
+    await writer.close();
+    if (signal?.aborted) options.onStopped?.(writer.stored);
+    await quarantine.flush();
+    await index.save();
+    await runner.release();
+  }
+  const finished = performance.now();
+  report();
+  const { images, elsewhere, ignored, extracted, reused, quarantined } = count;
+  const seconds = (finished - started) / 1000;
+  const imagesPerSecond = extracted === 0 ? 0 : extracted / ((finished - firstDecode) / 1000);
+  const folder = path.basename(set.dir);
+  return {
+    set: folder,
+    dir: set.dir,
+    dim: spec.features,
+    images,
+    elsewhere,
+    ignored,
+    extracted,
+    reused,
+    quarantined,
+    seconds,
+    imagesPerSecond,
+  };
+}
+
+/** @throws UsageError for a value out of range */
+export function checkOptions({ batchSize = DEFAULT_BATCH_SIZE, shard }: ExtractOptions): void {
+  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > 4096) {
+    throw new UsageError(`the batch size must be a whole number from 1 to 4096, found ${batchSize}`);
+  }
+  if (shard === undefined) return;
+  const { index, count } = shard;
+  if (Number.isInteger(index) && Number.isInteger(count) && index >= 1 && index <= count) return;
+  throw new UsageError(`a shard is a whole number from 1 to their count, found ${index} of ${count}`);
+}
+
+/** Whether a content falls to a shard: by the first 52 bits of its hash, so by nothing but the content. */
+export function isMine(sha256: string, shard: ExtractOptions['shard']): boolean {
+  return shard === undefined || Number.parseInt(sha256.slice(0, 13), 16) % shard.count === shard.index - 1;
+}

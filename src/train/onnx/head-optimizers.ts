@@ -1,0 +1,85 @@
+import type { Nodes } from '../../formats/onnx/nodes.js';
+import { floats, type OnnxTensor } from '../../formats/onnx/write.js';
+
+/** What an optimizer keeps of a variable beside its weights. */
+export type Slot = 'momentum' | 'velocity';
+type Kind = 'adam' | 'sgd' | 'rmsprop';
+
+export const SLOTS: Readonly<Record<Kind, readonly Slot[]>> = {
+  adam: ['momentum', 'velocity'],
+  sgd: ['momentum'],
+  rmsprop: ['velocity', 'momentum'],
+};
+
+/** Keras's defaults. */
+export const ADAM = { beta1: 0.9, beta2: 0.999 } as const;
+const RHO = 0.9;
+const epsilon = floats('epsilon', [], [1e-7]);
+
+/** The constants of each optimizer's step. */
+export const STEP_SIZES: Readonly<Record<Kind, readonly OnnxTensor[]>> = {
+  adam: [floats('share1', [], [1 - ADAM.beta1]), floats('share2', [], [1 - ADAM.beta2]), epsilon],
+  sgd: [],
+  rmsprop: [floats('rho', [], [RHO]), floats('rest', [], [1 - RHO]), epsilon],
+};
+
+interface Update {
+  /** Of the variable. */
+  readonly name: string;
+  /** Its value after weight decay. */
+  readonly weights: string;
+  readonly gradient: string;
+  /** The learning rate; for Adam with its correction for the first steps. */
+  readonly rate: string;
+  /** Asks for the share of the momentum that stays. */
+  readonly momentum: () => string;
+}
+
+/** Adds one step of an optimizer of Keras 3 (keras/src/optimizers), giving `NAME_next` and its slots' next values. */
+export function addUpdate(
+  nodes: Nodes,
+  { optimizer, momentum, nesterov }: { optimizer: Kind; momentum: boolean; nesterov: boolean },
+  update: Update,
+): void {
+  const { name, weights, gradient, rate } = update;
+  const square = (): string => nodes.add('Mul', [gradient, gradient]);
+  switch (optimizer) {
+    case 'adam': {
+      // m += (g - m)(1 - b1), v += (g² - v)(1 - b2), w -= m rate / (sqrt(v) + epsilon)
+      const move = (slot: Slot, toward: string, share: string): string => {
+        const old = `${name}_${slot}`;
+        const change = nodes.add('Mul', [nodes.add('Sub', [toward, old]), share]);
+        return nodes.add('Add', [old, change], {}, `${old}_next`);
+      };
+      const m = move('momentum', gradient, 'share1');
+      const v = move('velocity', square(), 'share2');
+      const size = nodes.add('Add', [nodes.add('Sqrt', [v]), 'epsilon']);
+      const step = nodes.add('Div', [nodes.add('Mul', [m, rate]), size]);
+      nodes.add('Sub', [weights, step], {}, `${name}_next`);
+      return;
+    }
+    case 'sgd': {
+      const step = nodes.add('Mul', [gradient, rate]);
+      if (!momentum) {
+        nodes.add('Sub', [weights, step], {}, `${name}_next`);
+        return;
+      }
+      const kept = nodes.add('Mul', [`${name}_momentum`, update.momentum()]);
+      const m = nodes.add('Sub', [kept, step], {}, `${name}_momentum_next`);
+      const move = nesterov ? nodes.add('Sub', [nodes.add('Mul', [m, update.momentum()]), step]) : m;
+      nodes.add('Add', [weights, move], {}, `${name}_next`);
+      return;
+    }
+    case 'rmsprop': {
+      const kept = nodes.add('Mul', [`${name}_velocity`, 'rho']);
+      const v = nodes.add('Add', [kept, nodes.add('Mul', [square(), 'rest'])], {}, `${name}_velocity_next`);
+      const root = nodes.add('Sqrt', [nodes.add('Add', [v, 'epsilon'])]);
+      let step = nodes.add('Div', [nodes.add('Mul', [gradient, rate]), root]);
+      if (momentum) {
+        const old = nodes.add('Mul', [`${name}_momentum`, update.momentum()]);
+        step = nodes.add('Add', [old, step], {}, `${name}_momentum_next`);
+      }
+      nodes.add('Sub', [weights, step], {}, `${name}_next`);
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { root } from '../helpers/fixtures.js';
+
+/** What each room may take from besides the files at the top of `src/`: docs/architecture.md draws it. */
+const MAY_TAKE: Readonly<Record<string, readonly string[]>> = {
+  files: [],
+  formats: [],
+  metrics: [],
+  sample: [],
+  maps: [],
+  graph: ['formats'],
+  images: ['files'],
+  labels: ['files', 'formats'],
+  keras: ['files', 'formats', 'graph'],
+  engine: ['formats', 'graph'],
+  base: ['files', 'formats', 'graph', 'images', 'keras', 'engine'],
+  store: ['files', 'formats'],
+  extract: ['files', 'images', 'base', 'store', 'engine'],
+  train: ['files', 'formats', 'labels', 'engine'],
+  heads: ['files', 'formats', 'labels', 'metrics', 'train', 'store', 'engine'],
+};
+/** Which rooms take from all below them. */
+const ABOVE = ['commands', 'index.ts', 'pipeline'];
+
+const files = (folder: string): string[] =>
+  readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => path.posix.join(folder, name.replaceAll(path.sep, '/')));
+
+/** The files of the project that a file imports, types too. */
+function imports(file: string): string[] {
+  const text = readFileSync(path.join(root, file), 'utf8');
+  return [...text.matchAll(/(?:from|import\(|^import)\s*'(\.[^']+)'/gm)].map(([, to = '']) =>
+    path.posix.join(path.posix.dirname(file), to.replace(/\.js$/, '.ts')),
+  );
+}
+
+const roomOf = (file: string): string => {
+  const [top = '', room = '', ...rest] = file.split('/');
+  return top !== 'src' ? top : rest.length > 0 || room === 'index.ts' ? room : 'top';
+};
+
+const all = [...files('src'), ...files('pipeline')];
+
+test('imports go one way, from room to room', () => {
+  assert.ok(all.length > 150, 'the sources are read');
+  for (const file of all) {
+    const from = roomOf(file);
+    for (const to of imports(file).map(roomOf)) {
+      if (to === from || (to === 'top' && from !== 'pipeline')) continue;
+      const above = ABOVE.indexOf(from);
+      const mayTake = above < 0 ? MAY_TAKE[from]?.includes(to) : !ABOVE.includes(to) || ABOVE.indexOf(to) < above;
+      assert.ok(mayTake, `${file} takes from ${to}, which ${from} may not`);
+    }
+  }
+});
+
+test('no file imports itself by way of others', () => {
+  const done = new Set<string>();
+  const visit = (file: string, way: readonly string[]): void => {
+    assert.ok(!way.includes(file), `a circle of imports: ${[...way, file].join(' -> ')}`);
+    if (done.has(file)) return;
+    for (const next of imports(file)) visit(next, [...way, file]);
+    done.add(file);
+  };
+  for (const file of all) visit(file, []);
+});

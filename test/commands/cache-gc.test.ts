@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { copyFile, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { baseDigest } from '../../src/base/index.js';
+import { sha256Hex } from '../../src/canonical.js';
+import { collectGarbage, listSets } from '../../src/commands/cache/index.js';
+import { CacheError, DataError, UsageError } from '../../src/errors.js';
+import { FeatureSet, realSystem, type SetSpec } from '../../src/store/index.js';
+import { fixture } from '../helpers/fixtures.js';
+import { bits, folder, hex, key, MAKER, temporaries, vector } from '../helpers/store.js';
+
+const DAY = 24 * 60 * 60 * 1000;
+const digests = (i: number) => ({ graph: `graph ${i}`, weights: `weights ${i}` });
+
+/** A set with its kept base, last used some days ago. */
+async function make(cache: string, i: number, days: number, rows = 20): Promise<FeatureSet> {
+  const spec: SetSpec = { format: 1, features: 4, type: 'float32', ...digests(i) };
+  const set = await FeatureSet.create(cache, `base${i}`, spec);
+  const writer = set.writer(MAKER);
+  for (let row = 0; row < rows; row++) await writer.add(key(row), vector(row, 4));
+  await writer.close();
+  const kept = join(cache, 'bases', baseDigest(digests(i)));
+  await mkdir(kept, { recursive: true });
+  await writeFile(join(kept, 'base.json'), '{}');
+  await writeFile(join(kept, 'weights.f32'), new Uint8Array(1000));
+  await writeFile(join(cache, 'bases', `_opened-${i}.json`), JSON.stringify({ key: '', name: 'x', spec }));
+  await set.markUsed();
+  const then = new Date(Date.now() - days * DAY);
+  for (const name of await readdir(set.dir)) await utimes(join(set.dir, name), then, then);
+  return set;
+}
+
+async function makeHead(cache: string, name: string, set: FeatureSet): Promise<void> {
+  const dir = join(cache, 'heads', name);
+  await mkdir(dir, { recursive: true });
+  await writeFile(join(dir, 'head.json'), JSON.stringify({ fingerprint: set.fingerprint, set: set.spec }));
+}
+
+async function three(t: TestContext): Promise<{ cache: string; sets: FeatureSet[] }> {
+  const cache = await folder(t);
+  const sets = [await make(cache, 0, 40), await make(cache, 1, 20), await make(cache, 2, 2)];
+  await makeHead(cache, 'sweep/v1.best', sets[0] as FeatureSet);
+  return { cache, sets };
+}
+
+const names = async (cache: string): Promise<string[]> => (await listSets(cache)).map(({ base }) => base);
+const everything = async (cache: string): Promise<string[]> => (await readdir(cache, { recursive: true })).sort();
+
+test('by age: a dry run changes nothing, then the set, its base and its shortcut go; a head keeps its base', async (t) => {
+  const { cache, sets } = await three(t);
+  const before = await everything(cache);
+  const planned = await collectGarbage(cache, { olderThan: 10 * DAY });
+  assert.deepEqual(await everything(cache), before);
+  assert.equal(planned.done, false);
+  assert.deepEqual(
+    planned.garbage.map(({ kind, path }) => [kind, basename(path)]),
+    [
+      ['set', basename(sets[0]?.dir ?? '')],
+      ['set', basename(sets[1]?.dir ?? '')],
+      ['base', baseDigest(digests(1))],
+      ['shortcut', '_opened-1.json'],
+    ],
+  );
+  assert.match(planned.garbage[0]?.reason ?? '', /not used for 40 days/);
+  const done = await collectGarbage(cache, { olderThan: 10 * DAY, yes: true });
+  assert.equal(done.frees, planned.frees);
+  assert.deepEqual(await names(cache), ['base2']);
+  const bases = await readdir(join(cache, 'bases'));
+  assert.deepEqual(
+    bases.sort(),
+    ['_opened-0.json', '_opened-2.json', baseDigest(digests(0)), baseDigest(digests(2))].sort(),
+  );
+  assert.deepEqual(await temporaries(cache), []);
+  assert.deepEqual((await collectGarbage(cache, { olderThan: 10 * DAY })).garbage, []);
+});
+
+test('by size: the least recently used go until the rest fits', async (t) => {
+  const { cache } = await three(t);
+  const { size } = await collectGarbage(cache);
+  assert.deepEqual((await collectGarbage(cache, { maxSize: size })).garbage, []);
+  await collectGarbage(cache, { maxSize: size - 1, yes: true });
+  assert.deepEqual(await names(cache), ['base1', 'base2']);
+  await collectGarbage(cache, { maxSize: 0, yes: true });
+  assert.deepEqual(await names(cache), []);
+  assert.ok((await readdir(join(cache, 'heads'))).includes('sweep'));
+});
+
+test('unreferenced: sets without a head go', async (t) => {
+  const { cache } = await three(t);
+  await collectGarbage(cache, { unreferenced: true, yes: true });
+  assert.deepEqual(await names(cache), ['base0']);
+});
+
+test('unreferenced with labels: vectors that no file names go, whatever is named stays', async (t) => {
+  const { cache, sets } = await three(t);
+  const data = join(await folder(t), 'data');
+  await mkdir(data);
+  await copyFile(fixture('images/rgb.jpg'), join(data, 'a.jpg'));
+  const picture = sha256Hex(await readFile(join(data, 'a.jpg')));
+  const [set] = sets as [FeatureSet];
+  const writer = set.writer(MAKER);
+  await writer.add(Buffer.from(picture, 'hex'), vector(77, 4));
+  await writer.close();
+  const old = new Date(Date.now() - DAY);
+  for (const name of await readdir(set.dir)) await utimes(join(set.dir, name), old, old);
+  const byHash = join(cache, 'labels.jsonl');
+  await writeFile(byHash, [3, 5].map((i) => JSON.stringify({ sha256: hex(i), label: 'x' })).join('\n'));
+  const byPath = join(cache, 'labels.csv');
+  await writeFile(byPath, 'path,label\na.jpg,y\n');
+  const labels = [byHash, byPath];
+  await assert.rejects(collectGarbage(cache, { unreferenced: true, labels }), {
+    name: 'DataError',
+    message: /labels\.csv line 2: there is no image a\.jpg/,
+  });
+  const before = await bits(set);
+  await collectGarbage(cache, { unreferenced: true, labels, data, yes: true });
+  const after = await bits(set);
+  assert.deepEqual([...after.keys()].sort(), [hex(3), hex(5), picture].sort());
+  for (const [name, value] of after) assert.equal(value, before.get(name));
+  assert.deepEqual(await names(cache), ['base0', 'base1', 'base2']);
+  await writeFile(byHash, JSON.stringify({ sha256: hex(500), label: 'x' }));
+  await collectGarbage(cache, { unreferenced: true, labels: [byHash], yes: true });
+  assert.deepEqual(await names(cache), ['base0', 'base1', 'base2'], 'they were written a moment ago');
+  const later = { ...realSystem, now: () => Date.now() + DAY };
+  await collectGarbage(cache, { unreferenced: true, labels: [byHash], yes: true, system: later });
+  assert.deepEqual(await names(cache), ['base0'], 'a head was trained on it');
+});
+
+test('a set that may be in use is left alone; leftovers of dead runs go, those of live ones stay', async (t) => {
+  const { cache, sets } = await three(t);
+  await sets[0]?.markUsed();
+  const dead = `_tmp-${realSystem.host}-99999999-0123456789ab`;
+  const live = `_tmp-${realSystem.host}-${process.ppid}-0123456789ab`;
+  for (const place of [cache, join(cache, 'bases'), sets[2]?.dir ?? '']) {
+    await mkdir(join(place, dead));
+    await writeFile(join(place, dead, 'x'), 'x');
+    await writeFile(join(place, live), 'x');
+  }
+  const { inUse } = await collectGarbage(cache, { maxSize: 0, yes: true });
+  assert.deepEqual(inUse, [sets[0]?.dir]);
+  assert.deepEqual(await names(cache), ['base0']);
+  const rest = await collectGarbage(cache, { yes: true });
+  assert.deepEqual(rest.garbage, []);
+  assert.deepEqual((await temporaries(cache)).sort(), [live, join('bases', live)].sort());
+});
+
+test('what is needed must be known', async (t) => {
+  const { cache } = await three(t);
+  await assert.rejects(collectGarbage(cache, { labels: ['x.csv'] }), UsageError);
+  await assert.rejects(collectGarbage(cache, { unreferenced: true, labels: [join(cache, 'none.csv')] }), DataError);
+  await assert.rejects(collectGarbage(join(cache, 'none')), CacheError);
+  await mkdir(join(cache, 'heads', 'cut'));
+  await writeFile(join(cache, 'heads', 'cut', 'head.json'), '{"fingerprint":');
+  await assert.rejects(collectGarbage(cache, { olderThan: 0 }), { name: 'CacheError', message: /cut.*cannot be read/ });
+});

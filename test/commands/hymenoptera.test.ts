@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { features } from '../../src/commands/features.js';
+import { FeatureSet } from '../../src/store/index.js';
+import { trainHeads } from '../../src/train/train.js';
+import { memoryVectors } from '../../src/train/vectors.js';
+import { fixture, shared } from '../helpers/fixtures.js';
+import { folder } from '../helpers/store.js';
+
+const data = shared('real/hymenoptera');
+const python = process.env.PERMAFROST_PYTHON ?? '';
+const hasPython = python !== '' && spawnSync(python, ['-c', 'import sklearn']).status === 0;
+const skip = !existsSync(data)
+  ? '../shared is not there'
+  : !hasPython && 'needs PERMAFROST_PYTHON to name a Python with scikit-learn';
+
+/** Classes by content: ants 0, bees 1. */
+function labels(): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const split of readdirSync(data)) {
+    for (const [label, name] of ['ants', 'bees'].entries()) {
+      const dir = path.join(data, split, name);
+      for (const file of existsSync(dir) ? readdirSync(dir) : []) {
+        found.set(
+          createHash('sha256')
+            .update(readFileSync(path.join(dir, file)))
+            .digest('hex'),
+          label,
+        );
+      }
+    }
+  }
+  return found;
+}
+
+test('ants and bees: lbfgs at its defaults ends where scikit-learn does, l2 from 1e-6 to 1e-1', { skip }, async (t) => {
+  const dir = await folder(t);
+  const weights = shared('real/mobilenet/mobilenet_2_5_224_tf_no_top.h5');
+  const made = await features({ data, cache: dir, base: 'mobilenet', alpha: 0.25, weights });
+  const set = await FeatureSet.open(made.dir);
+  const known = labels();
+  const keys = [...known.keys()].sort();
+  const { vectors, found } = await set.read(keys);
+  const d = set.spec.features;
+  const n = found.length;
+  assert.ok(n > 390, `${n} images`);
+  const y = Int32Array.from(found, (place) => known.get(keys[place] as string) as number);
+  writeFileSync(path.join(dir, 'x.f32'), vectors);
+  writeFileSync(path.join(dir, 'y.i32'), y);
+  const penalties = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
+  const script = fixture('sklearn_lbfgs.py');
+  const lines = execFileSync(python, [script, dir, String(n), ...penalties.map(String)], { encoding: 'utf8' });
+  const heads = await trainHeads(
+    { task: 'binary', classes: ['ants', 'bees'], vectors: memoryVectors(vectors, d), y },
+    null,
+    penalties.map((l2) => ({ optimizer: 'lbfgs', scale: 'standard', l2 })),
+  );
+  for (const [i, line] of lines.trim().split('\n').entries()) {
+    const expected = JSON.parse(line) as { l2: number; loss: number; kernel: number[]; bias: number[] };
+    const head = heads[i];
+    assert.ok(head && 'net' in head);
+    assert.equal(head.end, 'converged');
+    // Weights for raw vectors, taken back to standardised ones.
+    const [layer] = head.net.layers;
+    const kernel = Array.from(layer?.kernel ?? [], (weight, j) => weight * (head.standardization?.scale[j] ?? 0));
+    const squares = kernel.reduce((sum, weight) => sum + weight * weight, 0);
+    const loss = (head.history[0]?.loss ?? Number.NaN) + expected.l2 * squares;
+    assert.ok(Math.abs(loss - expected.loss) <= 1e-6, `l2 ${expected.l2}: loss ${loss}, ${expected.loss}`);
+    const furthest = Math.max(...kernel.map((weight, j) => Math.abs(weight - (expected.kernel[j] ?? 0))));
+    assert.ok(furthest <= 1e-3, `l2 ${expected.l2}: coefficients ${furthest} apart`);
+    t.diagnostic(`l2 ${expected.l2}: loss ${Math.abs(loss - expected.loss)}, coefficients ${furthest} apart`);
+  }
+});

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
+import sharp from 'sharp';
+import { openBase } from '../../src/base/index.js';
+import { CacheError, DataError, type MapsOptions, ModelError, maps, UsageError } from '../../src/index.js';
+import { COLORMAPS, colors } from '../../src/maps/colormaps.js';
+import { boxes, type FeatureMaps, mapPng, mapSvg, shades } from '../../src/maps/picture.js';
+import { permafrost } from '../helpers/cli.js';
+import { fixture } from '../helpers/fixtures.js';
+
+interface Fixture {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  readonly values: string;
+  readonly colors: Readonly<Record<string, readonly string[]>>;
+  readonly colormaps: Readonly<Record<string, string>>;
+}
+
+const matplotlib = JSON.parse(readFileSync(fixture('maps.json'), 'utf8')) as Fixture;
+const { height, width, channels } = matplotlib;
+const found: FeatureMaps = {
+  values: new Float32Array(new Uint8Array(Buffer.from(matplotlib.values, 'base64')).buffer),
+  height,
+  width,
+  channels,
+};
+const folder = mkdtempSync(path.join(tmpdir(), 'permafrost-test-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const picture = fixture('keras/picture.png');
+const tiny = { base: fixture('keras/tiny.keras'), layer: 'maps', preprocess: 'tf', path: picture } as const;
+const inFolder = (name: string): string => path.join(folder, name);
+
+/** The colour in the middle of each block of a box, RGB, row by row. */
+async function blocks(png: Buffer, box: { x: number; y: number; width: number; height: number }): Promise<Buffer> {
+  const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+  assert.deepEqual([info.width, info.height, info.channels], [3000, 1800, 3]);
+  const pixel = (row: number, column: number): Buffer => {
+    const y = box.y + Math.floor(((row + 0.5) * box.height) / height);
+    const x = box.x + Math.floor(((column + 0.5) * box.width) / width);
+    return data.subarray((y * 3000 + x) * 3, (y * 3000 + x) * 3 + 3);
+  };
+  return Buffer.concat(Array.from({ length: height * width }, (_, i) => pixel(Math.floor(i / width), i % width)));
+}
+
+describe("matplotlib's colours", () => {
+  for (const name of COLORMAPS) {
+    test(`${name}: its 256 colours, and every block of the picture`, async () => {
+      assert.equal(Buffer.from(colors(name)).toString('base64'), matplotlib.colormaps[name]);
+      const grid = { rows: 2, columns: 4 };
+      const png = await mapPng(found, grid, name);
+      const places = boxes(grid, found);
+      assert.equal(places.length, 8);
+      for (const [i, box] of places.entries()) {
+        const expected = matplotlib.colors[name]?.[i] ?? Buffer.alloc(height * width * 3, 255).toString('base64');
+        assert.equal((await blocks(png, box)).toString('base64'), expected, `map ${i}`);
+      }
+    });
+  }
+
+  test('a constant map is black, the least value too, and the greatest the last colour', () => {
+    assert.ok(shades(found, 2).every((shade) => shade === 0));
+    assert.deepEqual([Math.min(...shades(found, 0)), Math.max(...shades(found, 0))], [0, 255]);
+  });
+});
+
+test('a grid lies where plt.subplots(4, 8, figsize=(10, 6)) puts square axes', () => {
+  const all = boxes({ rows: 4, columns: 8 }, { height: 7, width: 7 });
+  // ax.get_position() of the first and the last of them, in pixels from above
+  assert.deepEqual(all[0], { x: 375, y: 243, width: 247, height: 247 });
+  assert.deepEqual(all[31], { x: 2453, y: 1328, width: 247, height: 247 });
+});
+
+test('the title needs no font: it is drawn, in the middle above the maps, the same bytes each time', async () => {
+  const grid = { rows: 4, columns: 8 };
+  const png = await mapPng(found, grid, 'gray');
+  assert.deepEqual(png, await mapPng(found, grid, 'gray'));
+  assert.equal((await sharp(png).metadata()).density, 300);
+  const strip = await sharp(png).extract({ left: 0, top: 0, width: 3000, height: 100 }).png().toBuffer();
+  const { info } = await sharp(strip).trim().toBuffer({ resolveWithObject: true });
+  const left = -(info.trimOffsetLeft ?? 0);
+  assert.ok(Math.abs(left + info.width / 2 - 1500) < 5, `${left} ${info.width}`);
+  assert.ok(Math.abs(info.width - 329) < 12, `matplotlib's is 329 pixels wide, this ${info.width}`);
+  const svg = (await mapSvg(found, grid, 'gray')).toString();
+  assert.ok(!svg.includes('<text') && svg.includes('width="10in" height="6in"'));
+  assert.equal(svg.match(/<image /g)?.length, channels);
+});
+
+describe('permafrost maps', () => {
+  test('has as many maps as the layer has features', async () => {
+    const out = inFolder('tiny.png');
+    const result = await maps({ ...tiny, out });
+    const { spec } = await openBase(tiny);
+    assert.equal(result.channels, spec.features);
+    assert.deepEqual(result.shown, Math.min(32, result.channels));
+    assert.ok(existsSync(out));
+  });
+
+  test('the command: PNG or SVG by the suffix, one JSON object', async () => {
+    const args = ['maps', picture, '--base', tiny.base, '--layer', 'maps', '--preprocess', 'tf', '--json'];
+    const { code, stdout, stderr } = await permafrost([...args, '--out', 'new/a.svg', '--grid', '1x2'], folder);
+    assert.equal(code, 0, stderr);
+    const { out, shown } = JSON.parse(stdout) as { out: string; shown: number };
+    assert.deepEqual([path.basename(out), shown], ['a.svg', 2]);
+    assert.equal(readFileSync(out, 'utf8').match(/<image /g)?.length, 2);
+  });
+
+  const broken = inFolder('broken.jpg');
+  writeFileSync(broken, 'no picture');
+  const refused: readonly [string, Partial<MapsOptions>, new (message: string) => Error, RegExp][] = [
+    ['no such image', { path: inFolder('none.png') }, DataError, /none\.png: there is no such file/],
+    ['a broken image', { path: broken }, DataError, /broken\.jpg .*none/],
+    ['a folder', { path: folder }, DataError, /is a folder: give one image file/],
+    ['a vector', { layer: 'global_average_pooling2d' }, ModelError, /gives a vector of \d+ values, .*--layer/],
+    [
+      'a file where a folder must be',
+      { out: path.join(fixture('maps.json'), 'a.png') },
+      CacheError,
+      /to make a folder/,
+    ],
+    ['another suffix', { out: 'maps.gif' }, UsageError, /\.png or \.svg/],
+    ['an empty grid', { grid: { rows: 0, columns: 8 } }, UsageError, /1 to 64 rows and columns, found 0x8/],
+    ['an unknown colormap', { colormap: 'jet' as 'gray' }, UsageError, /take gray, viridis, magma/],
+  ];
+  for (const [what, options, kind, message] of refused) {
+    test(`${what} is refused in one sentence`, async () => {
+      await assert.rejects(maps({ ...tiny, out: inFolder('refused.png'), ...options }), (error: Error) => {
+        assert.ok(error instanceof kind, `${error}`);
+        assert.match(error.message, message);
+        return true;
+      });
+      assert.ok(!existsSync(inFolder('refused.png')));
+    });
+  }
+});

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { ModelError, summary } from '../../src/index.js';
+import { permafrost } from '../helpers/cli.js';
+import { fixture, root } from '../helpers/fixtures.js';
+
+/** What Keras printed, a model each, without its name: test/fixtures/make_summary_fixtures.py. */
+const printed = readFileSync(fixture('keras/summary.txt'), 'utf8')
+  .split(/^Model: .*$/m)
+  .slice(1)
+  .map((text) => text.trimEnd());
+
+for (const [i, args] of [
+  ['--base', 'mobilenet', '--alpha', '0.25', '--include-top', '--input-size', '96x128'],
+  ['--base', 'mobilenet-v2', '--alpha', '0.35', '--input-size', '64'],
+].entries()) {
+  test(`${args[1]} is printed as Keras prints it, every cell`, async () => {
+    const { stdout, code } = await permafrost(['summary', ...args], root);
+    assert.equal(code, 0);
+    const table = stdout.replace(/^Model: .*/, '').replace(/\n Multiply-adds: [\d,]+\n$/, '');
+    // Keras numbers the input layers of a process.
+    const named = (text: string) => text.replace(/input_layer(_\d+)?/g, 'input').replace(/ +│/g, ' │');
+    assert.deepEqual(named(table).split('\n'), named(printed[i] ?? '').split('\n'));
+  });
+}
+
+test('parameters of every application are those of Keras', async () => {
+  type Facts = Record<string, { top: { params: number } }>;
+  const facts = JSON.parse(readFileSync(fixture('keras/applications.json'), 'utf8')) as Facts;
+  for (const [title, { top }] of Object.entries(facts)) {
+    const [base = '', alpha] = title.split(' ');
+    const found = await summary({ base, includeTop: true, ...(alpha ? { alpha: Number(alpha) } : {}) });
+    assert.equal(found.params, top.params, title);
+  }
+});
+
+test('multiply-adds: those of the papers, and layer by layer by hand', async () => {
+  const { layers, multiplyAdds } = await summary({ base: 'mobilenet', includeTop: true });
+  assert.equal(Math.round(multiplyAdds / 1e6), 569); // Howard et al. 2017, table 4
+  const of = (name: string) => layers.find((layer) => layer.name === name)?.multiplyAdds;
+  assert.equal(of('conv1'), 112 * 112 * 3 * 3 * 3 * 32);
+  assert.equal(of('conv_dw_1'), 112 * 112 * 3 * 3 * 32);
+  assert.equal(of('conv1_bn'), 0);
+  const xception = (await summary({ base: 'xception' })).layers.find(({ name }) => name === 'block2_sepconv1');
+  assert.equal(xception?.multiplyAdds, 147 * 147 * (3 * 3 * 64 + 64 * 128));
+});
+
+test('a file with a layer called twice counts it once; the tap cuts; ONNX is refused', async () => {
+  const tiny = fixture('keras/tiny.keras');
+  assert.equal((await summary({ base: tiny })).params, 515); // as Keras 3.15 prints it
+  assert.equal((await summary({ base: 'vgg16', layer: 'block1_pool' })).layers.at(-1)?.name, 'block1_pool');
+  await assert.rejects(summary({ base: './x.onnx' }), ModelError);
+});
