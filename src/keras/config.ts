@@ -1,8 +1,10 @@
 import { ModelError } from '../errors.js';
 import { classOf, type Graph, type Node, type Op, type Shape } from '../graph/graph.js';
 import { inferShape, inLayer } from '../graph/infer.js';
-import { Attributes, unpack } from './attributes.js';
-import { type Fields, isFields, isNumber, isText } from './json.js';
+import { Attributes } from './attributes.js';
+import { type Call, type Reference, references } from './calls.js';
+import { isFields, isText } from './json.js';
+import { firstCalls, type LayerConfig, layerConfigs, MODELS } from './layer-configs.js';
 import { readLayer } from './layers.js';
 import { type Argument, readOperation } from './operations.js';
 
@@ -25,30 +27,8 @@ export interface Architecture {
   readonly layerOf: ReadonlyMap<string, string>;
 }
 
-const MODELS = ['Functional', 'Model', 'Sequential'];
 const MAX_NODES = 20_000;
 const MAX_DEPTH = 16;
-
-/** A tensor that a call takes. */
-type Reference = readonly [layer: string, call: number, output: number];
-
-/** One call of a layer or an operation. */
-interface Call {
-  /** The tensors that it takes. */
-  readonly from: readonly Reference[];
-  /** All that it takes, in order. */
-  readonly args: readonly Argument[];
-}
-
-interface LayerConfig {
-  readonly name: string;
-  readonly className: string;
-  readonly config: unknown;
-  readonly calls: readonly Call[];
-  /** Whether it is an operation of `keras.ops`, which have no layer of their own. */
-  readonly isOperation: boolean;
-  readonly fields: Fields;
-}
 
 class Reader {
   readonly nodes: Node[] = [];
@@ -81,7 +61,7 @@ class Reader {
     if (!Array.isArray(list)) throw new ModelError(`${this.source}: a Sequential model without layers`);
     const layers: LayerEntry[] = [];
     let value = given?.[0];
-    for (const layer of this.layerConfigs(list, prefix)) {
+    for (const layer of layerConfigs(list, this.source, prefix)) {
       if (layer.className === 'InputLayer') {
         layers.push({ name: layer.name, className: layer.className, path: prefix + layer.name, layers: [] });
         value ??= this.inputLayer(layer, prefix);
@@ -104,7 +84,7 @@ class Reader {
     if (!isFields(config) || !Array.isArray(config.layers)) {
       throw new ModelError(`${this.source}: the config of a model without its list of layers`);
     }
-    const layers = this.layerConfigs(config.layers, prefix);
+    const layers = layerConfigs(config.layers, this.source, prefix);
     const inputs = references(config.input_layers, this.source);
     const outputs = references(config.output_layers, this.source);
     if (given === null && inputs.length !== 1) {
@@ -241,124 +221,11 @@ class Reader {
     }
   }
 
-  /** The layers of one model, whose names are its own alone. */
-  private layerConfigs(list: readonly unknown[], prefix: string): LayerConfig[] {
-    const layers = list.map((item) => this.layerConfig(item));
-    const names = new Set<string>();
-    const twice = layers.find(({ name }) => names.size === names.add(name).size);
-    if (twice) throw new ModelError(`${this.source}: two layers are called ${prefix}${twice.name}`);
-    return layers;
-  }
-
-  private layerConfig(item: unknown): LayerConfig {
-    if (!isFields(item)) throw new ModelError(`${this.source}: a layer that is not a JSON object`);
-    const { class_name: className, config, module, registered_name: registered } = item;
-    const inner = isFields(config) ? config.name : undefined;
-    const name = item.name ?? inner;
-    if (!isText(className) || className.length > 512)
-      throw new ModelError(`${this.source}: a layer without class_name`);
-    if (!isText(name) || name === '' || name.length > 512 || name.includes('\0')) {
-      throw new ModelError(`${this.source}: a ${className} layer without a name`);
-    }
-    const own = module === undefined || module === null || (isText(module) && /^(tf_)?keras\b/.test(module));
-    if (!own || (isText(registered) && registered.includes('>'))) {
-      throw new ModelError(
-        `${this.source}: layer ${name} (${isText(registered) ? registered : className}) is not one of Keras's own layers and is not supported`,
-      );
-    }
-    const nodes = item.inbound_nodes ?? [];
-    if (!Array.isArray(nodes)) throw new ModelError(`${this.source}: layer ${name}: inbound_nodes must be a list`);
-    const isOperation = isText(module) && /^keras(\.src)?\.ops\b/.test(module);
-    const calls = nodes.map((call) => inbound(call, `${this.source}: layer ${name}`, isOperation));
-    return { name, className, config, calls, isOperation, fields: item };
-  }
-
   private attributes(layer: LayerConfig, path = layer.name, rank = 3): Attributes {
     const where = `${this.source}: layer ${path} (${layer.className})`;
     if (!isFields(layer.config)) throw new ModelError(`${where}: its config is not a JSON object`);
     return new Attributes(layer.config, where, this.keras3, rank);
   }
-}
-
-/**
- * The number of the first call of each nested model: Keras 2 and TensorFlow.js count the call that built it, so that those of the
- * outer model begin at 1.
- */
-function firstCalls(layers: readonly LayerConfig[], outputs: readonly Reference[]): Map<string, number> {
-  const counts = new Map(
-    layers.map(({ name, className, calls }) => [name, MODELS.includes(className) ? calls.length : -1]),
-  );
-  const taken = [...layers.flatMap(({ calls }) => calls.flatMap(({ from }) => from)), ...outputs];
-  return new Map(taken.flatMap(([name, call]) => (counts.get(name) === call ? [[name, 1] as const] : [])));
-}
-
-/** What one call takes: Keras 2 lists `[layer, call, output, kwargs]`, Keras 3 the arguments with tensors among them. */
-function inbound(call: unknown, where: string, numbersToo: boolean): Call {
-  if (Array.isArray(call)) {
-    const list = isText(call[0]) ? [call] : call;
-    const from = list.map((item: unknown) => {
-      const kwargs: unknown = Array.isArray(item) ? item[3] : undefined;
-      if (isFields(kwargs) && Object.keys(kwargs).some((key) => key !== 'training' && key !== 'mask')) {
-        throw new ModelError(`${where}: call arguments (${Object.keys(kwargs).join(', ')}) are not supported`);
-      }
-      return reference(item, where);
-    });
-    return { from, args: from.map(() => 'tensor') };
-  }
-  if (!isFields(call)) throw new ModelError(`${where}: inbound_nodes are in no known form`);
-  const from: Reference[] = [];
-  const args: Argument[] = [];
-  const walk = (value: unknown, depth: number): void => {
-    if (Array.isArray(value) && depth < 4) {
-      for (const item of value) walk(item, depth + 1);
-    } else if (isFields(value) && value.class_name === '__keras_tensor__' && isFields(value.config)) {
-      from.push(reference(value.config.keras_history, where));
-      args.push('tensor');
-    } else if (numbersToo && (isNumber(value) || isConstant(value))) {
-      args.push(constant(value, where));
-    } else if (value !== null) {
-      throw new ModelError(
-        `${where}: a constant as argument (${JSON.stringify(value)?.slice(0, 60)}) is not supported`,
-      );
-    }
-  };
-  walk(call.args ?? [], 0);
-  for (const [key, value] of Object.entries(isFields(call.kwargs) ? call.kwargs : {})) {
-    const empty = value === null || (Array.isArray(value) && value.every((item) => item === null));
-    if (key !== 'training' && !empty) throw new ModelError(`${where}: call argument ${key} is not supported`);
-  }
-  return { from, args };
-}
-
-/** Keras 3 writes an array into a call as `{"class_name": "__numpy__", …}`, a tensor as `__tensor__`. */
-const isConstant = (value: unknown): value is Fields =>
-  isFields(value) && (value.class_name === '__numpy__' || value.class_name === '__tensor__');
-
-/** One number, or one a channel. */
-function constant(value: number | Fields, where: string): number[] {
-  if (isNumber(value)) return [value];
-  const numbers = unpack(value);
-  const plain = isFields(value.config) && Array.isArray(value.config.value) ? value.config.value : [];
-  const perChannel = plain.every(isNumber) || (numbers?.length ?? 0) === 1;
-  if (numbers && perChannel && numbers.length > 0 && numbers.length <= 65_536 && numbers.every(isNumber)) {
-    return numbers as number[];
-  }
-  throw new ModelError(`${where}: a constant that is neither one number nor one a channel is not supported`);
-}
-
-function reference(item: unknown, where: string): Reference {
-  if (Array.isArray(item)) {
-    const [name, call, output] = item as unknown[];
-    if (isText(name) && name.length <= 512 && isNumber(call) && isNumber(output)) return [name, call, output];
-  }
-  throw new ModelError(`${where}: expected [layer, call, output], found ${JSON.stringify(item)?.slice(0, 80)}`);
-}
-
-/** `input_layers` or `output_layers`: a list of references, or one alone. */
-function references(value: unknown, source: string): Reference[] {
-  if (!Array.isArray(value) || value.length === 0)
-    throw new ModelError(`${source}: the model has no inputs or no outputs`);
-  return isText(value[0]) ? [reference(value, source)] : value.map((item) => reference(item, source));
 }
 
 function builtShape(config: unknown): Shape | null {

@@ -1,5 +1,6 @@
 import type { OnnxProgram } from '../../engine/engine.js';
-import { compile, INPUT } from '../../engine/onnx/compile.js';
+import { compile } from '../../engine/onnx/compile.js';
+import { INPUT } from '../../engine/onnx/lower.js';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../formats/onnx/write.js';
 import type { Graph, Op, Shape } from '../../graph/graph.js';
 import { append } from '../../graph/passes.js';

@@ -3,7 +3,8 @@ import { EngineError } from '../../errors.js';
 import type { ValueInfo } from '../../formats/onnx/write.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Device, Engine, Runner } from '../engine.js';
-import { type Compiled, compile, INPUT } from './compile.js';
+import { type Compiled, compile } from './compile.js';
+import { INPUT } from './lower.js';
 import { createSession, runtimeVersion } from './session.js';
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
