@@ -68,8 +68,12 @@ interface Job {
 
 const pack = (values: Float32Array): string =>
   Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
+/** The largest difference; of numbers above 1, which only a regression gives, over the largest of them. */
 const differs = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
-  a.length === b.length ? Math.max(...Array.from(a, (v, i) => Math.abs(v - (b[i] ?? Number.NaN)))) : Number.NaN;
+  a.length === b.length
+    ? Math.max(...Array.from(a, (v, i) => Math.abs(v - (b[i] ?? Number.NaN)))) /
+      Math.max(1, ...Array.from(b, (v) => Math.abs(v)))
+    : Number.NaN;
 
 /** Trains the head of a case on seeded pictures; gives the first of them, their vectors and what the head says of them. */
 async function trainedOn(base: Base, name: string, { task, options }: Case) {
