@@ -6,12 +6,10 @@ export { KeySet } from './key-set.js';
 export type { Maker } from './part.js';
 export { firstUnstorable, PART_MS, PART_ROWS, PartWriter } from './part-writer.js';
 export { Quarantine, type QuarantineEntry } from './quarantine.js';
+export type { FoundVectors, LocatedRows, VectorBatch } from './rows.js';
 export {
   FeatureSet,
-  type FoundVectors,
-  type LocatedRows,
   type SetInfo,
   type SetOptions,
-  type VectorBatch,
 } from './set.js';
 export { fingerprint, SET_FORMAT, type SetSpec } from './spec.js';
