@@ -1,4 +1,4 @@
-# Everyday jobs. Variables: BASE DATA CACHE HEAD GRID FORMAT OUT WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE PICTURE, and ARGS for any other flag.
+# Everyday jobs. Variables: BASE DATA CACHE HEAD LEARNING_RATE GRID FORMAT OUT WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE PICTURE, and ARGS for any other flag.
 #   make features train-head BASE=xception DATA=~/pictures
 BASE ?= xception-mini
 DATA ?= data/sample
@@ -7,6 +7,8 @@ HEAD ?=
 PICTURE ?= data/sample/val/ok/150.jpg
 GRID ?= learning-rate=1e-4,1e-3,1e-2 l2=0,1e-4,1e-2
 ARGS ?=
+# The sample is small: at the default rate its head is not done after the 300 epochs that are the default.
+LEARNING_RATE ?= $(if $(ARGS),,$(if $(filter data/sample,$(DATA)),0.01))
 
 SOURCES := $(shell find src pipeline test bench -name '*.ts' 2>/dev/null) package.json tsconfig.json
 PERMAFROST := node dist/pipeline/cli.js
@@ -21,7 +23,8 @@ features: build data
 	$(PERMAFROST) features --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(ARGS)
 
 train-head: build data
-	$(PERMAFROST) train --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) $(ARGS)
+	$(PERMAFROST) train --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) \
+		$(call flag,LEARNING_RATE,learning-rate) $(ARGS)
 
 sweep: build data
 	$(PERMAFROST) sweep --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) --grid $(GRID) $(ARGS)

@@ -46,7 +46,7 @@ export interface SetInfo {
   readonly makers: readonly (Maker & { readonly parts: number; readonly rows: number })[];
 }
 
-/** A feature set on disk: image content → vector. DESIGN.md, "A feature set", is its contract. */
+/** A feature set on disk: image content → vector. docs/format.md is its contract. */
 export class FeatureSet {
   private constructor(
     /** Absolute path of its folder. */

@@ -157,7 +157,7 @@ const jobs = (): Promise<Job[]> => {
   return written;
 };
 
-/** Probabilities, as the README promises: a head alone, and with its base here and in other runtimes. */
+/** Probabilities, as docs/heads.md promises: a head alone, and with its base here and in other runtimes. */
 const limit = (job: Job, elsewhere: boolean): number => (job.withBase ? (elsewhere ? 1e-4 : 1e-5) : 1e-6);
 
 function check(job: Job, got: ArrayLike<number>, elsewhere: boolean): void {

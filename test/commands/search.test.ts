@@ -302,13 +302,13 @@ test('kill -9 during a plan of 20 heads, then the same command: finished heads s
   }
 });
 
-test('the README lists every option with its default', () => {
-  const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+test('docs/heads.md lists every option with its default', () => {
+  const page = readFileSync(path.join(root, 'docs/heads.md'), 'utf8');
   const rules = { ...OPTION_RULES, ...FIT_RULES } as Record<string, OptionRule>;
   for (const [name, rule] of Object.entries(rules)) {
     const fallback = (UNSET as Record<string, string>)[name] ?? shownDefault(rule);
     const choices = rule.type === 'choice' && name !== 'threshold' ? `: ${rule.choices.join(', ')}` : '';
     const row = `| \`--${kebab(name)}\` | ${fallback} | ${rule.describe}${choices} |`;
-    assert.ok(readme.includes(row), `README.md lacks ${row}`);
+    assert.ok(page.includes(row), `docs/heads.md lacks ${row}`);
   }
 });

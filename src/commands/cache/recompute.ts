@@ -7,7 +7,7 @@ import { decodeFor, type Pixels, VectorRunner } from '../../extract/vectors.js';
 import { PIXELS_REVISION, readImage } from '../../images/index.js';
 import type { FeatureSet } from '../../store/index.js';
 
-/** What the vectors of other engines, versions and processors may differ by, of the largest value: DESIGN.md's "equal". */
+/** What the vectors of other engines, versions and processors may differ by, of the largest value: docs/format.md, "What counts as equal". */
 export const TOLERANCE = 1e-4;
 /** Half a step of float16, relative to the value. */
 const HALF_STEP = 2 ** -11;
