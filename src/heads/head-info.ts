@@ -198,7 +198,8 @@ const CHECKS: Readonly<Record<keyof HeadInfo, (value: unknown, head: Fields) => 
 
 function optionsAreValid(value: Fields): boolean {
   try {
-    return Object.keys(resolveOptions(value)).every((name) => Object.hasOwn(value, name));
+    resolveOptions(value);
+    return true;
   } catch (error) {
     if (error instanceof UsageError) return false;
     throw error;

@@ -1,35 +1,47 @@
+import { UsageError } from '../errors.js';
 import { precisionRecallF1 } from '../metrics/shared.js';
 import { resolveOptions } from '../train/options.js';
-import type { Fields } from './fields.js';
+import { type Fields, isFields } from './fields.js';
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+/** What a head without these fields is: they came later than the first heads. A new field of `head.json` goes in here. */
+const BEFORE = {
+  joined: [],
+  identity: null,
+  test: 0,
+  shots: null,
+  refit: false,
+  testMetrics: null,
+  temperature: null,
+  folds: null,
+} as const;
 
-/** @returns the fields of a `head.json` as the current version has them; what is damaged stays as it is, for the checks to find */
+/**
+ * @returns the fields of a `head.json` as the current version has them, what came later with the value that stands for how it was
+ * before; what is damaged stays as it is, for the checks to find
+ */
 export function migrateHeadInfo(fields: Fields): Fields {
-  return fields.version === 1 ? fromVersion1(fields) : fields;
+  const current = fields.version === 1 ? fromVersion1(fields) : fields;
+  return { ...BEFORE, ...current, options: withDefaults(current.options) };
+}
+
+/** An option that came later than the head has its default, which is therefore what heads did before there was the option. */
+function withDefaults(options: unknown): unknown {
+  try {
+    return isFields(options) ? resolveOptions(options) : options;
+  } catch (error) {
+    if (error instanceof UsageError) return options;
+    throw error;
+  }
 }
 
 /** Version 1 knew binary and multiclass heads on one set, seven options, and metrics without what follows from the confusion. */
 function fromVersion1(fields: Fields): Fields {
-  const { model, history, bestEpoch, options, metrics, ...rest } = fields;
   return {
-    ...rest,
+    ...fields,
     version: 2,
-    joined: [],
-    options: optionsOf1(options),
-    identity: null,
-    test: 0,
-    shots: null,
-    refit: false,
-    metrics: metricsOf1(metrics),
-    testMetrics: null,
+    options: optionsOf1(fields.options),
+    metrics: metricsOf1(fields.metrics),
     threshold: fields.task === 'binary' ? { criterion: 'fixed', values: [0.5] } : null,
-    temperature: null,
-    folds: null,
-    bestEpoch,
-    history,
-    model,
   };
 }
 
@@ -37,11 +49,7 @@ function fromVersion1(fields: Fields): Fields {
 function optionsOf1(options: unknown): unknown {
   if (!isFields(options) || typeof options.standardize !== 'boolean') return options;
   const { standardize, ...rest } = options;
-  try {
-    return resolveOptions({ ...rest, scale: standardize ? 'standard' : 'none' });
-  } catch {
-    return options;
-  }
+  return { ...rest, scale: standardize ? 'standard' : 'none' };
 }
 
 function metricsOf1(metrics: unknown): unknown {

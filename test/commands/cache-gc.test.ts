@@ -8,6 +8,7 @@ import { collectGarbage, listSets } from '../../src/commands/cache/index.js';
 import { CacheError, DataError, UsageError } from '../../src/errors.js';
 import { FeatureSet, realSystem, type SetSpec } from '../../src/store/index.js';
 import { fixture } from '../helpers/fixtures.js';
+import { saveQuickHead } from '../helpers/saved-head.js';
 import { bits, folder, hex, key, MAKER, temporaries, vector } from '../helpers/store.js';
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -31,11 +32,11 @@ async function make(cache: string, i: number, days: number, rows = 20): Promise<
   return set;
 }
 
-async function makeHead(cache: string, name: string, set: FeatureSet): Promise<void> {
-  const dir = join(cache, 'heads', name);
-  await mkdir(dir, { recursive: true });
-  await writeFile(join(dir, 'head.json'), JSON.stringify({ fingerprint: set.fingerprint, set: set.spec }));
-}
+const makeHead = (cache: string, name: string, ...sets: FeatureSet[]): Promise<void> =>
+  saveQuickHead(
+    join(cache, 'heads', name),
+    sets.map(({ fingerprint, spec }) => ({ fingerprint, set: { ...spec } })),
+  );
 
 async function three(t: TestContext): Promise<{ cache: string; sets: FeatureSet[] }> {
   const cache = await folder(t);
@@ -90,6 +91,16 @@ test('unreferenced: sets without a head go', async (t) => {
   const { cache } = await three(t);
   await collectGarbage(cache, { unreferenced: true, yes: true });
   assert.deepEqual(await names(cache), ['base0']);
+});
+
+test('all sets of a head on joined sets are referenced, and their bases', async (t) => {
+  const { cache, sets } = await three(t);
+  await makeHead(cache, 'joined', sets[1] as FeatureSet, sets[2] as FeatureSet);
+  await collectGarbage(cache, { unreferenced: true, yes: true });
+  assert.deepEqual(await names(cache), ['base0', 'base1', 'base2']);
+  await collectGarbage(cache, { maxSize: 0, yes: true });
+  const bases = await readdir(join(cache, 'bases'));
+  for (const i of [0, 1, 2]) assert.ok(bases.includes(baseDigest(digests(i))), `base ${i}`);
 });
 
 test('unreferenced with labels: vectors that no file names go, whatever is named stays', async (t) => {
@@ -152,5 +163,5 @@ test('what is needed must be known', async (t) => {
   await assert.rejects(collectGarbage(join(cache, 'none')), CacheError);
   await mkdir(join(cache, 'heads', 'cut'));
   await writeFile(join(cache, 'heads', 'cut', 'head.json'), '{"fingerprint":');
-  await assert.rejects(collectGarbage(cache, { olderThan: 0 }), { name: 'CacheError', message: /cut.*cannot be read/ });
+  await assert.rejects(collectGarbage(cache, { olderThan: 0 }), { name: 'CacheError', message: /cut.*is not JSON/ });
 });

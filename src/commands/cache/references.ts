@@ -1,8 +1,9 @@
 import path from 'node:path';
 import { baseDigest } from '../../base/index.js';
-import { CacheError, DataError } from '../../errors.js';
+import { CacheError, DataError, HeadError } from '../../errors.js';
 import { hashedFiles } from '../../extract/hashes.js';
 import { errorCode, readWhole, realSystem, type StoreSystem } from '../../files/index.js';
+import { parseHeadInfo } from '../../heads/head-info.js';
 import { labelRows } from '../../labels/label-file.js';
 import { FileIndex, KeySet, type StoreOptions } from '../../store/index.js';
 
@@ -25,19 +26,17 @@ export async function neededByHeads(cache: string, { system = realSystem }: Stor
   for await (const file of headFiles(system, path.join(cache, 'heads'), DEPTH)) {
     try {
       const text = Buffer.from(await readWhole(system, file, LARGEST_HEAD)).toString('utf8');
-      const { fingerprint, set } = JSON.parse(text) as { fingerprint: unknown; set: Record<string, unknown> };
-      if (typeof fingerprint !== 'string') throw new TypeError('it names no feature set');
-      sets.add(fingerprint);
-      const { graph, weights } = set;
-      if (typeof graph === 'string' && typeof weights === 'string') bases.add(baseDigest({ graph, weights }));
+      const head = parseHeadInfo(text, file);
+      for (const { fingerprint, set } of [head, ...head.joined]) {
+        sets.add(fingerprint);
+        const { graph, weights } = set;
+        if (typeof graph === 'string' && typeof weights === 'string') bases.add(baseDigest({ graph, weights }));
+      }
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new CacheError(
-        `${file} cannot be read (${reason}), so what it needs is not known; remove that head first`,
-        {
-          cause: error,
-        },
-      );
+      const reason = error instanceof HeadError ? error.message : `${file} cannot be read (${String(error)})`;
+      throw new CacheError(`${reason}, or remove it: what a head needs must be known before anything goes`, {
+        cause: error,
+      });
     }
   }
   return { sets, bases };
