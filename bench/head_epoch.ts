@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { runtimeVersion } from '../src/engine/onnx/session.js';
 import { Random } from '../src/random.js';
 import { initialVariables } from '../src/train/net.js';
-import type { PackSpec } from '../src/train/onnx/head-graph.js';
-import { HeadPack } from '../src/train/onnx/head-pack.js';
+import type { PackSpec } from '../src/train/net-spec.js';
+import { OnnxTrainer } from '../src/train/onnx/trainer.js';
 
 /** An epoch of a Dense(1, sigmoid) head, Adam, batch 32, a fresh permutation: Permafrost, PyTorch and Keras in turns. */
 const [n, d, batchSize, rounds] = [20_000, 2_048, 32, 7];
@@ -32,9 +32,13 @@ const headOf = (learningRate: number, l2: number) => ({
 });
 const sweep = Array.from({ length: 64 }, (_, i) => headOf(1e-4 * 2 ** (i % 8), 1e-6 * 4 ** Math.floor(i / 8)));
 const packs = {
-  'permafrost, 1 head': await HeadPack.create(spec, [headOf(1e-3, 0)]),
-  'permafrost, 1 head, standardised': await HeadPack.create({ ...spec, standardize: true }, [headOf(1e-3, 0)], scaling),
-  'permafrost, 64 heads': await HeadPack.create({ ...spec, l2: true }, sweep),
+  'permafrost, 1 head': await OnnxTrainer.create(spec, [headOf(1e-3, 0)]),
+  'permafrost, 1 head, standardised': await OnnxTrainer.create(
+    { ...spec, standardize: true },
+    [headOf(1e-3, 0)],
+    scaling,
+  ),
+  'permafrost, 64 heads': await OnnxTrainer.create({ ...spec, l2: true }, sweep),
 };
 
 const python = process.env.PYTHON ?? 'python3';

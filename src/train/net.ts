@@ -1,7 +1,7 @@
 import type { Task } from '../labels/targets.js';
 import { Random } from '../random.js';
 import type { Ending, HeadNet } from './head-net.js';
-import { BATCH_NORM, type NetSpec, variablesOf } from './onnx/head-graph.js';
+import { BATCH_NORM, type NetSpec, variablesOf } from './net-spec.js';
 import type { Standardization } from './standardize.js';
 
 /**

@@ -2,12 +2,12 @@ import { Random } from '../random.js';
 import { classWeights } from './class-weights.js';
 import type { HeadNet } from './head-net.js';
 import { endingOf, foldedNet, initialVariables, unitsOf } from './net.js';
-import type { PackSpec } from './onnx/head-graph.js';
-import { HeadPack, type PackedHead } from './onnx/head-pack.js';
+import type { PackSpec } from './net-spec.js';
 import type { ResolvedOptions } from './options.js';
 import type { TrainingData } from './run.js';
 import { learningRates } from './schedule.js';
 import type { Standardization } from './standardize.js';
+import type { PackedHead, Trainer, TrainerMaker } from './trainer.js';
 
 /** Numbers of one pack's kernels: beyond, heads are spread over packs. */
 const PACK_NUMBERS = 2 ** 24;
@@ -19,7 +19,7 @@ export interface Pack {
   readonly batchSize: number;
   /** The heads still in it, in the order of the trainer. */
   places: number[];
-  readonly trainer: HeadPack;
+  readonly trainer: Trainer;
   /** What the vectors go through first. */
   readonly standardization: Standardization | null;
   /** The stream of the dropout, the same for the same seed and shape. */
@@ -27,8 +27,8 @@ export interface Pack {
 }
 
 /** @returns the net of a head of a pack, as it is now */
-export function netOf({ spec, trainer, standardization }: Pack, index: number): HeadNet {
-  return foldedNet(spec, trainer.variablesOf(index), standardization);
+export async function netOf({ spec, trainer, standardization }: Pack, index: number): Promise<HeadNet> {
+  return foldedNet(spec, await trainer.variables(index), standardization);
 }
 
 /** What heads must share to be trained by one graph, but for what a graph may hold although not every head needs it. */
@@ -67,6 +67,7 @@ export async function makePacks(
   rows: Uint32Array,
   heads: readonly { readonly place: number; readonly options: ResolvedOptions }[],
   standardization: Standardization | null,
+  maker: TrainerMaker,
   threads?: number,
   initial: typeof initialVariables = initialVariables,
 ): Promise<Pack[]> {
@@ -82,9 +83,9 @@ export async function makePacks(
   for (const group of groups.values()) {
     const sizes = [data.vectors.d, ...(group[0]?.spec.hidden ?? []), group[0]?.spec.units ?? 1];
     const numbers = sizes.slice(1).reduce((sum, size, i) => sum + size * (sizes[i] ?? 1), 0);
-    const most = Math.max(1, Math.floor(PACK_NUMBERS / numbers));
+    const most = Math.max(1, Math.min(maker.most, Math.floor(PACK_NUMBERS / numbers)));
     for (let from = 0; from < group.length; from += most) {
-      packs.push(await makePack(data, rows, group.slice(from, from + most), standardization, threads, initial));
+      packs.push(await makePack(data, rows, group.slice(from, from + most), standardization, maker, threads, initial));
     }
   }
   return packs;
@@ -95,6 +96,7 @@ async function makePack(
   rows: Uint32Array,
   members: readonly { place: number; options: ResolvedOptions; spec: PackSpec }[],
   fitted: Standardization | null,
+  maker: TrainerMaker,
   threads: number | undefined,
   initial: typeof initialVariables,
 ): Promise<Pack> {
@@ -125,7 +127,7 @@ async function makePack(
     seed,
     batchSize,
     places: members.map(({ place }) => place),
-    trainer: await HeadPack.create(spec, packed, scaling, threads),
+    trainer: await maker.create(spec, packed, scaling, threads),
     standardization,
     noise: () => random.uniform(),
   };

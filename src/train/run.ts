@@ -49,7 +49,7 @@ export interface TrainHooks {
   readonly drop?: (epoch: number, losses: readonly number[]) => Iterable<number>;
   /** Ends training between two steps by throwing its reason. */
   readonly signal?: AbortSignal;
-  /** Default `onnx`; `tensorflow` trains heads of one layer, one after the other, with tfjs's optimizers. */
+  /** Default `onnx`; `tensorflow` trains heads of one layer with tfjs's optimizers. */
   readonly engine?: EngineName;
   /** Threads of the engine. Default: 1, and 2 where many heads train together. */
   readonly threads?: number;

@@ -1,6 +1,6 @@
 import { Random } from '../random.js';
 import type { HeadNet } from './head-net.js';
-import { NetEvaluator } from './onnx/head-pack.js';
+import { NetEvaluator } from './onnx/evaluator.js';
 import { makePacks, netOf, type Pack } from './packs.js';
 import {
   type Examples,
@@ -11,16 +11,22 @@ import {
   type Progress,
   type TrainingRun,
 } from './run.js';
+import type { TrainerMaker } from './trainer.js';
 
 const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
 const multipleOf = (sizes: readonly number[]): number =>
   sizes.reduce((all, size) => (all / common(all, size)) * size, 1);
 
 /** Trains heads by minibatches, all of them epoch by epoch; heads of one seed share the passes over the vectors. */
-export async function trainBySteps(run: TrainingRun, heads: readonly PlacedHead[]): Promise<Outcome[]> {
+export async function trainBySteps(
+  run: TrainingRun,
+  heads: readonly PlacedHead[],
+  maker: TrainerMaker,
+): Promise<Outcome[]> {
+  for (const { options } of heads) maker.check(options);
   const { data, val, standardization, hooks } = run;
   const progress = new Map<number, Progress>(heads.map(({ place, options }) => [place, { options, history: [] }]));
-  const packs = await makePacks(data, data.rows, heads, standardization, hooks.threads);
+  const packs = await makePacks(data, data.rows, heads, standardization, maker, hooks.threads);
   const evaluators = await Promise.all(packs.map(({ spec }) => NetEvaluator.create(spec, hooks.threads)));
   const orders = new Map(
     [...new Set(packs.map(({ seed }) => seed))].map((seed) => [seed, new Random(`order ${seed}`)]),
@@ -29,7 +35,9 @@ export async function trainBySteps(run: TrainingRun, heads: readonly PlacedHead[
     for (let epoch = 1; packs.some(({ places }) => places.length > 0); epoch++) {
       const open = packs.filter(({ places }) => places.length > 0);
       const losses = await oneEpoch(open, orders, run);
-      const nets = open.map((pack) => pack.places.map((_, index) => netOf(pack, index)));
+      const nets = await Promise.all(
+        open.map((pack) => Promise.all(pack.places.map((_, index) => netOf(pack, index)))),
+      );
       const measured = val === null ? null : await evaluate(val, open, nets, (pack) => evaluators[packs.indexOf(pack)]);
       const chosen = Array.from({ length: Math.max(...progress.keys()) + 1 }, () => Number.NaN);
       for (const [p, pack] of open.entries()) {

@@ -2,6 +2,7 @@ import { CacheError, HeadError, LabelError } from '../errors.js';
 import { type Task, widthOf } from '../labels/targets.js';
 import { HeadModel, writeHeadModel } from './head-model.js';
 import type { HeadNet } from './head-net.js';
+import { onnxTrainers } from './onnx/trainer.js';
 import { type HeadOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import type {
   EpochRecord,
@@ -17,7 +18,6 @@ import { fitStandardization, type Standardization } from './standardize.js';
 import { trainBySteps } from './steps.js';
 import { allRows, type VectorSource } from './vectors.js';
 import { trainWhole } from './whole.js';
-import { trainOnTensorflow } from './with-tensorflow.js';
 
 /** A head in memory. */
 export interface TrainedHead {
@@ -67,7 +67,7 @@ export async function trainHeads(
   const held = val === null || valRows.length === 0 ? null : { vectors: val.vectors, y: val.y, rows: valRows };
   const run = { data: { ...data, rows }, val: held, standardization, hooks };
   const places = resolved.map((options, place) => ({ place, options }));
-  const outcomes = await (hooks.engine === 'tensorflow' ? trainOnTensorflow : trainOnOnnx)(run, places);
+  const outcomes = await trainWith(run, places);
   return outcomes.map(({ place, outcome }) =>
     outcome === null
       ? new HeadError(
@@ -86,10 +86,14 @@ export async function trainHeads(
   );
 }
 
-async function trainOnOnnx(run: TrainingRun, heads: readonly PlacedHead[]): Promise<Outcome[]> {
+async function trainWith(run: TrainingRun, heads: readonly PlacedHead[]): Promise<Outcome[]> {
+  if (run.hooks.engine === 'tensorflow') {
+    const { tensorflowTrainers } = await import('./tensorflow/trainer.js');
+    return trainBySteps(run, heads, tensorflowTrainers);
+  }
   const bySteps = heads.filter(({ options }) => options.optimizer !== 'lbfgs');
   const whole = heads.filter(({ options }) => options.optimizer === 'lbfgs');
-  const outcomes = [...(await trainBySteps(run, bySteps)), ...(await trainWhole(run, whole))];
+  const outcomes = [...(await trainBySteps(run, bySteps, onnxTrainers)), ...(await trainWhole(run, whole))];
   return outcomes.sort((a, b) => a.place - b.place);
 }
 

@@ -2,7 +2,7 @@ import { UsageError } from '../errors.js';
 import { classWeights } from './class-weights.js';
 import { fitFullBatch } from './full-batch.js';
 import { endingOf, foldedNet, unitsOf } from './net.js';
-import { NetEvaluator } from './onnx/head-pack.js';
+import { NetEvaluator } from './onnx/evaluator.js';
 import type { ResolvedOptions } from './options.js';
 import type { EpochRecord, Outcome, PlacedHead, TrainingData, TrainingRun } from './run.js';
 

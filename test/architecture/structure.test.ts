@@ -69,11 +69,8 @@ test('no file imports itself by way of others', () => {
   for (const file of all) visit(file, []);
 });
 
-/** Files above the limit, and why: tables, and nouns that do not split. */
-const LONG: Readonly<Record<string, number>> = {
-  'src/train/onnx/head-pack.ts': 420,
-  'src/train/onnx/head-graph.ts': 440,
-};
+/** Files that may be longer, and their lines: tables. */
+const LONG: Readonly<Record<string, number>> = {};
 
 test('a file of src holds one noun: at most 350 lines', () => {
   for (const file of files('src')) {

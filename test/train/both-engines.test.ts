@@ -6,7 +6,7 @@ import { UsageError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import type { HeadOptions } from '../../src/train/options.js';
 import type { TrainingData } from '../../src/train/run.js';
-import { outputsOf, trainHead } from '../../src/train/train.js';
+import { outputsOf, trainHead, trainHeads } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
 
 const { version } = await openEngine({ engine: 'tensorflow' });
@@ -88,6 +88,27 @@ describe(`training with tensorflow ${version}`, () => {
       assert.ok(worst <= 1e-4, `${data.task}: outputs differ by ${worst}`);
       assert.ok(Math.abs((ours.history[9]?.loss ?? 9) - (theirs.history[9]?.loss ?? 0)) <= 1e-4);
     }
+  });
+
+  test('trains many heads epoch by epoch and drops those that are named, as the onnx engine does', async () => {
+    const data = problem(3, 120, 16);
+    const heads = [TEN, { ...TEN, learningRate: 0.1 }, { ...TEN, l2: 0.01, seed: 4 }];
+    const ends = [];
+    for (const engine of ['tensorflow', 'onnx'] as const) {
+      const found = await trainHeads(data, data, heads, { engine, drop: (epoch) => (epoch === 4 ? [1] : []) });
+      ends.push(
+        found.map((one) => (one instanceof Error ? one.message : [one.end, one.history.length, one.bestEpoch])),
+      );
+    }
+    assert.deepEqual(ends[0], ends[1]);
+    assert.deepEqual(
+      ends[0]?.map((end) => end.slice(0, 2)),
+      [
+        ['epochs', 10],
+        ['dropped', 4],
+        ['epochs', 10],
+      ],
+    );
   });
 
   test('leaves nothing behind, also when it is interrupted', async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Task } from '../../src/labels/targets.js';
 import { initialVariables } from '../../src/train/net.js';
+import { onnxTrainers } from '../../src/train/onnx/trainer.js';
 import { type HeadOptions, resolveOptions } from '../../src/train/options.js';
 import { makePacks, netOf } from '../../src/train/packs.js';
 import { outputsOf } from '../../src/train/train.js';
@@ -30,19 +31,27 @@ for (const { task, options, kernels, outputs } of cases) {
     const data = { task, classes: CLASSES[task], vectors, y };
     const resolved = resolveOptions({ ...options, batchSize: batch });
     const rows = allRows(n);
-    const [pack] = await makePacks(data, rows, [{ place: 0, options: resolved }], null, 1, (spec, seed) => {
-      const start = initialVariables(spec, seed);
-      kernels.forEach((kernel, i) => {
-        start.set(`kernel${i}`, Float32Array.from(kernel));
-      });
-      return start;
-    });
+    const [pack] = await makePacks(
+      data,
+      rows,
+      [{ place: 0, options: resolved }],
+      null,
+      onnxTrainers,
+      1,
+      (spec, seed) => {
+        const start = initialVariables(spec, seed);
+        kernels.forEach((kernel, i) => {
+          start.set(`kernel${i}`, Float32Array.from(kernel));
+        });
+        return start;
+      },
+    );
     assert.ok(pack);
     for (const order of orders) {
       const at = Uint32Array.from(order);
       await pack.trainer.run({ x: Float32Array.from(x), at, rows: at }, y, batch);
     }
-    const given = await outputsOf({ task, net: netOf(pack, 0) }, vectors);
+    const given = await outputsOf({ task, net: await netOf(pack, 0) }, vectors);
     await pack.trainer.release();
     const expected = task === 'binary' ? outputs.flatMap((p) => [1 - p, p]) : outputs;
     assert.equal(given.length, expected.length);

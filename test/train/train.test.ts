@@ -6,7 +6,8 @@ import { majority } from '../../src/heads/fit.js';
 import { measureClasses } from '../../src/metrics/metrics.js';
 import { Random } from '../../src/random.js';
 import { foldedNet, initialVariables } from '../../src/train/net.js';
-import { HeadPack, NetEvaluator } from '../../src/train/onnx/head-pack.js';
+import { NetEvaluator } from '../../src/train/onnx/evaluator.js';
+import { OnnxTrainer } from '../../src/train/onnx/trainer.js';
 import type { HeadOptions } from '../../src/train/options.js';
 import type { TrainHooks } from '../../src/train/run.js';
 import { fitStandardization } from '../../src/train/standardize.js';
@@ -76,7 +77,7 @@ for (const one of training) {
       ['kernel0', Float32Array.from(one.start)],
       ['bias0', new Float32Array(units)],
     ]);
-    const trainer = await HeadPack.create(spec, [{ ...plain, start, learningRate: () => one.rate, l2: one.l2 }], {
+    const trainer = await OnnxTrainer.create(spec, [{ ...plain, start, learningRate: () => one.rate, l2: one.l2 }], {
       mean: scaling.mean,
       inverse: scaling.scale.map((scale) => 1 / scale),
     });
@@ -85,7 +86,7 @@ for (const one of training) {
       const loss = ((await trainer.run({ x, at: rows, rows }, y, one.batch))[0] ?? Number.NaN) / n;
       if (one.losses) assertClose([loss], [one.losses[epoch] ?? 0], 1e-5, `loss of epoch ${epoch}`);
     }
-    const weights = trainer.variablesOf(0);
+    const weights = await trainer.variables(0);
     assertClose(weights.get('kernel0') ?? [], one.kernel, 1e-5, 'kernel');
     assertClose(weights.get('bias0') ?? [], one.bias, 1e-5, 'bias');
     const net = foldedNet(spec, weights, one.standardize ? scaling : null);
@@ -181,7 +182,7 @@ test('the loss and the weights do not depend on how long the chunks are', async 
   const spec = { ...linear, d, units: 3, ending: 'softmax' } as const;
   const start = initialVariables(spec, 1);
   const run = async (pause: number) => {
-    const trainer = await HeadPack.create(spec, [{ ...plain, start, learningRate: () => 0.01 }]);
+    const trainer = await OnnxTrainer.create(spec, [{ ...plain, start, learningRate: () => 0.01 }]);
     const slow = performance.now;
     let calls = 0;
     performance.now = () => slow.call(performance) + pause * calls++;
@@ -191,7 +192,7 @@ test('the loss and the weights do not depend on how long the chunks are', async 
       const loss = await trainer.run({ x, at: rows, rows }, y, 4, undefined, () => {
         chunks += 1;
       });
-      return { chunks, loss, weights: trainer.variablesOf(0) };
+      return { chunks, loss, weights: await trainer.variables(0) };
     } finally {
       performance.now = slow;
       await trainer.release();

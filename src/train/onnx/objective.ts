@@ -10,6 +10,7 @@ import {
   type OnnxNode,
   type ValueInfo,
 } from '../../formats/onnx/write.js';
+import { type Algebra, lossOf } from '../loss.js';
 
 /** What a full-batch objective is made of. */
 export interface FullBatchSpec {
@@ -79,22 +80,21 @@ function blockGraph({ d, units, ending }: FullBatchSpec, precision: Precision): 
       : add('Unsqueeze', [add('Cast', ['targets'], to), 'axis1']); // [B, 1, units]
   const targets =
     ending === 'linear' ? hard : add('Add', [add('Mul', [hard, add('Sub', ['one', 'smoothing'])]), 'floor']);
-  let losses: string; // [B, heads, units]
-  let delta: string; // [B, heads, units]
-  if (ending === 'softmax') {
-    const logs = add('LogSoftmax', [logits], { axis: { i: -1 } });
-    losses = add('Neg', [add('Mul', [targets, logs])]);
-    delta = add('Sub', [add('Exp', [logs]), targets]);
-  } else if (ending === 'sigmoid') {
-    // max(z, 0) - z t + log(1 + exp(-|z|)) never saturates.
-    const tail = add('Log', [add('Add', [add('Exp', [add('Neg', [add('Abs', [logits])])]), 'one'])]);
-    losses = add('Add', [add('Sub', [add('Max', [logits, 'zero']), add('Mul', [logits, targets])]), tail]);
-    delta = add('Sub', [add('Sigmoid', [logits]), targets]);
-  } else {
-    const off = add('Sub', [logits, targets]);
-    losses = add('Mul', [off, off]);
-    delta = add('Add', [off, off]);
-  }
+  const algebra: Algebra<string> = {
+    add: (a, b) => add('Add', [a, b]),
+    subtract: (a, b) => add('Sub', [a, b]),
+    multiply: (a, b) => add('Mul', [a, b]),
+    negative: (z) => add('Neg', [z]),
+    exp: (z) => add('Exp', [z]),
+    sigmoid: (z) => add('Sigmoid', [z]),
+    // max(z, 0) + log(1 + exp(-|z|)): the engine's own operator is for float32 only.
+    softplus: (z) => {
+      const tail = add('Log', [add('Add', [add('Exp', [add('Neg', [add('Abs', [z])])]), 'one'])]);
+      return add('Add', [add('Max', [z, 'zero']), tail]);
+    },
+    logSoftmax: (z) => add('LogSoftmax', [z], { axis: { i: -1 } }),
+  };
+  const { losses, delta } = lossOf(algebra, ending, logits, targets); // [B, heads, units]
   const weighted = (name: string): string => add('Mul', [name, 'weights']); // weights [B, heads, 1]
   add('ReduceSum', [weighted(losses), 'axes02'], { keepdims: { i: 0 } }, 'loss');
   const deltas = add('Reshape', [weighted(delta), 'together']); // [B, heads * units]

@@ -1,74 +1,10 @@
 import { Nodes, value } from '../../formats/onnx/nodes.js';
-import { floats, int64s, type OnnxGraph, type OnnxTensor, type ValueInfo } from '../../formats/onnx/write.js';
-import { addActivation, addNormalize, SHORTEST } from '../head-model.js';
-import type { Activation, Ending } from '../head-net.js';
-import { addUpdate, SLOTS, type Slot, STEP_SIZES } from './head-optimizers.js';
-
-/** The shape of a head: what the forward pass needs. */
-export interface NetSpec {
-  /** Size of a vector. */
-  readonly d: number;
-  /** Units of the hidden layers. */
-  readonly hidden: readonly number[];
-  readonly activation: Activation;
-  /** Units of the last layer. */
-  readonly units: number;
-  readonly ending: Ending;
-  /** Whether each vector is divided by its length first. */
-  readonly normalize: boolean;
-}
-
-/** What one training graph is compiled for. Heads of one spec are trained together; what is false is left out of the graph. */
-export interface PackSpec extends NetSpec {
-  /** Whether vectors are standardised on the way, as `(x - mean) * inverse`. */
-  readonly standardize: boolean;
-  readonly batchNorm: boolean;
-  readonly dropout: boolean;
-  readonly optimizer: 'adam' | 'sgd' | 'rmsprop';
-  readonly momentum: boolean;
-  readonly nesterov: boolean;
-  readonly weightDecay: boolean;
-  readonly l1: boolean;
-  readonly l2: boolean;
-  readonly classWeight: boolean;
-  readonly labelSmoothing: boolean;
-}
-
-/** Keras's defaults of BatchNormalization. */
-export const BATCH_NORM = { momentum: 0.99, epsilon: 1e-3 } as const;
-
-/** A tensor that the steps change: `out` rows and `width` columns for each head. */
-export interface Variable {
-  readonly name: string;
-  readonly out: number;
-  readonly width: number;
-  /** Of the first layer: heads and rows are one axis, so that one product serves all heads. */
-  readonly flat: boolean;
-  readonly kind: 'kernel' | 'bias' | 'gamma' | 'beta' | 'mean' | 'variance';
-}
-
-/** @returns the variables of a pack, from the features on */
-export function variablesOf(spec: NetSpec & { readonly batchNorm?: boolean }): Variable[] {
-  return [...spec.hidden, spec.units].flatMap((out, i, sizes) => {
-    const flat = i === 0;
-    const inputs = sizes[i - 1] ?? spec.d;
-    const column = (kind: Variable['kind'], isFlat: boolean): Variable => ({
-      name: `${kind}${i}`,
-      out,
-      width: 1,
-      flat: isFlat,
-      kind,
-    });
-    const isNormed = spec.batchNorm === true && i < spec.hidden.length;
-    return [
-      { name: `kernel${i}`, out, width: inputs, flat, kind: 'kernel' as const },
-      // A bias before a batch norm does nothing, but for what Adam makes of the rounding errors in its gradient.
-      ...(isNormed
-        ? (['gamma', 'beta', 'mean', 'variance'] as const).map((kind) => column(kind, false))
-        : [column('bias', flat)]),
-    ];
-  });
-}
+import { floats, int64s, type OnnxGraph, type ValueInfo } from '../../formats/onnx/write.js';
+import { addActivation, addNormalize } from '../head-model.js';
+import type { Activation } from '../head-net.js';
+import { BATCH_NORM, type NetSpec, type PackSpec, targetWidth, type Variable, variablesOf } from '../net-spec.js';
+import { addLoss, addTargets, constants, dimsOf } from './loss-nodes.js';
+import { addUpdate, SLOTS, type Slot, STEP_SIZES } from './optimizers.js';
 
 /** Whether an optimizer moves it; the others follow the batches. */
 const isTrained = ({ kind }: Variable): boolean => kind !== 'mean' && kind !== 'variance';
@@ -78,8 +14,6 @@ export const slotsOf = (spec: PackSpec, variable: Variable): Slot[] =>
   isTrained(variable)
     ? SLOTS[spec.optimizer].filter((slot) => slot !== 'momentum' || spec.momentum || spec.optimizer === 'adam')
     : [];
-
-const dimsOf = ({ out, width, flat }: Variable): (number | string)[] => (flat ? [`R${out}`, width] : ['H', out, width]);
 
 /** Where all heads have one unit and no hidden layer, logits stay `[H, B]`; else `[H, units, B]`. */
 const isFlatHead = (spec: NetSpec & { readonly dropout?: boolean }): boolean =>
@@ -92,54 +26,6 @@ export const headColumn = (spec: NetSpec & { readonly dropout?: boolean }): (1 |
 /** @returns the dims of one number a head and unit, beside logits */
 export const unitColumn = (spec: NetSpec & { readonly dropout?: boolean }): (number | 'H')[] =>
   isFlatHead(spec) ? ['H', 1] : ['H', spec.units, 1];
-
-/** @returns width of a row of targets in the graph: class number, value, or one for each unit */
-export const targetWidth = ({ ending, units }: NetSpec): number => (ending === 'softmax' ? 1 : units);
-
-const constants = (units: number): OnnxTensor[] => [
-  int64s('axis1', [1]),
-  int64s('last', [-1]),
-  int64s('second', [-2]),
-  floats('shortest', [], [SHORTEST]),
-  floats(
-    'classes',
-    [units, 1],
-    Array.from({ length: units }, (_, i) => i),
-  ),
-  floats('zero', [], [0]),
-  floats('one', [], [1]),
-  floats('two', [], [2]),
-  floats('half', [], [0.5]),
-  floats('root_half', [], [Math.SQRT1_2]),
-  floats('gauss', [], [1 / Math.sqrt(2 * Math.PI)]),
-  floats('per_unit', [], [1 / units]),
-];
-
-/** One-hot or given targets, `[units, B]`. */
-const addTargets = (nodes: Nodes, ending: Ending): string =>
-  ending === 'softmax' ? nodes.add('Cast', [nodes.add('Equal', ['targets', 'classes'])], { to: { i: 1 } }) : 'targets';
-
-/**
- * Adds the loss of each example from logits, so that nothing saturates, and its derivative by the logits.
- * @returns `losses` `[H, 1, B]` for softmax, else as the logits; `delta` as the logits
- */
-function addLoss(nodes: Nodes, ending: Ending, logits: string, target: string): { losses: string; delta: string } {
-  switch (ending) {
-    case 'sigmoid': {
-      const losses = nodes.add('Sub', [nodes.add('Softplus', [logits]), nodes.add('Mul', [target, logits])]);
-      return { losses, delta: nodes.add('Sub', [nodes.add('Sigmoid', [logits]), target]) };
-    }
-    case 'softmax': {
-      const logs = nodes.add('LogSoftmax', [logits], { axis: { i: -2 } });
-      const losses = nodes.add('Neg', [nodes.add('ReduceSum', [nodes.add('Mul', [target, logs]), 'second'])]);
-      return { losses, delta: nodes.add('Sub', [nodes.add('Exp', [logs]), target]) };
-    }
-    case 'linear': {
-      const error = nodes.add('Sub', [logits, target]);
-      return { losses: nodes.add('Mul', [error, error]), delta: nodes.add('Mul', [error, 'two']) };
-    }
-  }
-}
 
 /** Adds `gradient * f'(z)` of a hidden activation, `a` being `f(z)`. */
 function addDerivative(nodes: Nodes, activation: Activation, z: string, a: string, gradient: string): string {
@@ -388,42 +274,5 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
       ...perRun,
     ],
     outputs: [...states.map(({ name, dims }) => value(`${name}_out`, dims)), value('losses', ['S', 'H'])],
-  };
-}
-
-/** Loss of each row and head, and whether it is answered rightly (of several sigmoids the share); vectors are raw. */
-export function evaluationGraph(spec: NetSpec): OnnxGraph {
-  const nodes = new Nodes();
-  let x = nodes.add('Gather', ['features', 'rows'], { axis: { i: 0 } });
-  if (spec.normalize) x = addNormalize(nodes, x);
-  let z = nodes.add('Gemm', ['kernel0', x, 'bias0'], { transB: { i: 1 } });
-  z = nodes.add('Reshape', [z, 'apart']); // [H, out, B]
-  spec.hidden.forEach((_, i) => {
-    const a = addActivation(nodes, spec.activation, z);
-    z = nodes.add('Add', [nodes.add('MatMul', [`kernel${i + 1}`, a]), `bias${i + 1}`]);
-  });
-  const target = addTargets(nodes, spec.ending);
-  const { losses } = addLoss(nodes, spec.ending, z, target);
-  nodes.add('ReduceMean', [losses, 'second'], { keepdims: { i: 0 } }, 'losses');
-  const outputs = [value('losses', ['H', 'B'])];
-  if (spec.ending !== 'linear') {
-    const answer =
-      spec.ending === 'sigmoid' ? nodes.add('Greater', [z, 'zero']) : nodes.add('ArgMax', [z], { axis: { i: -2 } });
-    const right = nodes.add('Equal', [nodes.add('Cast', [answer], { to: { i: 1 } }), 'targets']);
-    nodes.add('ReduceMean', [nodes.add('Cast', [right], { to: { i: 1 } }), 'second'], { keepdims: { i: 0 } }, 'hits');
-    outputs.push(value('hits', ['H', 'B']));
-  }
-  return {
-    name: 'evaluation',
-    nodes: nodes.list,
-    initializers: constants(spec.units),
-    inputs: [
-      value('features', ['n', spec.d]),
-      value('rows', ['B'], 'int32'),
-      value('targets', [targetWidth(spec), 'B']),
-      value('apart', [3], 'int64'),
-      ...variablesOf(spec).map((variable) => value(variable.name, dimsOf(variable))),
-    ],
-    outputs,
   };
 }

@@ -1,0 +1,23 @@
+import ort from 'onnxruntime-node';
+import { EngineError } from '../../errors.js';
+
+/** @returns a tensor on the values, where they lie */
+export const tensor = (data: Float32Array, dims: readonly number[]): ort.Tensor =>
+  new ort.Tensor('float32', data, dims);
+/** @returns sizes, as graphs take them for a reshape */
+export const shape = (...dims: number[]): ort.Tensor =>
+  new ort.Tensor('int64', BigInt64Array.from(dims, BigInt), [dims.length]);
+/** @returns row numbers as graphs take them, where they lie */
+export const int32 = (rows: Uint32Array): Int32Array => new Int32Array(rows.buffer, rows.byteOffset, rows.length);
+
+/** @returns what gives the outputs of one run by name @throws EngineError when it fails */
+export async function runSession(session: ort.InferenceSession, feeds: Record<string, ort.Tensor>) {
+  try {
+    const results = await session.run(feeds);
+    return (name: string): ort.Tensor => results[name] as ort.Tensor;
+  } catch (error) {
+    throw new EngineError(`onnxruntime failed while training: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
