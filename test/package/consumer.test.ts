@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
+import { sample } from 'permafrost';
 import { root } from '../helpers/fixtures.js';
+import { isWrongUse, run, version } from './consumer.js';
 
 const project = mkdtempSync(path.join(tmpdir(), 'permafrost-project-'));
 after(() => rmSync(project, { recursive: true, force: true }));
@@ -49,4 +51,17 @@ test('a strict TypeScript project compiles what it imports by name, and the code
   await promisify(execFile)(process.execPath, [tsc, '-p', project]).catch((error: { stdout?: string }) =>
     assert.fail(error.stdout ?? String(error)),
   );
+});
+
+test('what it imports by name runs', async () => {
+  const data = path.join(project, 'pictures');
+  await sample(data, { perClass: 8 });
+  const said = await run(data, path.join(project, 'cache'), path.join(data, 'val'));
+  assert.deepEqual(
+    said.map(({ label, scores }) => [['defect', 'ok'].includes(label), Object.keys(scores)]),
+    said.map(() => [true, ['defect', 'ok']]),
+  );
+  assert.equal(said.length, 4);
+  assert.match(version, /^\d+\.\d+\.\d+$/);
+  await assert.rejects(run(data, 'cache', ''), (error) => !isWrongUse(error));
 });
