@@ -1,16 +1,14 @@
-import { writeFile } from 'node:fs/promises';
 import type { Argv, CommandModule } from 'yargs';
 import {
-  csvHeader,
-  csvLine,
   DataError,
   headInfo,
   type Prediction,
   predict,
-  predictionFile,
+  predictionChunks,
   UsageError,
+  writePredictions,
 } from '../src/index.js';
-import { interrupt, printJson } from './io.js';
+import { interrupt } from './io.js';
 import { baseFlags, baseOptions, common, engineFlags, given, showDownload, text } from './options.js';
 import { Console } from './progress.js';
 
@@ -26,37 +24,14 @@ const builder = (yargs: Argv) =>
 
 type Arguments = Awaited<ReturnType<ReturnType<typeof builder>['parseAsync']>>;
 
-/** Lines of text, or one Arrow file: to a file, or to stdout. */
-class Sink {
-  private readonly kept: Prediction[] = [];
-  private readonly lines: string[] = [];
-
-  constructor(
-    private readonly format: 'json' | 'csv' | 'arrow' | 'plain',
-    private readonly out: string | undefined,
-    private readonly classes: readonly string[],
-  ) {
-    if (format === 'csv') this.line(csvHeader(classes));
+/** @throws DataError where there is none at all */
+async function* some(predictions: AsyncIterable<Prediction>, paths: readonly string[]): AsyncGenerator<Prediction> {
+  let count = 0;
+  for await (const prediction of predictions) {
+    count++;
+    yield prediction;
   }
-
-  add(prediction: Prediction): void {
-    if (this.format === 'arrow') this.kept.push(prediction);
-    else if (this.format === 'csv') this.line(csvLine(prediction));
-    else if (this.format === 'json' && this.out === undefined) printJson(prediction);
-    else if (this.format === 'json') this.line(JSON.stringify(prediction));
-    else this.line(`${prediction.path}\t${prediction.label}\t${prediction.score.toFixed(4)}`);
-  }
-
-  async end(): Promise<void> {
-    const bytes = this.format === 'arrow' ? predictionFile(this.kept, this.classes) : this.lines.join('');
-    if (this.out !== undefined) await writeFile(this.out, bytes);
-    else if (this.format === 'arrow') process.stdout.write(bytes);
-  }
-
-  private line(line: string): void {
-    if (this.out === undefined) process.stdout.write(`${line}\n`);
-    else this.lines.push(`${line}\n`);
-  }
+  if (count === 0) throw new DataError(`no image could be used in ${paths.join(', ')}`);
 }
 
 export const predictCommand: CommandModule<object, Arguments> = {
@@ -71,7 +46,7 @@ export const predictCommand: CommandModule<object, Arguments> = {
       throw new UsageError(`--json asks for another format than --format ${argv.format}: give one of the two`);
     }
     const { classes } = await headInfo(argv.head, argv.cache);
-    const sink = new Sink(argv.json ? 'json' : (argv.format ?? 'plain'), argv.out, classes);
+    const format = argv.json ? 'json' : (argv.format ?? 'plain');
     const predictions = predict({
       ...baseOptions(argv), // the head knows its base; one is only looked for where it is named
       ...given({ threads: argv.threads, batchSize: argv.batchSize }),
@@ -84,12 +59,10 @@ export const predictCommand: CommandModule<object, Arguments> = {
       onDownload: showDownload(console),
       onWarning: (message) => console.line(message),
     });
-    let count = 0;
-    for await (const prediction of predictions) {
-      count++;
-      sink.add(prediction);
+    if (argv.out !== undefined) {
+      await writePredictions(argv.out, some(predictions, paths), classes, format);
+      return;
     }
-    if (count === 0) throw new DataError(`no image could be used in ${paths.join(', ')}`);
-    await sink.end();
+    for await (const chunk of predictionChunks(some(predictions, paths), classes, format)) process.stdout.write(chunk);
   },
 };

@@ -40,6 +40,9 @@ export class ImageError extends PermafrostError {
 /** A folder of images, or a label file, that cannot be used as a whole. */
 export class DataError extends PermafrostError {}
 
+/** A file that cannot be written where it was asked for. */
+export class FileError extends PermafrostError {}
+
 /** A feature set that is damaged, missing, or made with other settings. */
 export class CacheError extends PermafrostError {}
 

@@ -42,7 +42,12 @@ export { type FeaturesOptions, features } from './commands/features.js';
 export { type MapsOptions, type MapsResult, maps } from './commands/maps.js';
 export { type PlanResult, type TrainPlanOptions, trainPlan } from './commands/plan.js';
 export { headInfo, type Prediction, type PredictOptions, predict } from './commands/predict.js';
-export { csvHeader, csvLine, predictionFile } from './commands/prediction-table.js';
+export {
+  PREDICTION_FORMATS,
+  type PredictionFormat,
+  predictionChunks,
+  writePredictions,
+} from './commands/prediction-table.js';
 export { drawSample as sample, type Sample, type SampleOptions } from './commands/sample.js';
 export { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from './commands/summary.js';
 export {
@@ -61,6 +66,7 @@ export {
   DataError,
   DownloadError,
   EngineError,
+  FileError,
   HeadError,
   ImageError,
   LabelError,

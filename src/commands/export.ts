@@ -1,18 +1,31 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Base, onnxProgram, vectorGraph } from '../base/index.js';
 import { rereadOnnx } from '../base/onnx/index.js';
-import { ModelError, UsageError } from '../errors.js';
+import { CacheError, ModelError, UsageError } from '../errors.js';
+import {
+  discard,
+  errorCode,
+  isTemporary,
+  readNamed,
+  realSystem,
+  type StoreOptions,
+  type StoreSystem,
+  tryOutput,
+  writeOutput,
+  writeOutputs,
+} from '../files/index.js';
 import { type OnnxGraph, writeModel } from '../formats/onnx/write.js';
 import type { Head } from '../heads/head.js';
 import {
   activationName,
+  archiveFile,
+  h5File,
+  isShard,
+  MODEL_JSON,
   type Reader,
+  tfjsFiles,
   type WrittenLayer,
   type WrittenModel,
-  writeArchive,
-  writeH5,
-  writeTfjs,
   writtenModel,
 } from '../keras/index.js';
 import type { HeadNet } from '../train/head-net.js';
@@ -24,7 +37,7 @@ import { findHead, matchBase, type PredictOptions } from './predict.js';
 export const HEAD_FORMATS = ['keras', 'h5', 'tfjs', 'onnx'] as const;
 export type HeadFormat = (typeof HEAD_FORMATS)[number];
 
-export interface ExportOptions extends Omit<PredictOptions, 'paths' | 'batchSize' | 'onWarning'> {
+export interface ExportOptions extends Omit<PredictOptions, 'paths' | 'batchSize' | 'onWarning'>, StoreOptions {
   readonly format: HeadFormat;
   /** Where it goes: a file, or the folder of a TensorFlow.js model. */
   readonly out: string;
@@ -152,28 +165,41 @@ function onnxModel(base: Base | null, model: Uint8Array, metadata: Readonly<Reco
   return writeModel(graph, metadata, program?.imports ?? imports);
 }
 
-async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const temporary = path.join(path.dirname(file), `_tmp-${process.pid}-${path.basename(file)}`);
+/**
+ * Writes a TensorFlow.js model into a folder. `model.json` comes last, and what an earlier export left of weights that it does not
+ * name goes, unless another export is at work there.
+ */
+async function writeFolder(system: StoreSystem, folder: string, files: ReturnType<typeof tfjsFiles>): Promise<void> {
+  await writeOutputs(folder, files, { system });
   try {
-    await writeFile(temporary, bytes);
-    await rename(temporary, file);
-  } finally {
-    await rm(temporary, { force: true });
+    const names = await system.list(folder);
+    if (names.some(isTemporary)) return;
+    const json = await readNamed(path.join(folder, MODEL_JSON), MAX_JSON, system);
+    for (const name of names.filter(isShard)) if (!json.includes(name)) await discard(system, path.join(folder, name));
+  } catch (error) {
+    // The model is in place; the next export tidies up.
+    if (!(error instanceof CacheError) && errorCode(error) === undefined) throw error;
   }
 }
+
+/** Bytes of the largest model.json. */
+const MAX_JSON = 64 * 2 ** 20;
 
 /**
  * Writes a head, or base and head in one model, for another runtime. Classes, task, preprocessing and versions travel in the
  * file's own metadata: an attribute `permafrost` of `.h5`, the member `permafrost` of a `.keras` file's `metadata.json`,
  * `userDefinedMetadata` of TensorFlow.js, metadata properties of ONNX. The same head gives the same bytes.
- * @throws HeadError where there is no such head or its base cannot be found; ModelError for what the format cannot hold
+ * @throws HeadError where there is no such head or its base cannot be found; ModelError for what the format cannot hold; FileError
+ *   where it cannot be written: what was there before stays then
  */
 export async function exportHead(options: ExportOptions): Promise<ExportResult> {
   const { cache = 'cache', format, withBase = false } = options;
   if (!HEAD_FORMATS.includes(format)) {
     throw new UsageError(`there is no format ${JSON.stringify(format)}: use ${HEAD_FORMATS.join(', ')}`);
   }
+  const { system = realSystem } = options;
+  const out = path.resolve(options.out);
+  await tryOutput(format === 'tfjs' ? path.join(out, MODEL_JSON) : out, { system });
   const head = await findHead(options.head, cache);
   const { info } = head;
   if (withBase && info.joined.length > 0) {
@@ -185,7 +211,6 @@ export async function exportHead(options: ExportOptions): Promise<ExportResult> 
   if (base?.model.kind === 'onnx' && format !== 'onnx') {
     throw new ModelError(`${base.name} is an ONNX model, which can only be exported as one: use --format onnx`);
   }
-  const out = path.resolve(options.out);
   const metadata = {
     task: info.task,
     classes: info.classes,
@@ -199,11 +224,13 @@ export async function exportHead(options: ExportOptions): Promise<ExportResult> 
       name,
       typeof value === 'string' ? value : JSON.stringify(value),
     ]);
-    await writeWhole(out, onnxModel(base, head.model, Object.fromEntries(values)));
+    await writeOutput(out, [onnxModel(base, head.model, Object.fromEntries(values))], { system });
   } else {
     const model = kerasModel(headNet(head), base, format === 'tfjs' ? 'tfjs' : 'keras');
-    const write = { keras: writeArchive, h5: writeH5, tfjs: writeTfjs }[format];
-    await write(out, model, { name: base?.name ?? 'head', metadata });
+    const about = { name: base?.name ?? 'head', metadata };
+    if (format === 'tfjs') await writeFolder(system, out, tfjsFiles(model, about));
+    else if (format === 'h5') await writeOutput(out, [await h5File(model, about)], { system });
+    else await writeOutput(out, await archiveFile(model, about), { system });
   }
   const input = base ? [base.spec.input.height, base.spec.input.width, base.spec.input.channels] : [info.dim];
   return { out, format, input, classes: info.classes };

@@ -6,7 +6,7 @@ import { openEngine } from '../engine/index.js';
 import { DataError, ModelError, UsageError } from '../errors.js';
 import { imageBatches } from '../extract/batches.js';
 import type { Pixels } from '../extract/vectors.js';
-import { realSystem, storeError, writeAtomically } from '../files/index.js';
+import { tryOutput, writeOutput } from '../files/index.js';
 import { fixedShapes } from '../graph/prepare.js';
 import { COLORMAPS, type Colormap } from '../maps/colormaps.js';
 import { type FeatureMaps, type Grid, mapPng, mapSvg } from '../maps/picture.js';
@@ -120,19 +120,17 @@ async function featureMaps(base: Base, options: MapsOptions): Promise<FeatureMap
  * the layer has fewer maps than the grid has places, the rest stays empty.
  * @returns what was drawn, once the file is in place
  * @throws as `openBase`; UsageError for options out of range; ModelError for a layer that gives a vector; DataError for an image
- *   that is not there or cannot be used; CacheError where the picture cannot be written
+ *   that is not there or cannot be used; FileError where the picture cannot be written, before the image is opened
  */
 export async function maps(options: MapsOptions): Promise<MapsResult> {
   const { grid = { rows: 4, columns: 8 }, colormap = 'gray' } = options;
   const out = path.resolve(options.out ?? 'maps.png');
   const write = writerOf(out);
   check(grid, colormap);
+  await tryOutput(out);
   const found = await featureMaps(unpooled(await openBase(options, options), options.layer ?? options.base), options);
   const picture = await write(found, grid, colormap);
-  await realSystem.makeFolder(path.dirname(out)).catch((error: unknown) => {
-    throw storeError(error, 'to make a folder', path.dirname(out));
-  });
-  await writeAtomically(realSystem, path.dirname(out), path.basename(out), [picture]);
+  await writeOutput(out, [picture]);
   const { height, width, channels } = found;
   return { out, height, width, channels, shown: Math.min(channels, grid.rows * grid.columns) };
 }

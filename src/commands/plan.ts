@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { PermafrostError } from '../errors.js';
 import { fitHead } from '../heads/fit.js';
 import { resolveFit } from '../heads/fit-options.js';
@@ -106,8 +104,6 @@ async function labelAll(corpus: Corpus, heads: readonly PlannedHead[], { onWarni
 
 /** @returns the head of a folder if it is whole and has this identity */
 async function finished(dir: string, identity: string): Promise<HeadInfo | null> {
-  const text = await readFile(path.join(dir, 'head.json'), 'utf8').catch(() => '');
-  if (!text.includes(identity)) return null;
   try {
     const { info } = await loadHead(dir);
     return info.identity === identity ? info : null;

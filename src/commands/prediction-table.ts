@@ -1,29 +1,91 @@
 import { Float32, Table, Utf8, vectorFromArray } from 'apache-arrow';
-import { arrowFile } from '../formats/arrow/file.js';
+import { type StoreOptions, writeOutput } from '../files/index.js';
+import { ArrowFileWriter, ArrowPieces } from '../formats/arrow/file.js';
 import type { Prediction } from './predict.js';
+
+/** `plain`: path, label and score between tabs; `json`: one object a line. */
+export const PREDICTION_FORMATS = ['plain', 'json', 'csv', 'arrow'] as const;
+export type PredictionFormat = (typeof PREDICTION_FORMATS)[number];
+
+/** Predictions of a batch of an Arrow file. */
+const BATCH = 1024;
 
 /** @returns a cell of a CSV file (RFC 4180) */
 const cell = (value: string | number): string =>
   /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
 
-/** @returns the header of a CSV file of predictions: path, label, score, and a column a class */
-export const csvHeader = (classes: readonly string[]): string =>
-  ['path', 'label', 'score', ...classes].map(cell).join(',');
+const csvHeader = (classes: readonly string[]): string => ['path', 'label', 'score', ...classes].map(cell).join(',');
 
-/** @returns one line of that file */
-export const csvLine = ({ path, label, score, scores }: Prediction): string =>
-  [path, label, score, ...Object.values(scores)].map(cell).join(',');
+const LINES: Readonly<Record<Exclude<PredictionFormat, 'arrow'>, (prediction: Prediction) => string>> = {
+  plain: ({ path, label, score }) => `${path}\t${label}\t${score.toFixed(4)}`,
+  json: (prediction) => JSON.stringify(prediction),
+  csv: ({ path, label, score, scores }) => [path, label, score, ...Object.values(scores)].map(cell).join(','),
+};
 
-/** @returns predictions as an Arrow IPC file: `path`, `label`, `score`, and `score_<class>` of each class */
-export function predictionFile(predictions: readonly Prediction[], classes: readonly string[]): Uint8Array {
+/** Columns `path`, `label`, `score`, and `score_<class>` of each class. */
+function tableOf(predictions: readonly Prediction[], classes: readonly string[]): Table {
   const texts = (of: (one: Prediction) => string) => vectorFromArray(predictions.map(of), new Utf8());
   const numbers = (of: (one: Prediction) => number) => vectorFromArray(predictions.map(of), new Float32());
-  return arrowFile(
-    new Table({
-      path: texts(({ path }) => path),
-      label: texts(({ label }) => label),
-      score: numbers(({ score }) => score),
-      ...Object.fromEntries(classes.map((name) => [`score_${name}`, numbers(({ scores }) => scores[name] ?? 0)])),
-    }),
-  );
+  return new Table({
+    path: texts(({ path }) => path),
+    label: texts(({ label }) => label),
+    score: numbers(({ score }) => score),
+    ...Object.fromEntries(classes.map((name) => [`score_${name}`, numbers(({ scores }) => scores[name] ?? 0)])),
+  });
+}
+
+async function* arrowChunks(
+  predictions: AsyncIterable<Prediction>,
+  classes: readonly string[],
+): AsyncGenerator<Uint8Array> {
+  const pieces = new ArrowPieces();
+  const writer = new ArrowFileWriter();
+  const { schema } = tableOf([], classes);
+  writer.reset(pieces, schema);
+  const write = (waiting: readonly Prediction[]): Uint8Array[] => {
+    for (const batch of tableOf(waiting, classes).batches) writer.write(batch);
+    return pieces.take();
+  };
+  let waiting: Prediction[] = [];
+  for await (const prediction of predictions) {
+    if (waiting.push(prediction) < BATCH) continue;
+    yield* write(waiting);
+    waiting = [];
+  }
+  yield* write(waiting);
+  writer.finish();
+  yield* pieces.take();
+}
+
+/**
+ * @param classes of the head, in its order: columns of CSV and Arrow
+ * @returns predictions as the bytes of a file, a piece as soon as there is enough for one: a line of text each, or batches of an Arrow
+ *   IPC file with the columns `path`, `label`, `score`, and `score_<class>` of each class
+ */
+export async function* predictionChunks(
+  predictions: AsyncIterable<Prediction>,
+  classes: readonly string[],
+  format: PredictionFormat,
+): AsyncGenerator<Uint8Array> {
+  if (format === 'arrow') {
+    yield* arrowChunks(predictions, classes);
+    return;
+  }
+  const line = LINES[format];
+  if (format === 'csv') yield Buffer.from(`${csvHeader(classes)}\n`);
+  for await (const prediction of predictions) yield Buffer.from(`${line(prediction)}\n`);
+}
+
+/**
+ * Writes predictions into a file as they are made; it appears when the last one is in, in the place of one that is there.
+ * @throws FileError where it cannot be written, before the first image is read; whatever predicting throws: the old file stays then
+ */
+export async function writePredictions(
+  out: string,
+  predictions: AsyncIterable<Prediction>,
+  classes: readonly string[],
+  format: PredictionFormat,
+  options: StoreOptions = {},
+): Promise<void> {
+  await writeOutput(out, predictionChunks(predictions, classes, format), options);
 }

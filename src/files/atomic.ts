@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { errorCode, type StoreSystem, storeError } from './system.js';
+import { errorCode, storeError } from './failure.js';
+import type { StoreSystem } from './system.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 
@@ -10,13 +11,77 @@ export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 /** Temporary files that this process is writing: one of its process id that is not here is left from an earlier process. */
 const live = new Set<string>();
 
+/** What was thrown by the maker of bytes, not by the disk that takes them. */
+const fromSource = new WeakSet<object>();
+
+/** @returns whether an error of a writer came from the bytes that it was given, so that it says nothing about the disk */
+export const isFromSource = (error: unknown): boolean => fromSource.has(Object(error) as object);
+
+async function* source(chunks: Chunks): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    fromSource.add(Object(error) as object);
+    throw error;
+  }
+}
+
+/** Small pieces become few writes; large ones stay as they are. */
+const PIECE = 2 ** 16;
+
+async function* gathered(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let waiting: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    if (waiting.length > 0 && bytes + chunk.length > PIECE) {
+      yield Buffer.concat(waiting);
+      waiting = [];
+      bytes = 0;
+    }
+    if (chunk.length >= PIECE) yield chunk;
+    else {
+      waiting.push(chunk);
+      bytes += chunk.length;
+    }
+  }
+  if (waiting.length > 0) yield waiting.length === 1 && waiting[0] ? waiting[0] : Buffer.concat(waiting);
+}
+
 async function writeSynced(system: StoreSystem, path: string, chunks: Chunks): Promise<void> {
   const file = await system.open(path, 'create');
   try {
-    for await (const chunk of chunks) await file.write(chunk);
+    let written = 0;
+    for await (const chunk of gathered(source(chunks))) {
+      await file.write(chunk);
+      written += chunk.length;
+    }
     await file.sync();
+    // A disk that takes less than it says would otherwise put a cut file in the place of a whole one.
+    if ((await file.size()) !== written) throw Object.assign(new Error(`${path} was cut`), { code: 'EIO' });
   } finally {
     await file.close();
+  }
+}
+
+/** @returns a name for a temporary file of this process, which nothing else uses */
+const temporaryName = (system: StoreSystem): string =>
+  `_tmp-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`;
+
+/** Tries whether a folder takes a file. @throws system errors as they are; nothing is left behind */
+export async function tryWrite(system: StoreSystem, folder: string): Promise<void> {
+  const name = temporaryName(system);
+  const path = join(folder, name);
+  live.add(name);
+  try {
+    const file = await system.open(path, 'create');
+    try {
+      await file.write(Uint8Array.of(0)); // a full disk still takes an empty file
+    } finally {
+      await file.close();
+      await system.unlink(path).catch(() => {});
+    }
+  } finally {
+    live.delete(name);
   }
 }
 
@@ -24,22 +89,29 @@ async function writeSynced(system: StoreSystem, path: string, chunks: Chunks): P
  * Writes files into a folder so that each is there whole or not at all, also when the machine stops: all are written and synced
  * under temporary names, then renamed in the given order, then the folder is synced. They take the place of files of those
  * names; the last one may serve as the mark that all are there.
- * @throws system errors as they are; nothing is left behind but files that are already in place
+ * @param old names of files that are taken away before the first one is in place, since they belong to what is replaced
+ * @throws system errors as they are, and whatever making the bytes throws; nothing is left behind but files that are already in place
  */
 export async function writeFiles(
   system: StoreSystem,
   folder: string,
   files: readonly (readonly [name: string, chunks: Chunks])[],
+  old: readonly string[] = [],
 ): Promise<void> {
   const waiting = new Set<string>();
   try {
     const places: [string, string][] = [];
     for (const [name, chunks] of files) {
-      const temporary = `_tmp-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`;
+      const temporary = temporaryName(system);
       live.add(temporary);
       waiting.add(temporary);
       places.push([temporary, name]);
       await writeSynced(system, join(folder, temporary), chunks);
+    }
+    for (const name of old) {
+      await system.unlink(join(folder, name)).catch((error: unknown) => {
+        if (errorCode(error) !== 'ENOENT') throw error;
+      });
     }
     for (const [temporary, name] of places) {
       await system.rename(join(folder, temporary), join(folder, name));
@@ -73,6 +145,7 @@ export async function writeAtomically(
       // Another machine that goes by our host name may have taken our temporary file for a dead process's. What is made on the
       // way cannot be made twice.
       const again = errorCode(error) === 'ENOENT' && attempt === 1 && Array.isArray(chunks);
+      if (isFromSource(error)) throw error;
       if (!again) throw storeError(error, `to write ${name}`, join(folder, name));
     }
   }
@@ -92,11 +165,16 @@ export async function removeStale(system: StoreSystem, folder: string): Promise<
   }
 }
 
+const TEMPORARY = /^_tmp-(.+)-(\d+)-[0-9a-f]{12}$/;
+
+/** @returns whether a name is of the form that only our temporary files have: others, however they begin, are never removed */
+export const isTemporary = (name: string): boolean => TEMPORARY.test(name);
+
 /** @returns the names of temporary files and folders that dead runs left in a folder */
 export async function staleNames(system: StoreSystem, folder: string): Promise<string[]> {
   const stale: string[] = [];
   for (const name of await system.list(folder).catch(() => [])) {
-    if (!name.startsWith('_tmp-')) continue;
+    if (!isTemporary(name)) continue;
     const isOld = async (): Promise<boolean> => system.now() - (await system.modified(join(folder, name))) > DAY;
     try {
       if (isOrphan(system, name) || (await isOld())) stale.push(name);
@@ -123,7 +201,7 @@ export async function removeTree(system: StoreSystem, path: string): Promise<voi
 
 /** The last two parts hold no hyphen, so a host named `a-12` is never taken for process 12 of host `a`. */
 function isOrphan(system: StoreSystem, name: string): boolean {
-  const [, host, digits] = /^_tmp-(.+)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [];
+  const [, host, digits] = TEMPORARY.exec(name) ?? [];
   if (host !== system.host) return false;
   const pid = Number(digits);
   return pid === system.pid ? !live.has(name) : !system.alive(pid);
@@ -135,7 +213,7 @@ function isOrphan(system: StoreSystem, name: string): boolean {
  * @throws CacheError when that fails
  */
 export async function discard(system: StoreSystem, path: string): Promise<void> {
-  const temporary = join(dirname(path), `_tmp-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`);
+  const temporary = join(dirname(path), temporaryName(system));
   try {
     await system.rename(path, temporary);
     await system.syncFolder(dirname(path));

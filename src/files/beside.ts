@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError } from '../errors.js';
+import { whyUnreadable } from './failure.js';
 
 /**
  * The path of a file that a model names, which must lie in the model's own folder, links followed.
@@ -18,12 +19,9 @@ export async function besideModel(folder: string, location: string, what: string
     const [inside, target] = await Promise.all([realpath(folder), realpath(file)]);
     if (target.startsWith(inside.endsWith(path.sep) ? inside : inside + path.sep)) return target;
   } catch (error) {
-    throw new ModelError(
-      `${what}, ${file}, cannot be read (${(error as NodeJS.ErrnoException).code}): put it beside the model`,
-      {
-        cause: error,
-      },
-    );
+    throw new ModelError(`${what}, ${file}, ${whyUnreadable(error)}: put it beside the model`, {
+      cause: error,
+    });
   }
   throw leaves();
 }

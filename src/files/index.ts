@@ -1,6 +1,8 @@
 export {
   type Chunks,
   discard,
+  isFromSource,
+  isTemporary,
   removeStale,
   removeTree,
   staleNames,
@@ -8,12 +10,8 @@ export {
   writeAtomically,
   writeFiles,
 } from './atomic.js';
-export { readWhole } from './read-whole.js';
-export {
-  errorCode,
-  realSystem,
-  type StoreFile,
-  type StoreOptions,
-  type StoreSystem,
-  storeError,
-} from './system.js';
+export { errorCode, storeError, whyUnreadable, whyUnwritable } from './failure.js';
+export { openRegular } from './open.js';
+export { tryFolder, tryOutput, writeOutput, writeOutputs } from './output.js';
+export { readLines, readNamed, readStart, readWhole } from './read.js';
+export { realSystem, type StoreFile, type StoreOptions, type StoreSystem } from './system.js';

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { CacheError } from '../errors.js';
+import { errorCode } from './failure.js';
+import { openRegular } from './open.js';
 
 /** An open file of the store. */
 export interface StoreFile {
@@ -16,7 +17,7 @@ export interface StoreFile {
 
 /** All that the store asks of the machine: file operations, clock and process, as one object, so that tests can make each fail. */
 export interface StoreSystem {
-  /** `create` fails where the file exists; `append` makes it where it is absent. */
+  /** `read` takes regular files only (see `openRegular`); `create` fails where the file exists; `append` makes it where it is absent. */
   open(path: string, mode: 'read' | 'create' | 'append'): Promise<StoreFile>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
@@ -30,6 +31,10 @@ export interface StoreSystem {
   removeFolder(folder: string): Promise<void>;
   /** When a file was last written, in ms since 1970. */
   modified(path: string): Promise<number>;
+  /** What a path leads to, links followed; null where nothing is there. */
+  kind(path: string): Promise<'file' | 'folder' | 'other' | null>;
+  /** The path with all links followed. */
+  realPath(path: string): Promise<string>;
   /** Bytes of a file. */
   size(path: string): Promise<number>;
   /** Sets the time of a file to now; makes it, empty, where it is absent. */
@@ -50,44 +55,7 @@ export interface StoreOptions {
   readonly system?: StoreSystem;
 }
 
-/** @returns the code of a system error (`ENOSPC`, `ENOENT`, …), undefined for any other */
-export function errorCode(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  return code !== undefined && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
-}
-
-/**
- * What a failed file operation means to the user.
- * @param doing what was tried, as `to write …`
- * @returns a CacheError for system errors; any other error as it is
- */
-export function storeError(error: unknown, doing: string, path: string): unknown {
-  const code = errorCode(error);
-  if (code === undefined) return error;
-  const options = { cause: error };
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new CacheError(
-        `no space is left at ${dirname(path)} ${doing}; free some and run the same command again, what is finished is kept`,
-        options,
-      );
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new CacheError(
-        `no permission ${doing} at ${path} (${code}); change it, or choose another folder with --cache`,
-        options,
-      );
-    default:
-      return new CacheError(
-        `it failed ${doing} at ${path} (${code}); check the disk and run the same command again, what is finished is kept`,
-        options,
-      );
-  }
-}
-
-const FLAGS = { read: 'r', create: 'wx', append: 'a' } as const;
+const FLAGS = { create: 'wx', append: 'a' } as const;
 
 /** Answers of file systems that cannot sync a folder. */
 const NO_FOLDER_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EACCES', 'EPERM', 'EBADF']);
@@ -128,15 +96,32 @@ class RealFile implements StoreFile {
   }
 }
 
+/** Makes the topmost folder that is missing: of a disk that is read-only the recursive call says ENOENT. */
+async function makeFirst(folder: string): Promise<void> {
+  let place = folder;
+  while (dirname(place) !== place && !(await isThere(dirname(place)))) place = dirname(place);
+  await fs.mkdir(place);
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  fs.stat(path).then(
+    () => true,
+    () => false,
+  );
+
 /** The machine as it is. */
 export const realSystem: StoreSystem = {
-  open: async (path, mode) => new RealFile(await fs.open(path, FLAGS[mode])),
+  open: async (path, mode) =>
+    new RealFile(mode === 'read' ? await openRegular(path) : await fs.open(path, FLAGS[mode])),
   rename: (from, to) => fs.rename(from, to),
   unlink: (path) => fs.unlink(path),
   list: (folder) => fs.readdir(folder),
 
   async makeFolder(folder) {
-    const topmost = await fs.mkdir(folder, { recursive: true });
+    const topmost = await fs.mkdir(folder, { recursive: true }).catch(async (error: unknown) => {
+      if (errorCode(error) === 'ENOENT') await makeFirst(resolve(folder)); // throws why not
+      throw error;
+    });
     if (topmost === undefined) return;
     const first = resolve(topmost);
     for (let made = resolve(folder); made.length >= first.length; made = dirname(made))
@@ -159,6 +144,18 @@ export const realSystem: StoreSystem = {
 
   removeFolder: (folder) => fs.rmdir(folder),
   modified: async (path) => (await fs.stat(path)).mtimeMs,
+
+  async kind(path) {
+    try {
+      const found = await fs.stat(path);
+      return found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other';
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return null;
+      throw error;
+    }
+  },
+
+  realPath: (path) => fs.realpath(path),
   size: async (path) => (await fs.stat(path)).size,
 
   async touch(path) {

@@ -1,18 +1,17 @@
 import { HeadError } from '../errors.js';
-import { errorCode, realSystem, type StoreOptions, writeFiles } from '../files/index.js';
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full: free some space',
-  EDQUOT: 'the disk quota is used up: free some space',
-  EACCES: 'it may not be written: give another folder',
-  EPERM: 'it may not be written: give another folder',
-  EROFS: 'the disk is read-only: give another folder',
-  ENOTDIR: 'a part of the path is a file: give another folder',
-  EEXIST: 'there is a file of that name: give another folder',
-};
+import {
+  realSystem,
+  removeStale,
+  type StoreOptions,
+  type StoreSystem,
+  tryFolder,
+  whyUnwritable,
+  writeFiles,
+} from '../files/index.js';
 
 /**
- * Puts the files of a head into a folder, made if it is missing; they appear whole, in the given order.
+ * Puts the files of a head into a folder, made if it is missing; they appear whole, in the given order. What dead runs left there is
+ * removed.
  * @throws HeadError when that fails; no temporary file is left then
  */
 export async function placeFiles(
@@ -22,6 +21,7 @@ export async function placeFiles(
 ): Promise<void> {
   try {
     await system.makeFolder(dir);
+    await removeStale(system, dir);
     await writeFiles(
       system,
       dir,
@@ -29,9 +29,23 @@ export async function placeFiles(
     );
   } catch (error) {
     await system.removeFolder(dir).catch(() => {}); // only an empty one goes
-    const code = errorCode(error);
-    if (code === undefined) throw error;
-    const reason = REASONS[code] ?? (error as Error).message;
-    throw new HeadError(`the head could not be written to ${dir}: ${reason}`, { cause: error });
+    throw headError(error, dir);
   }
+}
+
+/**
+ * Tries, before training begins, whether a head can be written into a folder.
+ * @throws HeadError where it cannot
+ */
+export async function tryPlace(dir: string, { system = realSystem }: { system?: StoreSystem } = {}): Promise<void> {
+  try {
+    await tryFolder(system, dir);
+  } catch (error) {
+    throw headError(error, dir);
+  }
+}
+
+function headError(error: unknown, dir: string): unknown {
+  const why = whyUnwritable(error, dir);
+  return why === undefined ? error : new HeadError(`${dir} could not be written: ${why}`, { cause: error });
 }

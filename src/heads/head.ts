@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HeadError } from '../errors.js';
-import type { StoreOptions } from '../files/index.js';
+import { errorCode, readNamed, type StoreOptions, whyUnreadable } from '../files/index.js';
 import { HeadModel, writeHeadModel } from '../train/head-model.js';
 import { unitsOf } from '../train/net.js';
 import { bothClasses } from '../train/train.js';
@@ -105,21 +104,13 @@ export async function loadHead(dir: string): Promise<Head> {
 async function readBounded(dir: string, name: keyof typeof LARGEST): Promise<Buffer> {
   const path = join(dir, name);
   try {
-    const file = await open(path);
-    try {
-      const { size } = await file.stat();
-      if (size > LARGEST[name]) throw new HeadError(`${path} has ${size} bytes, a head at most ${LARGEST[name]}`);
-      return await readFile(file);
-    } finally {
-      await file.close();
-    }
+    return await readNamed(path, LARGEST[name]);
   } catch (error) {
-    if (error instanceof HeadError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
+    const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       throw new HeadError(`no head in ${dir}: ${name} is missing; train one, or give another folder`, { cause: error });
     }
-    throw new HeadError(`${path} cannot be read (${code})`, { cause: error });
+    throw new HeadError(`${path} ${whyUnreadable(error)}: the head cannot be used`, { cause: error });
   }
 }
 

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
 import { DataError, UsageError } from '../errors.js';
+import { readNamed, whyUnreadable } from '../files/index.js';
 import type { Task } from '../labels/targets.js';
 import { TASKS } from '../labels/task.js';
 import type { HeadOptions } from '../train/option-rules.js';
@@ -61,15 +61,10 @@ class YamlFile {
   static async read(path: string): Promise<YamlFile> {
     let bytes: Buffer;
     try {
-      bytes = await readFile(path);
+      bytes = await readNamed(path, LARGEST);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      const found =
-        code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code})`;
-      throw new DataError(`plan ${path} ${found}: give a YAML file`, { cause: error });
+      throw new DataError(`plan ${path} ${whyUnreadable(error)}: give a YAML file`, { cause: error });
     }
-    if (bytes.length > LARGEST)
-      throw new DataError(`plan ${path} has ${bytes.length} bytes, at most ${LARGEST} are read`);
     const lines = new LineCounter();
     const document = parseDocument(bytes.toString('utf8'), { lineCounter: lines, uniqueKeys: true });
     const [error] = document.errors;

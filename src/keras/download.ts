@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { DownloadError } from '../errors.js';
-import { realSystem, removeStale, writeFiles } from '../files/index.js';
+import { isFromSource, openRegular, realSystem, removeStale, whyUnwritable, writeFiles } from '../files/index.js';
 import type { PublishedWeights } from './applications/index.js';
 import { SIGNATURE as HDF5_SIGNATURE, isHdf5 } from './hdf5.js';
 
@@ -24,7 +22,12 @@ const algorithm = (hash: string): 'md5' | 'sha256' => (hash.length === 32 ? 'md5
 
 async function digest(file: string, hash: string): Promise<string> {
   const sum = createHash(algorithm(hash));
-  for await (const chunk of createReadStream(file)) sum.update(chunk as Buffer);
+  const handle = await openRegular(file);
+  try {
+    for await (const chunk of handle.createReadStream({ autoClose: false })) sum.update(chunk as Buffer);
+  } finally {
+    await handle.close();
+  }
   return sum.digest('hex');
 }
 
@@ -34,13 +37,7 @@ export const isPublished = async (file: string, hash: string | null): Promise<bo
 
 /** Whether the file is there and is what Keras publishes. */
 async function isGood(file: string, hash: string | null): Promise<boolean> {
-  if (
-    !(await stat(file).then(
-      (found) => found.isFile(),
-      () => false,
-    ))
-  )
-    return false;
+  if ((await realSystem.kind(file)) !== 'file') return false;
   return hash === null ? isHdf5(file) : (await digest(file, hash)) === hash;
 }
 
@@ -65,14 +62,11 @@ export async function downloadWeights(source: PublishedWeights, options: Downloa
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof DownloadError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== undefined && ['ENOSPC', 'EACCES', 'EROFS', 'EPERM', 'ENOTDIR'].includes(code)) {
-      throw new DownloadError(
-        `${source.file} could not be stored in ${folder} (${code}): make room there, or set KERAS_HOME`,
-        {
-          cause: error,
-        },
-      );
+    const why = isFromSource(error) ? undefined : whyUnwritable(error, file);
+    if (why !== undefined) {
+      throw new DownloadError(`${source.file} could not be stored in ${folder}: ${why}, or set KERAS_HOME`, {
+        cause: error,
+      });
     }
     throw new DownloadError(`${url} could not be downloaded (${reason(error)}): ${advice}`, { cause: error });
   }

@@ -1,7 +1,8 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as h5wasm from 'h5wasm/node';
 import { ModelError } from '../errors.js';
+import { errorCode, readStart, whyUnreadable } from '../files/index.js';
 import type { Tensor } from '../graph/graph.js';
 
 /** What an HDF5 file begins with. */
@@ -15,19 +16,12 @@ export async function isHdf5(file: string): Promise<boolean> {
 /** The first bytes of a file. @throws ModelError when it cannot be read */
 export async function head(file: string, length: number): Promise<Buffer> {
   try {
-    if ((await stat(file)).isDirectory()) throw new ModelError(`${file} is a folder: expected a model file`);
-    const handle = await open(file);
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await handle.close();
-    }
+    return await readStart(file, length);
   } catch (error) {
-    if (error instanceof ModelError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
-    throw new ModelError(`${file} ${reason}: give the path of a model file`, { cause: error });
+    if (errorCode(error) === 'EISDIR') {
+      throw new ModelError(`${file} is a folder: expected a model file`, { cause: error });
+    }
+    throw new ModelError(`${file} ${whyUnreadable(error)}: give the path of a model file`, { cause: error });
   }
 }
 

@@ -10,5 +10,5 @@ export { type ImagenetClass, imagenetClasses } from './imagenet-classes.js';
 export { readModel } from './load.js';
 export { counterUniform, randomWeights } from './random-weights.js';
 export { loadWeights, weightShapes } from './weights.js';
-export { writeArchive, writeH5, writeTfjs } from './write.js';
+export { archiveFile, h5File, isShard, MODEL_JSON, tfjsFiles } from './write.js';
 export { activationName, type Reader, type WrittenLayer, type WrittenModel, writtenModel } from './written.js';

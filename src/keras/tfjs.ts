@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError } from '../errors.js';
 import { besideModel } from '../files/beside.js';
+import { openRegular, readNamed, whyUnreadable } from '../files/index.js';
 import { fromFloat16 } from '../float16.js';
 import type { Tensor } from '../graph/graph.js';
 import { show } from '../graph/infer.js';
@@ -112,18 +112,24 @@ function decode({ type, quantization, size }: Entry, bytes: Uint8Array): Float32
   return Float32Array.from(values, (value) => value * scale + min);
 }
 
+async function sizeOf(file: string): Promise<number> {
+  const handle = await openRegular(file);
+  try {
+    return (await handle.stat()).size;
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The bytes of a group of weights: those of its shards, end to end, and no byte more or less. */
 async function readShards(paths: unknown, expected: number, file: string): Promise<Uint8Array> {
   if (!Array.isArray(paths) || !paths.every(isText)) throw new ModelError(`${file}: a group of weights without paths`);
   const folder = path.dirname(file);
   const shards = await Promise.all(paths.map((shard) => besideModel(folder, shard, `${file}: a file of weights`)));
-  const sizes = await Promise.all(
-    shards.map(async (shard) => {
-      const found = await stat(shard);
-      if (!found.isFile()) throw new ModelError(`${file}: ${shard} is no file of weights`);
-      return found.size;
-    }),
-  );
+  const unreadable = (shard: string) => (error: unknown) => {
+    throw new ModelError(`${file}: its file of weights ${shard} ${whyUnreadable(error)}`, { cause: error });
+  };
+  const sizes = await Promise.all(shards.map((shard) => sizeOf(shard).catch(unreadable(shard))));
   const total = sizes.reduce((a, b) => a + b, 0);
   if (total !== expected) {
     throw new ModelError(
@@ -131,7 +137,9 @@ async function readShards(paths: unknown, expected: number, file: string): Promi
         'a file is cut off, or belongs to another model',
     );
   }
-  const bytes = Buffer.concat(await Promise.all(shards.map((shard) => readFile(shard))));
+  const bytes = Buffer.concat(
+    await Promise.all(shards.map((shard, i) => readNamed(shard, sizes[i] ?? 0).catch(unreadable(shard)))),
+  );
   if (bytes.length !== expected) throw new ModelError(`${file}: its files of weights changed while they were read`);
   return bytes;
 }
@@ -180,17 +188,9 @@ export interface TfjsModel {
 export async function readTfjs(file: string): Promise<TfjsModel> {
   let text: string;
   try {
-    const { size } = await stat(file);
-    if (size > MAX_JSON) throw new ModelError(`${file} is larger than ${MAX_JSON} bytes: a model.json is not`);
-    text = await readFile(file, 'utf8');
+    text = (await readNamed(file, MAX_JSON)).toString('utf8');
   } catch (error) {
-    if (error instanceof ModelError) throw error;
-    throw new ModelError(
-      `${file} cannot be read (${(error as NodeJS.ErrnoException).code}): give the path of a model.json`,
-      {
-        cause: error,
-      },
-    );
+    throw new ModelError(`${file} ${whyUnreadable(error)}: give the path of a model.json`, { cause: error });
   }
   const { format, modelTopology, weightsManifest } = parseFields(text, file);
   if (format === 'graph-model' || (isFields(modelTopology) && 'node' in modelTopology)) {

@@ -1,18 +1,14 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import * as h5wasm from 'h5wasm/node';
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { File, Group } from 'h5wasm';
 import yazl from 'yazl';
 import { version } from '../version.js';
+import { DATE, type Place, writeHdf5 } from './hdf5-write.js';
 import { toSnakeCase } from './naming.js';
 import type { WrittenLayer, WrittenModel } from './written.js';
 
 /** The Keras whose formats are written. */
 const KERAS_VERSION = '3.15.1';
-/** The one date in every file, so that the same model gives the same bytes: the first that zip files can hold. */
-const DATE = new Date(Date.UTC(1980, 0, 1));
 /** Bytes of a file of weights of TensorFlow.js. */
 const SHARD = 4 * 2 ** 20;
 
@@ -75,47 +71,52 @@ function tfjsConfig(model: WrittenModel, name: string): unknown {
   return { class_name: 'Model', config: { name, layers, ...ends(model) } };
 }
 
-/** Writes an HDF5 file. HDF5 stamps its data sets with the time, which would make each file differ. */
-async function writeHdf5(file: string, fill: (root: h5wasm.File) => void): Promise<void> {
-  await h5wasm.ready;
-  const now = Date.now;
-  Date.now = () => DATE.getTime();
-  try {
-    const root = new h5wasm.File(file, 'w');
-    try {
-      fill(root);
-    } finally {
-      root.close();
-    }
-  } finally {
-    Date.now = now;
-  }
-}
-
-function put(group: h5wasm.Group, name: string, { tensor }: WrittenLayer['weights'][number]): void {
+function put(group: Group, name: string, { tensor }: WrittenLayer['weights'][number]): void {
   group.create_dataset({ name, data: tensor.data, shape: [...tensor.shape], dtype: '<f' });
 }
 
-/** Keras 3's layout: groups named by class and number, weights numbered (keras/src/saving/saving_lib.py). */
-function byPlace(root: h5wasm.File, model: WrittenModel): void {
-  const layers = root.create_group('layers');
+/** Where `byPlace` puts each weight. */
+function placesByPlace(model: WrittenModel): Place[] {
+  const stems = stemsOf(model);
+  return model.flatMap(({ weights }, at) =>
+    weights.map(({ tensor }, i) => ({ path: `layers/${stems[at]}/vars/${i}`, shape: tensor.shape })),
+  );
+}
+
+/** A group a layer, named by class and number. */
+function stemsOf(model: WrittenModel): string[] {
   const used = new Map<string, number>();
-  for (const { className, weights } of model) {
+  return model.map(({ className }) => {
     const stem = toSnakeCase(className);
     const count = used.get(stem) ?? 0;
     used.set(stem, count + 1);
-    const vars = layers.create_group(count === 0 ? stem : `${stem}_${count}`).create_group('vars');
+    return count === 0 ? stem : `${stem}_${count}`;
+  });
+}
+
+/** Keras 3's layout: groups named by class and number, weights numbered (keras/src/saving/saving_lib.py). */
+function byPlace(root: File, model: WrittenModel): void {
+  const layers = root.create_group('layers');
+  const stems = stemsOf(model);
+  for (const [at, { weights }] of model.entries()) {
+    const vars = layers.create_group(stems[at] ?? '').create_group('vars');
     for (const [i, weight] of weights.entries()) put(vars, String(i), weight);
   }
 }
 
-const texts = (group: h5wasm.Group, name: string, values: readonly string[]): void => {
+const texts = (group: Group, name: string, values: readonly string[]): void => {
   if (values.length === 0) group.create_attribute(name, [], [0], 'S1');
   else group.create_attribute(name, [...values]);
 };
 
+/** Where `byName` puts each weight. */
+const placesByName = (model: WrittenModel): Place[] =>
+  model.flatMap(({ name: layer, weights }) =>
+    weights.map(({ name, tensor }) => ({ path: `model_weights/${layer}/${layer}/${name}`, shape: tensor.shape })),
+  );
+
 /** Keras's older layout: a group a layer (keras/src/legacy/saving/legacy_h5_format.py). */
-function byName(root: h5wasm.File, model: WrittenModel): void {
+function byName(root: File, model: WrittenModel): void {
   const all = root.create_group('model_weights');
   texts(
     all,
@@ -143,54 +144,59 @@ export interface WriteOptions {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** Makes a file under a temporary name beside it, and puts it in place when it is whole. */
-async function whole(file: string, write: (temporary: string) => Promise<void>): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const temporary = path.join(path.dirname(file), `_tmp-${process.pid}-${path.basename(file)}`);
-  try {
-    await write(temporary);
-    await rename(temporary, file);
-  } finally {
-    await rm(temporary, { force: true });
-  }
+/** @returns the bytes of Keras's `.h5`; the metadata is its attribute `permafrost`, as JSON. The same model gives the same bytes. */
+export function h5File(model: WrittenModel, { name, metadata }: WriteOptions): Promise<Uint8Array> {
+  return writeHdf5(placesByName(model), (root) => {
+    root.create_attribute('keras_version', KERAS_VERSION);
+    root.create_attribute('backend', 'tensorflow');
+    root.create_attribute('model_config', JSON.stringify(kerasConfig(model, name)));
+    root.create_attribute('permafrost', JSON.stringify(metadata));
+    byName(root, model);
+  });
 }
 
-/** Writes Keras's `.h5`; the metadata is its attribute `permafrost`, as JSON. The same model gives the same bytes. */
-export function writeH5(file: string, model: WrittenModel, { name, metadata }: WriteOptions): Promise<void> {
-  return whole(file, (temporary) =>
-    writeHdf5(temporary, (root) => {
-      root.create_attribute('keras_version', KERAS_VERSION);
-      root.create_attribute('backend', 'tensorflow');
-      root.create_attribute('model_config', JSON.stringify(kerasConfig(model, name)));
-      root.create_attribute('permafrost', JSON.stringify(metadata));
-      byName(root, model);
-    }),
-  );
+/** Bytes of a piece of a large file. */
+const PIECE = 2 ** 20;
+
+function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
 }
 
-/** Writes Keras 3's `.keras`; the metadata is the member `permafrost` of `metadata.json`. The same model gives the same bytes. */
-export async function writeArchive(file: string, model: WrittenModel, { name, metadata }: WriteOptions): Promise<void> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'permafrost-'));
-  try {
-    const weights = path.join(folder, 'model.weights.h5');
-    await writeHdf5(weights, (root) => byPlace(root, model));
-    const about = { keras_version: KERAS_VERSION, date_saved: '1980-01-01@00:00:00', permafrost: metadata };
-    const options = { mtime: DATE, mode: 0o100644, compress: false, forceDosTimestamp: true };
-    await whole(file, async (temporary) => {
-      const zip = new yazl.ZipFile();
-      zip.addBuffer(Buffer.from(JSON.stringify(about)), 'metadata.json', options);
-      zip.addBuffer(Buffer.from(JSON.stringify(kerasConfig(model, name))), 'config.json', options);
-      zip.addFile(weights, 'model.weights.h5', options);
-      zip.end();
-      await pipeline(zip.outputStream, createWriteStream(temporary));
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+/**
+ * @returns the bytes of Keras 3's `.keras`, a piece at a time; the metadata is the member `permafrost` of `metadata.json`. The same
+ * model gives the same bytes.
+ */
+export async function archiveFile(
+  model: WrittenModel,
+  { name, metadata }: WriteOptions,
+): Promise<AsyncIterable<Uint8Array>> {
+  const weights = await writeHdf5(placesByPlace(model), (root) => byPlace(root, model));
+  const about = { keras_version: KERAS_VERSION, date_saved: '1980-01-01@00:00:00', permafrost: metadata };
+  const options = { mtime: DATE, mode: 0o100644, compress: false, forceDosTimestamp: true };
+  const zip = new yazl.ZipFile();
+  zip.addBuffer(Buffer.from(JSON.stringify(about)), 'metadata.json', options);
+  zip.addBuffer(Buffer.from(JSON.stringify(kerasConfig(model, name))), 'config.json', options);
+  const stream = Readable.from(pieces(weights), { objectMode: false });
+  zip.addReadStream(stream, 'model.weights.h5', { ...options, size: weights.length });
+  zip.end();
+  return zip.outputStream as Readable;
 }
 
-/** Writes a TensorFlow.js layers model into a folder: weights in shards, then `model.json`, whose `userDefinedMetadata` is the metadata. */
-export async function writeTfjs(folder: string, model: WrittenModel, { name, metadata }: WriteOptions): Promise<void> {
+/** The name of a file of weights holds the hash of its bytes, so that one model.json never leads to the weights of another. */
+const shardName = (bytes: Uint8Array): string =>
+  `weights-${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}.bin`;
+
+/** @returns whether a name is one that `tfjsFiles` gives to weights */
+export const isShard = (name: string): boolean => /^weights-[0-9a-f]{32}\.bin$/.test(name);
+
+/**
+ * @returns the files of a TensorFlow.js layers model: weights in shards, then `model.json`, which names them, and whose
+ * `userDefinedMetadata` is the metadata. The same model gives the same bytes.
+ */
+export function tfjsFiles(
+  model: WrittenModel,
+  { name, metadata }: WriteOptions,
+): (readonly [name: string, bytes: readonly Uint8Array[]])[] {
   const all = model.flatMap((layer) =>
     layer.weights.map((weight) => ({ ...weight, name: `${layer.name}/${weight.name}` })),
   );
@@ -198,20 +204,23 @@ export async function writeTfjs(folder: string, model: WrittenModel, { name, met
     all.map(({ tensor: { data } }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
   );
   const count = Math.max(1, Math.ceil(bytes.length / SHARD));
-  const paths = Array.from({ length: count }, (_, i) => `group1-shard${i + 1}of${count}.bin`);
+  const shards = Array.from({ length: count }, (_, i) => bytes.subarray(i * SHARD, (i + 1) * SHARD));
   const json = {
     format: 'layers-model',
     generatedBy: `permafrost ${version}`,
     convertedBy: null,
     modelTopology: { keras_version: '2.15.0', backend: 'tensorflow', model_config: tfjsConfig(model, name) },
     weightsManifest: [
-      { paths, weights: all.map(({ name, tensor }) => ({ name, shape: tensor.shape, dtype: 'float32' })) },
+      {
+        paths: shards.map(shardName),
+        weights: all.map(({ name, tensor }) => ({ name, shape: tensor.shape, dtype: 'float32' })),
+      },
     ],
     userDefinedMetadata: metadata,
   };
-  await mkdir(folder, { recursive: true });
-  for (const [i, name] of paths.entries()) {
-    await writeFile(path.join(folder, name), bytes.subarray(i * SHARD, (i + 1) * SHARD));
-  }
-  await whole(path.join(folder, 'model.json'), (temporary) => writeFile(temporary, JSON.stringify(json)));
+  const distinct = new Map(shards.map((shard) => [shardName(shard), [shard]]));
+  return [...distinct, [MODEL_JSON, [Buffer.from(JSON.stringify(json))]]];
 }
+
+/** The file that names the others of a TensorFlow.js model. */
+export const MODEL_JSON = 'model.json';

@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { byCodePoint } from '../canonical.js';
 import { DataError, LabelError } from '../errors.js';
+import { readNamed, whyUnreadable } from '../files/index.js';
 import { parseCsv } from '../formats/csv.js';
 import { checkLabels, type DataFile, type Example, type LabelledData, splitNamed } from './labels.js';
 import type { Task } from './targets.js';
@@ -115,22 +115,10 @@ export async function labelRows(file: string): Promise<Row[]> {
 
 async function readText(file: string): Promise<string> {
   try {
-    const { size } = await stat(file);
-    if (size > LARGEST) {
-      throw new DataError(`label file ${file} has ${size} bytes: at most ${LARGEST} are read, so split it`);
-    }
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(file));
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readNamed(file, LARGEST));
   } catch (error) {
-    if (error instanceof DataError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    const found =
-      code === 'ENOENT'
-        ? 'does not exist'
-        : code === 'EISDIR'
-          ? 'is a folder'
-          : code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
-            ? 'is not UTF-8 text'
-            : `cannot be read (${code})`;
+    const isText = (error as NodeJS.ErrnoException).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA';
+    const found = isText ? whyUnreadable(error) : 'is not UTF-8 text';
     throw new DataError(`label file ${file} ${found}: give a CSV or JSONL file`, { cause: error });
   }
 }

@@ -183,7 +183,7 @@ describe('ONNX files that are refused, each with its reason', () => {
     ['external_traversal', /outside the folder of the model/],
     ['external_absolute', /outside the folder of the model/],
     ['external_address', /outside the folder of the model/],
-    ['external_missing', /nothing\.data, cannot be read \(ENOENT\)/],
+    ['external_missing', /nothing\.data, does not exist/],
     ['external_short', /needs bytes 100000000 to 100000432 .* cut off/],
     ['external_wrong_length', /has 8 bytes of data, expected 432/],
   ];

@@ -198,7 +198,7 @@ test('a disk that fails leaves the file that was there and no other', async (t) 
       now === operation && path.includes('_tmp-') ? systemError('ENOSPC') : undefined,
     );
     await assert.rejects(exportSet(cache, set.dir, { out, system }), {
-      name: 'CacheError',
+      name: 'FileError',
       message: /no space is left/,
     });
     assert.deepEqual(await readFile(out), before);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { openBase } from '../../src/base/index.js';
-import { CacheError, DataError, type MapsOptions, ModelError, maps, UsageError } from '../../src/index.js';
+import { DataError, FileError, type MapsOptions, ModelError, maps, UsageError } from '../../src/index.js';
 import { COLORMAPS, colors } from '../../src/maps/colormaps.js';
 import { boxes, type FeatureMaps, mapPng, mapSvg, shades } from '../../src/maps/picture.js';
 import { permafrost } from '../helpers/cli.js';
@@ -119,8 +119,8 @@ describe('permafrost maps', () => {
     [
       'a file where a folder must be',
       { out: path.join(fixture('maps.json'), 'a.png') },
-      CacheError,
-      /to make a folder/,
+      FileError,
+      /is a file, not a folder/,
     ],
     ['another suffix', { out: 'maps.gif' }, UsageError, /\.png or \.svg/],
     ['an empty grid', { grid: { rows: 0, columns: 8 } }, UsageError, /1 to 64 rows and columns, found 0x8/],

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,13 @@ export function spec(features: number, type: SetSpec['type'] = 'float32'): SetSp
 /** A folder that is gone after the test. */
 export async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'permafrost-'));
+  t.after(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** As `folder`, in memory where the system has such a place: for tests that sync thousands of times. */
+export async function memoryFolder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'permafrost-'));
   t.after(() => rm(path, { recursive: true, force: true }));
   return path;
 }

@@ -104,9 +104,9 @@ describe('model.json that is not what it should be', () => {
     [
       'a shard that is not there',
       (json) => (json.weightsManifest[0].paths = ['none.bin']),
-      /none\.bin, cannot be read \(ENOENT\)/,
+      /none\.bin, does not exist/,
     ],
-    ['a folder for a shard', (json) => (json.weightsManifest[0].paths = ['sub']), /sub is no file of weights/],
+    ['a folder for a shard', (json) => (json.weightsManifest[0].paths = ['sub']), /sub is a folder/],
     [
       'bytes too few',
       (json) => (json.weightsManifest[0].paths = ['short.bin']),

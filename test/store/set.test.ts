@@ -309,7 +309,8 @@ test('temporary files of dead runs go, those of live ones stay', async (t) => {
   const { dir } = await FeatureSet.create(cache, 'test', spec(2));
   const system = { ...realSystem, host: 'a', pid: 100, alive: (pid: number) => pid === 7 };
   const name = (host: string, pid: number): string => `_tmp-${host}-${pid}-0123456789ab`;
-  const stay = [name('a', 7), name('b', 12), name('a-12', 34), '_tmp-odd'];
+  // What only begins like ours, however old, is somebody else's.
+  const stay = [name('a', 7), name('b', 12), name('a-12', 34), '_tmp-odd', '_tmp-old'];
   const go = [name('a', 12), name('a', 100)];
   const old = [name('b', 13), name('a', 8), '_tmp-old'];
   for (const file of [...stay, ...go, ...old]) await writeFile(join(dir, file), '');

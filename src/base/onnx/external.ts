@@ -1,16 +1,18 @@
-import { open } from 'node:fs/promises';
 import { ModelError } from '../../errors.js';
 import { besideModel } from '../../files/beside.js';
+import { openRegular, whyUnreadable } from '../../files/index.js';
 import { MAX_MODEL_BYTES, type StoredTensor, WIDTH } from '../../formats/onnx/read.js';
 import type { OnnxTensor } from '../../formats/onnx/write.js';
 
 async function readRange(file: string, offset: number, length: number, what: string): Promise<Uint8Array> {
-  const handle = await open(file, 'r');
+  const handle = await openRegular(file).catch((error: unknown) => {
+    throw new ModelError(`${what} should lie in ${file}, which ${whyUnreadable(error)}`, { cause: error });
+  });
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile() || offset + length > stat.size) {
+    const { size } = await handle.stat();
+    if (offset + length > size) {
       throw new ModelError(
-        `${what} needs bytes ${offset} to ${offset + length} of ${file}, which has ${stat.size}: it is cut off`,
+        `${what} needs bytes ${offset} to ${offset + length} of ${file}, which has ${size}: it is cut off`,
       );
     }
     const bytes = new Uint8Array(length);

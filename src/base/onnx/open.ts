@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import ort from 'onnxruntime-node';
 import { createSession } from '../../engine/onnx/session.js';
 import { EngineError, ModelError, UsageError } from '../../errors.js';
+import { errorCode, readNamed, whyUnreadable } from '../../files/index.js';
 import { type FileInput, MAX_MODEL_BYTES, type OnnxFile, readOnnx } from '../../formats/onnx/read.js';
 import { DATA_TYPE, type DataType, type Dim, type OnnxGraph, type OnnxNode } from '../../formats/onnx/write.js';
 import { Random } from '../../random.js';
@@ -27,18 +27,17 @@ export interface OpenOnnxOptions {
 }
 
 async function readFileWhole(file: string): Promise<Uint8Array> {
+  let bytes: Uint8Array;
   try {
-    const { size } = await stat(file);
-    if (size > MAX_MODEL_BYTES) throw new ModelError('it is larger than 2 GiB, which protocol buffers cannot be');
-    if (size === 0) throw new ModelError('it is empty: expected an ONNX model');
-    return await readFile(file);
+    bytes = await readNamed(file, MAX_MODEL_BYTES);
   } catch (error) {
-    if (error instanceof ModelError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    const reason =
-      code === 'ENOENT' ? 'it does not exist' : code === 'EISDIR' ? 'it is a folder' : `it cannot be read (${code})`;
-    throw new ModelError(`${reason}: give the path of an ONNX model`, { cause: error });
+    if (errorCode(error) === 'EFBIG') {
+      throw new ModelError('it is larger than 2 GiB, which protocol buffers cannot be', { cause: error });
+    }
+    throw new ModelError(`it ${whyUnreadable(error)}: give the path of an ONNX model`, { cause: error });
   }
+  if (bytes.length === 0) throw new ModelError('it is empty: expected an ONNX model');
+  return bytes;
 }
 
 const showDims = (dims: readonly Dim[]): string => `(${dims.join(', ')})`;

@@ -1,11 +1,10 @@
 import path from 'node:path';
-import { AsyncByteQueue } from 'apache-arrow';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { canonicalJson, type Json } from '../../canonical.js';
 import { CacheError, UsageError } from '../../errors.js';
-import { type Chunks, realSystem, storeError, writeFiles } from '../../files/index.js';
+import { type Chunks, realSystem, tryOutput, writeOutput, writeOutputs } from '../../files/index.js';
 import { toFloat16 } from '../../float16.js';
-import { ArrowFileWriter } from '../../formats/arrow/file.js';
+import { ArrowFileWriter, ArrowPieces } from '../../formats/arrow/file.js';
 import { npyHeader } from '../../formats/npy.js';
 import { vectorBatch, vectorSchema } from '../../store/encode-part.js';
 import type { FeatureSet, StoreOptions, VectorBatch } from '../../store/index.js';
@@ -48,12 +47,13 @@ export const idsFile = (file: string): string => `${file.replace(/\.npy$/i, '')}
  * Writes a set as one file, a batch at a time: Arrow IPC with the columns of a part; Parquet with `sha256` (32 bytes) and
  * `features` (a list of floats); or npy, `[images, d]` in the set's own type, with the hashes in a text file beside it. Each
  * content stands once.
- * @throws UsageError without a format; CacheError for a damaged part, or when the disk fails, and then nothing is left behind
+ * @throws UsageError without a format; CacheError for a damaged part; FileError where it cannot be written, and then nothing is left behind
  */
 export async function exportSet(cache: string, name: string, options: ExportSetOptions): Promise<ExportedSet> {
   const format = formatOf(options.out, options.format);
   const system = options.system ?? realSystem;
   const out = path.resolve(options.out);
+  await tryOutput(out, { system });
   const [set] = (await chooseSets(cache, [name], options)) as [FeatureSet];
   await set.markUsed();
   const images = (await set.keys()).size;
@@ -61,12 +61,9 @@ export async function exportSet(cache: string, name: string, options: ExportSetO
   const hashes: string[] = [];
   const files: [string, Chunks][] = [[path.basename(out), CHUNKS[format](set, images, hashes)]];
   if (ids !== null) files.push([path.basename(ids), lines(hashes)]);
-  try {
-    await system.makeFolder(path.dirname(out));
-    await writeFiles(system, path.dirname(out), files);
-  } catch (error) {
-    throw storeError(error, 'to export', out);
-  }
+  // Hashes never stand beside the rows of another time: their count alone would not tell.
+  if (ids !== null) await writeOutputs(path.dirname(out), files, { system, old: [path.basename(ids)] });
+  else await writeOutput(out, files[0]?.[1] ?? [], { system });
   return { set: path.basename(set.dir), out, ids, format, images, dim: set.spec.features };
 }
 
@@ -86,25 +83,12 @@ async function* rowsOf(set: FeatureSet, images: number): AsyncGenerator<VectorBa
 
 type Encoder = (set: FeatureSet, images: number, hashes: string[]) => AsyncGenerator<Uint8Array>;
 
-/** What a writer of Arrow has written, to be taken away a piece at a time. */
-class Pieces extends AsyncByteQueue {
-  private pieces: Uint8Array[] = [];
-
-  override write(value: Parameters<AsyncByteQueue['write']>[0]): void {
-    this.pieces.push(value as Uint8Array);
-  }
-
-  take(): Uint8Array[] {
-    return this.pieces.splice(0);
-  }
-}
-
 const toArrow: Encoder = async function* (set, images) {
   const schema = vectorSchema(set.spec, [
     ['permafrost.fingerprint', set.fingerprint],
     ['permafrost.set', canonicalJson(set.spec as Json)],
   ]);
-  const pieces = new Pieces();
+  const pieces = new ArrowPieces();
   const writer = new ArrowFileWriter();
   writer.reset(pieces, schema);
   for await (const { keys, vectors } of rowsOf(set, images)) {

@@ -1,8 +1,8 @@
-import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Data, DataType, Precision, type RecordBatch, RecordBatchReader } from 'apache-arrow';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { CacheError, DataError, PermafrostError, UsageError } from '../../errors.js';
+import { openRegular, readLines, readNamed, whyUnreadable } from '../../files/index.js';
 import { fromFloat16 } from '../../float16.js';
 import { NPY_HEAD, parseNpyHeader } from '../../formats/npy.js';
 import { FeatureSet, firstUnstorable, KeySet, type StoreOptions } from '../../store/index.js';
@@ -46,6 +46,10 @@ type Reader = (file: string, d: number, ids: string) => AsyncGenerator<Rows>;
 
 /** Rows that are read at a time. */
 const BLOCK = 1024;
+/** Bytes of the largest file as `_set.json`. */
+const LARGEST_SPEC = 2 ** 20;
+/** Bytes of the longest line of a file of hashes. */
+const LONGEST_LINE = 4096;
 /** Values of the largest row group of a Parquet file, which is read whole. */
 const LARGEST_GROUP = 2 ** 26;
 
@@ -98,9 +102,10 @@ async function target(cache: string, file: string, options: ImportSetOptions): P
   const spec = options.spec as string;
   let value: unknown;
   try {
-    value = JSON.parse(await readFile(spec, 'utf8'));
+    value = JSON.parse((await readNamed(spec, LARGEST_SPEC)).toString('utf8'));
   } catch (error) {
-    throw new CacheError(`${spec} cannot be read as JSON: give a file as _set.json`, { cause: error });
+    const found = error instanceof SyntaxError ? 'is not JSON' : whyUnreadable(error);
+    throw new CacheError(`${spec} ${found}: give a file as _set.json`, { cause: error });
   }
   const name = options.name ?? path.basename(file).replace(/\.[^.]*$/, '');
   return FeatureSet.create(cache, name, checkSpec(value, spec), options);
@@ -113,7 +118,7 @@ async function* guarded(file: string, rows: AsyncGenerator<Rows>): AsyncGenerato
   } catch (error) {
     if (error instanceof PermafrostError) throw error;
     const { code, message = String(error) } = Object(error) as NodeJS.ErrnoException;
-    const what = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code ?? message.split('\n')[0]})`;
+    const what = code === undefined ? `cannot be read (${message.split('\n')[0]})` : whyUnreadable(error);
     throw new DataError(`${file} ${what}: give an Arrow, Parquet or .npy file of sha256 and features`, {
       cause: error,
     });
@@ -136,7 +141,7 @@ function putKey(keys: Uint8Array, row: number, value: unknown, where: string): v
 const ARROW_MAGIC = 'ARROW1';
 
 const fromArrow: Reader = async function* (file, d) {
-  const handle = await open(file);
+  const handle = await openRegular(file);
   try {
     const { size } = await handle.stat();
     for (const at of [0, Math.max(0, size - ARROW_MAGIC.length)]) {
@@ -204,6 +209,7 @@ function arrowVectors(column: Data, count: number, d: number, file: string, befo
 }
 
 const fromParquet: Reader = async function* (file, d) {
+  await (await openRegular(file)).close(); // the library opens whatever is there, and waits for a pipe
   const buffer = await asyncBufferFromFile(file);
   const metadata = await parquetMetadataAsync(buffer);
   let rows = 0;
@@ -249,7 +255,7 @@ function parquetRows(objects: readonly Record<string, unknown>[], d: number, fil
 const VALUE = { '<f2': 2, '<f4': 4, '<f8': 8 } as const;
 
 const fromNpy: Reader = async function* (file, d, ids) {
-  const handle = await open(file);
+  const handle = await openRegular(file);
   try {
     const head = new Uint8Array(NPY_HEAD);
     const { bytesRead } = await handle.read(head, 0, NPY_HEAD, 0);
@@ -290,12 +296,7 @@ const NPY_VALUES = {
 
 /** Lines that are not empty. */
 async function* linesOf(file: string): AsyncGenerator<string> {
-  const handle = await open(file);
-  try {
-    for await (const line of handle.readLines()) if (line.trim() !== '') yield line.trim();
-  } finally {
-    await handle.close();
-  }
+  for await (const line of readLines(file, LONGEST_LINE)) if (line.trim() !== '') yield line.trim();
 }
 
 const READERS: Readonly<Record<ExportFormat, Reader>> = { arrow: fromArrow, parquet: fromParquet, npy: fromNpy };
