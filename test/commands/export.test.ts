@@ -158,7 +158,8 @@ const jobs = (): Promise<Job[]> => {
 };
 
 /** Probabilities, as docs/heads.md promises: a head alone, and with its base here and in other runtimes. */
-const limit = (job: Job, elsewhere: boolean): number => (job.withBase ? (elsewhere ? 1e-4 : 1e-5) : 1e-6);
+const limit = (job: Job, elsewhere: boolean): number =>
+  job.withBase ? (elsewhere ? 1e-4 : 1e-5) : job.name.startsWith('regression') ? 4e-6 : 1e-6; // no probability, but a sum of many
 
 function check(job: Job, got: ArrayLike<number>, elsewhere: boolean): void {
   const found = differs(got, job.expected);
