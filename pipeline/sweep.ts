@@ -76,6 +76,7 @@ export const sweepCommand: CommandModule<object, Arguments> = {
       memory: (argv.memory ?? 1024) * 2 ** 20,
       signal: interrupt(),
       onDownload: showDownload(console),
+      onLabels: (message) => console.line(message),
       onWarning: (message) => console.line(`note: ${message}`),
       onProgress: ({ epoch, training, heads, loss }) =>
         console.status(

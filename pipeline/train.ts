@@ -26,6 +26,7 @@ const corpusOptions = (argv: Arguments, console: Console) => ({
   memory: (argv.memory ?? 1024) * 2 ** 20,
   signal: interrupt(),
   onDownload: showDownload(console),
+  onLabels: (message: string) => console.line(message),
   onWarning: (message: string) => console.line(`note: ${message}`),
 });
 

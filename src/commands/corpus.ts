@@ -3,13 +3,18 @@ import { CacheError, UsageError } from '../errors.js';
 import { hashedFiles } from '../extract/hashes.js';
 import { JoinedSets, type VectorTable } from '../heads/joined-sets.js';
 import { classFolders } from '../images/index.js';
-import { labelsFromFile } from '../labels/label-file.js';
-import { type DataFile, type LabelledData, labelsFromFolders } from '../labels/labels.js';
+import { labelsFromFolders } from '../labels/folders.js';
+import { type LabelFileOptions, labelsFromFile } from '../labels/label-file.js';
+import type { DataFile, LabelledData } from '../labels/labels.js';
+import { metadataFiles } from '../labels/metadata.js';
 import type { Task } from '../labels/targets.js';
 import { FeatureSet, FileIndex, fingerprint } from '../store/index.js';
 
+/** How labels are read. */
+export type ReadingOptions = Omit<LabelFileOptions, 'missing' | 'task'>;
+
 /** Which images, and which of their vectors. */
-export interface CorpusOptions extends Partial<BaseOptions>, OpenHooks {
+export interface CorpusOptions extends Partial<BaseOptions>, OpenHooks, ReadingOptions {
   /** Folder of images: one folder a class, or such folders below `train`, `val` and `test`. */
   readonly data: string;
   /** Default `cache`. */
@@ -19,16 +24,22 @@ export interface CorpusOptions extends Partial<BaseOptions>, OpenHooks {
    * different fingerprints are joined, in this order.
    */
   readonly features?: string | readonly string[];
-  /** Labelled images without vectors: `error` (default) or `skip`. */
+  /** Rows of label files without an image or a label, and labelled images without vectors: `error` (default) or `skip`. */
   readonly missing?: 'error' | 'skip';
   /** Bytes of vectors held at once; of a larger set they are read from its parts again each epoch. Default 1 GiB. */
   readonly memory?: number;
   readonly onWarning?: (message: string) => void;
+  /** What was understood of labels, in one line. */
+  readonly onLabels?: (message: string) => void;
 }
 
 /** Which labels. */
 export interface LabelOptions {
-  /** CSV or JSONL file with `path` or `sha256`, `label`, and where wanted `split` and `group`. Default: folder names. */
+  /**
+   * File of labels: text with separators, JSON, JSONL, Parquet, Arrow or an export of Label Studio, with `path` or `sha256`, `label`,
+   * and where wanted `split` and `group`, under these or their usual other names. Default: a `metadata.csv`, `.jsonl` or `.parquet`
+   * beside the images, else folder names.
+   */
   readonly labels?: string;
   /** Default: what the labels ask for. */
   readonly task?: Task;
@@ -61,11 +72,14 @@ export class Corpus {
    * @throws DataError, LabelError or UsageError
    */
   async label({ labels, task }: LabelOptions): Promise<LabelledData> {
-    const { data, missing = 'error', onWarning } = this.options;
+    const { data, onWarning, onLabels } = this.options;
+    const reading = { ...this.options, ...(task === undefined ? {} : { task }) };
+    const files = labels === undefined ? await metadataFiles(data, reading, onWarning) : [labels];
     const labelled =
-      labels === undefined
-        ? labelsFromFolders(this.files, await emptyFolders(data, this.files), task)
-        : await labelsFromFile(labels, data, this.files, { missing, ...(task ? { task } : {}) });
+      files.length === 0
+        ? labelsFromFolders(this.files, await emptyFolders(data, this.files), reading)
+        : await labelsFromFile(files, data, this.files, reading);
+    onLabels?.(labelled.understood);
     for (const warning of labelled.warnings) onWarning?.(warning);
     const quarantined = await this.sets.quarantined();
     const examples = labelled.examples.filter(({ sha256 }) => !quarantined.has(sha256));

@@ -7,14 +7,15 @@ export interface CsvRecord {
 }
 
 /**
- * Reads comma-separated values (RFC 4180): quoted fields may hold commas, doubled quotes and line ends. Takes LF, CRLF and a
+ * Reads comma-separated values (RFC 4180): quoted fields may hold separators, doubled quotes and line ends. Takes LF, CRLF and a
  * byte order mark; skips empty lines.
  * @param name for messages
+ * @param separator one character
  * @throws LabelError with the line, for a quote that is not closed or stands inside a plain field
  */
-export function parseCsv(text: string, name: string): CsvRecord[] {
+export function parseCsv(text: string, name: string, separator = ','): CsvRecord[] {
   const records: CsvRecord[] = [];
-  const stop = /[",\r\n]/g;
+  const stop = new RegExp(`["\\r\\n${separator === '|' ? '\\|' : separator}]`, 'g');
   let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
   let line = 1;
   let start = 1;
@@ -42,12 +43,12 @@ export function parseCsv(text: string, name: string): CsvRecord[] {
     const value = field();
     fields.push(value);
     const end = text[at] ?? '';
-    if (end !== ',' && end !== '\r' && end !== '\n' && end !== '') {
+    if (end !== separator && end !== '\r' && end !== '\n' && end !== '') {
       throw new LabelError(`${name} line ${line}: a quote that does not enclose a whole field`);
     }
     if (quoted) for (let i = value.indexOf('\n'); i >= 0; i = value.indexOf('\n', i + 1)) line += 1;
     at += end === '\r' && text[at + 1] === '\n' ? 2 : 1;
-    if (end === ',') continue;
+    if (end === separator) continue;
     if (fields.length > 1 || value !== '' || quoted) records.push({ line: start, fields });
     fields = [];
     line += 1;

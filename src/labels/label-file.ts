@@ -1,240 +1,238 @@
-import { basename, dirname, extname, resolve } from 'node:path';
-import { byCodePoint } from '../canonical.js';
-import { DataError, LabelError } from '../errors.js';
-import { readNamed, whyUnreadable } from '../files/index.js';
-import { parseCsv } from '../formats/csv.js';
-import { checkLabels, type DataFile, type Example, type LabelledData, splitNamed } from './labels.js';
+import { basename } from 'node:path';
+import { LabelError } from '../errors.js';
+import { textOf } from './cell.js';
+import { type ColumnOptions, type Columns, findColumns } from './columns.js';
+import { areWhole, canonicalLabel, numbersAsNames, type PlacedLabel, taskOf } from './file-task.js';
+import { splitsOfFiles } from './folders.js';
+import { checkLabels, type DataFile, type Example, type LabelledData } from './labels.js';
+import { FileNames, type Match, matchedHow } from './names.js';
+import { readTable } from './read-table.js';
+import { type RowLabels, rowLabels, type WordOptions } from './row-labels.js';
+import { countSplits, SPLIT_NAMES, splitNamed } from './splits.js';
+import type { LabelTable } from './table.js';
 import type { Task } from './targets.js';
-import { splitLabels } from './task.js';
 
-/** Bytes of the largest label file that is read. */
-const LARGEST = 2 ** 28;
 const SHA256 = /^[0-9a-f]{64}$/i;
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** More different whole numbers than this are measurements more often than names of classes. */
-const MANY_NUMBERS = 20;
+export interface LabelFileOptions extends ColumnOptions, WordOptions {
+  /** What to do with rows whose image is not among the files, or that have no label. Default `error`. */
+  readonly missing?: 'error' | 'skip';
+  /** Default: what the labels ask for. */
+  readonly task?: Task;
+  /** `none`: a folder is no split, whatever it is called. Default `auto`. */
+  readonly splits?: 'auto' | 'none';
+}
 
-/** One row of a label file as text. */
+/** Which image a row of a label file is about. */
 export interface Row {
   readonly line: number;
   readonly path?: string;
   readonly sha256?: string;
-  readonly label: string;
-  readonly split?: string;
-  readonly group?: string;
 }
 
-const COLUMNS = ['path', 'sha256', 'label', 'split', 'group'] as const;
+/** A label file as it was understood. */
+interface Source {
+  readonly file: string;
+  readonly name: string;
+  readonly table: LabelTable;
+  readonly columns: Columns;
+  readonly read: RowLabels;
+  readonly rows: readonly Row[];
+  readonly names: FileNames;
+  readonly matches: ReadonlyMap<string, Match>;
+}
 
 /**
- * Takes labels from a CSV file (with a header) or a JSONL file: `path` or `sha256`, `label`, and where wanted `split` (train,
- * val, valid, validation, test) and `group`; other columns are ignored. Paths are relative to the label file, then to the data
- * folder. The task follows from the labels where it is not given: a `|` in any of them (or a list, in JSONL) makes all multilabel,
- * with an empty one for an image that has none; numbers that are not all whole are a regression; else they are names of classes.
+ * Takes labels from files: text with separators, JSON, JSON lines, Parquet, Arrow or an export of Label Studio, told by content.
+ * Which column says what is guessed by content, then by name. Names are relative to their label file, then to the data folder; else
+ * the one file that answers to a name is taken. The task follows from the labels where it is not given: several labels an image are
+ * multilabel, numbers that are not all whole a regression, else they are names of classes.
+ * @param given one file, or several of one kind (a `metadata.csv` in each folder)
  * @param files the images of the data folder; those without a row are counted, not used
- * @param options `missing`: what to do with rows whose path is not among the files, `error` by default; `task`: what to train
- * @throws DataError when the file cannot be read, LabelError with the line for what it holds
+ * @throws DataError when a file cannot be read, LabelError with the line for what it holds
  */
 export async function labelsFromFile(
+  given: string | readonly string[],
+  dataDir: string,
+  files: readonly DataFile[],
+  options: LabelFileOptions = {},
+): Promise<LabelledData> {
+  const sources: Source[] = [];
+  for (const file of [given].flat()) sources.push(await understand(file, dataDir, files, options));
+  const [first] = sources as [Source];
+  const name = sources.length === 1 ? first.name : `${sources.length} files ${first.name}`;
+  const placed = sources.flatMap((source) =>
+    source.rows.map((row, i): PlacedLabel & { row: Row; source: Source; i: number } => ({
+      label: source.read.labels[i] ?? null,
+      where: `${source.name} ${source.table.unit} ${row.line}`,
+      ...{ row, source, i },
+    })),
+  );
+  const several = sources.some(({ read }) => read.several);
+  const task = taskOf(placed, several, options.task);
+  const numbers = areWhole(placed);
+  const warnings: string[] = [
+    ...sources.flatMap(({ read }) => read.warnings),
+    ...numbersAsNames(placed, task).map((sentence) => `${name}: ${sentence}`),
+  ];
+
+  const labelled = placed.filter(({ label }) => label !== null && (label !== '' || task === 'multilabel'));
+  const [bare] = placed.filter((one) => !labelled.includes(one));
+  if (bare !== undefined) {
+    const rest = `${placed.length - labelled.length} of ${placed.length} rows`;
+    if (options.missing !== 'skip') {
+      throw new LabelError(
+        `${bare.where}: no label, as in ${rest}: label them, leave them out with --missing skip, ` +
+          'or keep words like NA as names with --missing-words none',
+      );
+    }
+    warnings.push(`${rest} have no label (the first ${bare.where}): left out`);
+  }
+
+  const examples = new Map<string, Example>();
+  const lost: typeof labelled = [];
+  for (const one of labelled) {
+    const found = imageOf(one.row, one.source);
+    if (found === null) {
+      lost.push(one);
+      continue;
+    }
+    const example: Example = {
+      ...found,
+      label: canonicalLabel(one.label, task, numbers),
+      ...asideOf(one.source, one.i, one.where),
+    };
+    examples.set(JSON.stringify([found.path, found.sha256, example.label, example.split]), example);
+  }
+  const how = matchedHow(sources.flatMap(({ matches }) => [...matches.values()]));
+  if (how !== null) warnings.push(`${name}: images matched ${how}`);
+  checkLost(lost, labelled.length, dataDir, options.missing ?? 'error', warnings);
+
+  const known = [...examples.values()];
+  const cut = options.splits === 'none' || known.some(({ split }) => split !== undefined) ? null : splitsOfFiles(known);
+  const contents = new Set(known.map((example) => example.sha256));
+  const unlabelled = files.filter((file) => !contents.has(file.sha256.toLowerCase())).length;
+  if (unlabelled > 0) {
+    warnings.push(`${unlabelled} image${unlabelled === 1 ? '' : 's'} without a label in ${name}: ignored`);
+  }
+  const parts = [`${name}: ${toldOf(first)}`];
+  const sides = (cut ?? known).map(({ split }) => split);
+  if (sides.some((split) => split !== undefined)) {
+    parts.push(`splits ${countSplits(sides)}${cut === null ? '' : ' from folders'}`);
+  }
+  return checkLabels({ task, examples: cut ?? known, warnings, unlabelled, understood: parts.join('; ') });
+}
+
+/**
+ * @returns which images a label file is about, as it says itself
+ * @throws DataError when the file cannot be read, LabelError for what it holds
+ */
+export async function labelRows(file: string, options: ColumnOptions = {}): Promise<Row[]> {
+  const table = await readTable(file);
+  const name = basename(file);
+  return rowsOf(
+    table,
+    findColumns(table, options, () => false, name),
+    name,
+  );
+}
+
+async function understand(
   file: string,
   dataDir: string,
   files: readonly DataFile[],
-  options: { readonly missing?: 'error' | 'skip'; readonly task?: Task } = {},
-): Promise<LabelledData> {
+  options: LabelFileOptions,
+): Promise<Source> {
   const name = basename(file);
-  const rows = await labelRows(file);
-  const task = taskOf(rows, name, options.task);
+  const table = await readTable(file);
+  if (table.rows.length === 0) throw new LabelError(`${name} holds no labels: expected rows below its header`);
+  const names = new FileNames(files, dataDir, file);
+  const columns = findColumns(table, options, (text) => names.mayName(text), name);
+  const rows = rowsOf(table, columns, name);
+  const read = rowLabels(table, columns, options, name);
+  const asked = rows.flatMap(({ path, sha256 }) => (path === undefined || sha256 !== undefined ? [] : [path]));
+  return { file, name, table, columns, read, rows, names, matches: names.match(asked) };
+}
 
-  const byPath = new Map(files.map((one) => [resolve(dataDir, one.path), one]));
-  const bySha = new Map(files.map((one) => [one.sha256.toLowerCase(), one]));
-  const find = (row: Row): DataFile | undefined => {
-    if (row.sha256 !== undefined) {
-      const sha256 = row.sha256.toLowerCase();
-      return { sha256, path: row.path ?? bySha.get(sha256)?.path ?? '' };
+function rowsOf(table: LabelTable, { path, sha256 }: Columns, name: string): Row[] {
+  return table.rows.map(({ line, cells }) => {
+    const where = `${name} ${table.unit} ${line}`;
+    const named = path === null ? undefined : textOf(cells[path], `${where}: the path`);
+    const hash = sha256 === null ? undefined : textOf(cells[sha256], `${where}: sha256`);
+    if (named === undefined && hash === undefined) throw new LabelError(`${where}: no path and no sha256`);
+    if (hash !== undefined && !SHA256.test(hash)) {
+      throw new LabelError(`${where}: sha256 must be 64 hex digits, not ${hash}`);
     }
-    const path = row.path ?? '';
-    return byPath.get(resolve(dirname(file), path)) ?? byPath.get(resolve(dataDir, path));
-  };
-
-  const warnings: string[] = [];
-  const different = new Set(rows.map(({ label }) => label)).size;
-  if (options.task === undefined && task === undefined && different > MANY_NUMBERS && rows.every(isNumber)) {
-    warnings.push(
-      `${name}: ${different} whole numbers are taken for names of classes: use --task regression for measurements`,
-    );
-  }
-  const examples = new Map<string, Example>();
-  const missing: Row[] = [];
-  for (const row of rows) {
-    const found = find(row);
-    if (found === undefined) {
-      missing.push(row);
-      continue;
-    }
-    const split = row.split === undefined ? undefined : splitNamed(row.split);
-    if (row.split !== undefined && split === undefined) {
-      throw new LabelError(
-        `${name} line ${row.line}: split ${row.split} is none of train, val, valid, validation, test`,
-      );
-    }
-    const label = canonicalLabel(row.label, task);
-    const example: Example = {
-      ...found,
-      label,
-      ...(split === undefined ? {} : { split }),
-      ...(row.group === undefined ? {} : { group: row.group }),
+    return {
+      line,
+      ...(named === undefined ? {} : { path: named }),
+      ...(hash === undefined ? {} : { sha256: hash.toLowerCase() }),
     };
-    examples.set(JSON.stringify([found.path, found.sha256, label, split]), example);
-  }
-  const first = missing[0];
-  if (first !== undefined) {
-    const found = `${missing.length} of its ${rows.length} images not found, the first ${first.path} on line ${first.line}`;
-    if (options.missing !== 'skip') {
-      throw new LabelError(
-        `${name}: ${found}: paths are relative to the label file, then to ${dataDir}; put them right, or use --missing skip`,
-      );
-    }
-    warnings.push(`${name}: ${found}: skipped`);
-  }
-  const labelled = new Set([...examples.values()].map((example) => example.sha256));
-  const unlabelled = files.filter((one) => !labelled.has(one.sha256.toLowerCase())).length;
-  if (unlabelled > 0)
-    warnings.push(`${unlabelled} image${unlabelled === 1 ? '' : 's'} without a label in ${name}: ignored`);
-  return checkLabels(task, [...examples.values()], [], warnings, unlabelled);
-}
-
-/**
- * @returns the rows of a label file as they stand
- * @throws DataError when the file cannot be read, LabelError with the line for what it holds
- */
-export async function labelRows(file: string): Promise<Row[]> {
-  const text = await readText(file);
-  return isJsonLines(file, text) ? jsonRows(text, basename(file)) : csvRows(text, basename(file));
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readNamed(file, LARGEST));
-  } catch (error) {
-    const isText = (error as NodeJS.ErrnoException).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA';
-    const found = isText ? whyUnreadable(error) : 'is not UTF-8 text';
-    throw new DataError(`label file ${file} ${found}: give a CSV or JSONL file`, { cause: error });
-  }
-}
-
-const isJsonLines = (file: string, text: string): boolean =>
-  ['.jsonl', '.ndjson', '.json'].includes(extname(file).toLowerCase()) || /^\uFEFF?\s*\{/.test(text);
-
-function csvRows(text: string, name: string): Row[] {
-  const [header, ...records] = parseCsv(text, name);
-  if (header === undefined) throw new LabelError(`${name} is empty: expected a header with path or sha256, and label`);
-  const columns = header.fields.map((field) => field.trim().toLowerCase());
-  const twice = COLUMNS.find((column) => columns.indexOf(column) !== columns.lastIndexOf(column));
-  if (twice !== undefined) throw new LabelError(`${name} line ${header.line}: two columns are called ${twice}`);
-  if (!columns.includes('label') || !(columns.includes('path') || columns.includes('sha256'))) {
-    throw new LabelError(
-      `${name} line ${header.line}: expected a header with path or sha256, and label; found ${columns.join(', ')}`,
-    );
-  }
-  return records.map(({ line, fields }) => {
-    if (fields.length !== columns.length) {
-      throw new LabelError(`${name} line ${line}: ${fields.length} fields where the header has ${columns.length}`);
-    }
-    return checkRow(Object.fromEntries(columns.map((column, i) => [column, fields[i]])), line, name);
   });
 }
 
-function jsonRows(text: string, name: string): Row[] {
-  return text
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .flatMap((source, i) => {
-      if (source.trim() === '') return [];
-      let parsed: unknown;
-      try {
-        parsed = JSON.parse(source);
-      } catch (error) {
-        throw new LabelError(`${name} line ${i + 1} is not JSON: expected one object a line`, { cause: error });
-      }
-      if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-        throw new LabelError(`${name} line ${i + 1} is not an object: expected path or sha256, and label`);
-      }
-      return [checkRow(parsed as Record<string, unknown>, i + 1, name)];
-    });
-}
-
-function checkRow(cells: Readonly<Record<string, unknown>>, line: number, name: string): Row {
-  const cell = (column: (typeof COLUMNS)[number]): string | undefined => {
-    const value = Object.hasOwn(cells, column) ? cells[column] : undefined;
-    if (value === undefined || value === null || value === '') return undefined;
-    if (typeof value === 'string') return value;
-    if ((column === 'label' || column === 'group') && typeof value === 'number') return String(value);
-    throw new LabelError(`${name} line ${line}: ${column} must be text, not ${JSON.stringify(value)}`);
-  };
-  const path = cell('path');
-  const sha256 = cell('sha256');
-  const label = labelOf(cells.label, line, name) ?? cell('label');
-  const split = cell('split');
-  const group = cell('group');
-  if (label === undefined) throw new LabelError(`${name} line ${line}: no label`);
-  if (path === undefined && sha256 === undefined) throw new LabelError(`${name} line ${line}: no path and no sha256`);
-  if (sha256 !== undefined && !SHA256.test(sha256)) {
-    throw new LabelError(`${name} line ${line}: sha256 must be 64 hex digits, not ${sha256}`);
+function imageOf({ path, sha256 }: Row, { names, matches }: Source): DataFile | null {
+  if (sha256 !== undefined) {
+    return { sha256, path: path ?? names.ofContent(sha256)?.path ?? '' };
   }
-  return {
-    line,
-    label,
-    ...(path === undefined ? {} : { path }),
-    ...(sha256 === undefined ? {} : { sha256 }),
-    ...(split === undefined ? {} : { split }),
-    ...(group === undefined ? {} : { group }),
-  };
+  const match = matches.get(path ?? '');
+  return match !== undefined && 'file' in match ? match.file : null;
 }
 
-/** @returns an empty label of a CSV file, or a list of labels of a JSONL file, as one text; undefined for what is neither */
-function labelOf(value: unknown, line: number, name: string): string | undefined {
-  if (value === '') return '';
-  if (!Array.isArray(value)) return undefined;
-  const wrong = value.find((one) => typeof one !== 'string' || one === '' || one.includes('|'));
-  if (wrong === undefined) return value.length === 1 ? `${value[0]}|${value[0]}` : value.join('|');
-  throw new LabelError(`${name} line ${line}: a label must be text without |, not ${JSON.stringify(wrong)}`);
-}
-
-const isNumber = ({ label }: Row): boolean => NUMBER.test(label.trim());
-
-/**
- * @param asked a task that the labels must fit
- * @returns multilabel or regression, or `asked`; undefined where the number of classes will decide
- */
-function taskOf(rows: readonly Row[], name: string, asked: Task | undefined): Task | undefined {
-  const fault = (row: Row | undefined, what: string): void => {
-    if (row !== undefined) throw new LabelError(`${name} line ${row.line}: ${what}`);
-  };
-  const several = rows.find((row) => row.label.includes('|'));
-  const fraction = rows.find((row) => !Number.isInteger(Number(row.label)));
-  const numbers = fraction !== undefined && rows.every(isNumber);
-  const task = asked ?? (several !== undefined ? 'multilabel' : numbers ? 'regression' : undefined);
-  if (task === 'regression') {
-    const word = rows.find((row) => !isNumber(row) || !Number.isFinite(Math.fround(Number(row.label))));
-    fault(word, `a regression needs numbers, found ${JSON.stringify(word?.label)}`);
-    return task;
+/** @returns the split and the group of a row */
+function asideOf({ table, columns }: Source, i: number, where: string): Pick<Example, 'split' | 'group'> {
+  const cell = (place: number | null, what: string): string | undefined =>
+    place === null ? undefined : textOf(table.rows[i]?.cells[place], `${where}: the ${what}`);
+  const [side, group] = [cell(columns.split, 'split'), cell(columns.group, 'group')];
+  const split = side === undefined ? undefined : splitNamed(side);
+  if (side !== undefined && split === undefined) {
+    throw new LabelError(`${where}: split ${side} is none of ${SPLIT_NAMES}`);
   }
-  if (task === 'multilabel') {
-    const odd = rows.find((row) => splitLabels(row.label).some((label) => label.trim() === ''));
-    fault(odd, `${JSON.stringify(odd?.label)} holds an empty label between two |`);
-    return task;
-  }
-  fault(several, `${several?.label} holds several labels: use --task multilabel, or give one an image`);
-  fault(
-    rows.find((row) => row.label === ''),
-    'no label',
-  );
-  return task;
+  return { ...(split === undefined ? {} : { split }), ...(group === undefined ? {} : { group }) };
 }
 
-/** Two texts that say the same become the same. */
-function canonicalLabel(text: string, task: Task | undefined): string {
-  if (task === 'regression') return String(Number(text));
-  return task === 'multilabel' ? [...new Set(splitLabels(text))].sort(byCodePoint).join('|') : text;
+/** @throws LabelError for rows without an image, where they are not to be skipped or nothing else is left */
+function checkLost(
+  lost: readonly { readonly row: Row; readonly source: Source; readonly where: string }[],
+  all: number,
+  dataDir: string,
+  missing: 'error' | 'skip',
+  warnings: string[],
+): void {
+  const [first] = lost;
+  if (first === undefined) return;
+  const { row, source, where } = first;
+  const path = row.path ?? '';
+  const match = source.matches.get(path);
+  const why = match !== undefined && 'why' in match ? match.why : null;
+  const found =
+    `${source.name}: ${lost.length} of its ${all} images not found, the first ${path} on ` +
+    `${where.slice(source.name.length + 1)} (${why ?? source.names.nearest(path)})`;
+  if (lost.length === all) {
+    throw new LabelError(
+      `${found}: none is in ${dataDir}${missing === 'skip' ? ', so nothing is left to skip to' : ''}; give the folder of the images with --data`,
+    );
+  }
+  if (missing !== 'skip') {
+    throw new LabelError(
+      `${found}: paths are relative to the label file, then to ${dataDir}; put them right, or use --missing skip`,
+    );
+  }
+  warnings.push(`${found}: skipped`);
+}
+
+/** @returns what was understood of a file: `CSV, path from image, label from target; not used: id` */
+function toldOf({ table, columns, read }: Source): string {
+  const title = (place: number): string => table.columns?.[place] ?? `column ${place + 1}`;
+  const from = (what: string, place: number | null): string[] =>
+    place === null ? [] : [`${what} from ${title(place)}`];
+  const [only] = columns.labels;
+  const label =
+    columns.labels.length === 1 && only !== undefined ? `label from ${title(only)}${read.how}` : `labels${read.how}`;
+  const images = columns.sha256 === null ? from('path', columns.path) : from('content', columns.sha256);
+  const parts = [table.kind, ...images, label, ...from('split', columns.split), ...from('group', columns.group)];
+  const unused = columns.unused.map(title);
+  const shown =
+    unused.length > 8 ? `${unused.slice(0, 8).join(', ')} and ${unused.length - 8} more` : unused.join(', ');
+  return `${parts.join(', ')}${unused.length > 0 ? `; not used: ${shown}` : ''}`;
 }

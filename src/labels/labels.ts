@@ -1,9 +1,8 @@
 import { byCodePoint } from '../canonical.js';
 import { LabelError, UsageError } from '../errors.js';
+import type { Split } from './splits.js';
 import type { Task } from './targets.js';
 import { strataOf } from './task.js';
-
-export type Split = 'train' | 'val' | 'test';
 
 /** One labelled image. */
 export interface Example {
@@ -34,77 +33,32 @@ export interface LabelledData {
   readonly unlabelled: number;
   /** Sentences for people. */
   readonly warnings: readonly string[];
+  /** Where the labels were found and what they are, in one line for people. */
+  readonly understood: string;
 }
 
-const SPLITS = new Map<string, Split>([
-  ['train', 'train'],
-  ['val', 'val'],
-  ['valid', 'val'],
-  ['validation', 'val'],
-  ['test', 'test'],
-]);
+/** Labels as they were found. */
+export interface FoundLabels {
+  /** Where it is not given, the number of classes decides between binary and multiclass. */
+  readonly task: Task | undefined;
+  readonly examples: readonly Example[];
+  /** Classes that must have images besides those of the examples. Default none. */
+  readonly named?: readonly string[];
+  readonly warnings: readonly string[];
+  readonly unlabelled: number;
+  /** Where they were found, without the classes. */
+  readonly understood: string;
+}
 
-/** @returns the split that a folder name or a cell stands for */
-export const splitNamed = (name: string): Split | undefined => SPLITS.get(name);
-
-const parts = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
 const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 /**
- * Takes labels from folder names, as Keras's `image_dataset_from_directory` does: the first folder of a path is the class.
- * Where all first folders are among train, val, valid, validation and test and hold folders, they are splits and the second
- * one is the class. Files outside of any class folder are counted, not used.
- * @param files paths relative to the data folder
- * @param emptyFolders folders that hold no image, relative to the data folder
- * @param task what to train; by default two folders ask for a binary head, more for a multiclass one
- * @throws LabelError when there are no labels, one class only, or a class without images; UsageError for a task that does not fit
- */
-export function labelsFromFolders(
-  files: readonly DataFile[],
-  emptyFolders: readonly string[] = [],
-  task?: Task,
-): LabelledData {
-  if (task === 'regression' || task === 'multilabel') {
-    throw new UsageError(`a ${task} head needs a label file: folders give one class an image`);
-  }
-  const folders = files.map((file) => parts(file.path).slice(0, -1));
-  const empty = emptyFolders.map(parts);
-  const tops = new Set([...folders, ...empty].flatMap((folder) => folder.slice(0, 1)));
-  const splits = [...tops].every((name) => SPLITS.has(name)) && folders.some((folder) => folder.length >= 2);
-  const depth = splits ? 1 : 0;
-  const examples: Example[] = [];
-  files.forEach((file, i) => {
-    const label = folders[i]?.[depth];
-    const split = splits ? SPLITS.get(folders[i]?.[0] ?? '') : undefined;
-    if (label !== undefined) examples.push({ ...file, label, ...(split === undefined ? {} : { split }) });
-  });
-  const unlabelled = files.length - examples.length;
-  const warnings: string[] = [];
-  if (unlabelled > 0) warnings.push(`${plural(unlabelled, 'image')} outside of any class folder: ignored`);
-  const named = empty.flatMap((folder) => (folder.length === depth + 1 ? [folder[depth] as string] : []));
-  if (examples.length === 0 && named.length === 0) {
-    throw new LabelError(
-      files.length === 0
-        ? 'no images to label'
-        : 'no labels: put the images into one folder a class, or give a label file with --labels',
-    );
-  }
-  return checkLabels(task, examples, named, warnings, unlabelled);
-}
-
-/**
  * Drops contents whose labels contradict each other and checks what is left.
- * @param task where it is not given, the number of classes decides between binary and multiclass
- * @param named classes that must have images besides those of the examples
  * @throws LabelError, or UsageError for a task that the labels do not fit
  */
-export function checkLabels(
-  task: Task | undefined,
-  examples: readonly Example[],
-  named: readonly string[],
-  warnings: string[],
-  unlabelled: number,
-): LabelledData {
+export function checkLabels(found: FoundLabels): LabelledData {
+  const { task, examples, named = [], unlabelled } = found;
+  const warnings = [...found.warnings];
   const labels = new Map<string, Set<string>>();
   const splits = new Map<string, Set<Split>>();
   const note = <K, V>(map: Map<K, Set<V>>, key: K, value: V): void => {
@@ -126,7 +80,11 @@ export function checkLabels(
   }
   const across = new Set(kept.map((one) => one.sha256).filter((sha256) => (splits.get(sha256)?.size ?? 0) > 1)).size;
   if (across > 0) warnings.push(`${plural(across, 'content')} on more than one side of the given splits`);
-  if (task === 'regression') return { task, examples: checkNumbers(kept), classes: [], unlabelled, warnings };
+  if (task === 'regression') {
+    const values = checkNumbers(kept);
+    const understood = `${found.understood}; ${kept.length} numbers from ${values[0]} to ${values.at(-1)}`;
+    return { task, examples: kept, classes: [], unlabelled, warnings, understood };
+  }
 
   const namesOf = (example: Example): readonly string[] => strataOf(task ?? 'multiclass', example.label);
   const contents = new Map<string, Set<string>>();
@@ -146,26 +104,66 @@ export function checkLabels(
         'it cannot both train and validate, so add more, or remove the class',
     );
   }
-  const found = task ?? (classes.length === 2 ? 'binary' : 'multiclass');
-  if (classes.length < (found === 'multilabel' ? 1 : 2)) {
+  const kind = task ?? (classes.length === 2 ? 'binary' : 'multiclass');
+  if (classes.length < (kind === 'multilabel' ? 1 : 2)) {
     throw new LabelError(
       classes.length === 0
         ? 'no labels: label some images'
         : `one class only, ${classes[0]}: a head needs images of at least two classes`,
     );
   }
-  if (found === 'binary' && classes.length !== 2) {
+  if (kind === 'binary' && classes.length !== 2) {
     throw new UsageError(`a binary head needs two classes, the labels have ${classes.length}: use --task multiclass`);
   }
-  return { task: found, examples: kept, classes, unlabelled, warnings };
+  warnings.push(...lookAlikes(classes));
+  checkTraining(kind, classes, kept, warnings);
+  const understood = `${found.understood}; ${classes.length <= SHOWN ? `classes ${classes.join(', ')}` : `${classes.length} classes`}`;
+  return { task: kind, examples: kept, classes, unlabelled, warnings, understood };
 }
 
-function checkNumbers(examples: readonly Example[]): readonly Example[] {
-  const values = new Set(examples.map(({ label }) => Number(label)));
-  if (values.size >= 2) return examples;
+/** Classes that people are told by name. */
+const SHOWN = 12;
+
+/** @returns a sentence about names that differ by case only */
+function lookAlikes(classes: readonly string[]): string[] {
+  const alike = new Map<string, string[]>();
+  for (const name of classes) alike.set(name.toLowerCase(), [...(alike.get(name.toLowerCase()) ?? []), name]);
+  const pairs = [...alike.values()].filter((names) => names.length > 1);
+  if (pairs.length === 0) return [];
+  return [
+    `classes that differ by case only (${pairs.map((names) => names.join(' and ')).join('; ')}): write them alike if they are one`,
+  ];
+}
+
+/** @throws LabelError for a class that no image can train, as all of its images are given to other sides */
+function checkTraining(task: Task, classes: readonly string[], examples: readonly Example[], warnings: string[]): void {
+  const trained = new Set<string>();
+  const measured = new Map<string, Split>();
+  for (const { label, split } of examples) {
+    for (const name of strataOf(task, label)) {
+      if (split === 'val' || split === 'test') measured.set(name, split);
+      else trained.add(name);
+    }
+  }
+  const bare = classes.filter((name) => !trained.has(name));
+  const [first] = bare;
+  if (first === undefined) return;
+  const twin = classes.find((name) => name !== first && name.toLowerCase() === first.toLowerCase());
+  const what =
+    `${measured.get(first)} has the class ${first}, which train lacks` +
+    `${bare.length > 1 ? ` (and ${bare.slice(1, 6).join(', ')}${bare.length > 6 ? ', …' : ''})` : ''}` +
+    `${twin === undefined ? '' : `, as it is called ${twin} there`}`;
+  if (task !== 'multilabel') throw new LabelError(`${what}: add images of it to train, or put the names right`);
+  warnings.push(`${what}: nothing is learned of it`);
+}
+
+/** @returns the different numbers, ascending */
+function checkNumbers(examples: readonly Example[]): readonly number[] {
+  const values = [...new Set(examples.map(({ label }) => Number(label)))].sort((a, b) => a - b);
+  if (values.length >= 2) return values;
   throw new LabelError(
-    values.size === 0
+    values.length === 0
       ? 'no labels: label some images'
-      : `all labels are ${[...values][0]}: a regression needs images of at least two values`,
+      : `all labels are ${values[0]}: a regression needs images of at least two values`,
   );
 }

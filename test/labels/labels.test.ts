@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { DataError, LabelError, UsageError } from '../../src/errors.js';
+import { labelsFromFolders } from '../../src/labels/folders.js';
 import { labelsFromFile } from '../../src/labels/label-file.js';
-import { labelsFromFolders } from '../../src/labels/labels.js';
 import type { Task } from '../../src/labels/targets.js';
 import { targetsOf } from '../../src/labels/task.js';
 
@@ -45,9 +45,7 @@ test('the first folder is the class, sorted by code point; files beside the fold
 });
 
 test('first folders are splits only if all are named so and hold folders', () => {
-  const split = labelsFromFolders(
-    files('train/a/1.jpg', 'train/b/2.jpg', 'valid/a/3.jpg', 'test/b/4.jpg', 'test/5.jpg'),
-  );
+  const split = labelsFromFolders(files('train/a/1.jpg', 'train/b/2.jpg', 'valid/a/3.jpg', 'test/b/4.jpg', '5.jpg'));
   assert.deepEqual(split.classes, ['a', 'b']);
   assert.deepEqual(
     split.examples.map(({ label, split: side }) => [label, side]),
@@ -59,7 +57,7 @@ test('first folders are splits only if all are named so and hold folders', () =>
     ],
   );
   assert.equal(split.unlabelled, 1);
-  assert.deepEqual(labelsFromFolders(files('train/a/1.jpg', 'other/b/2.jpg')).classes, ['other', 'train']);
+  assert.equal(split.understood, 'splits train 2, val 1, test 1 from folders; classes a, b');
   const classes = labelsFromFolders(files('train/1.jpg', 'test/2.jpg'));
   assert.deepEqual(classes.classes, ['test', 'train']);
   assert.equal(classes.examples[0]?.split, undefined);
@@ -97,15 +95,16 @@ test('contradictory contents are dropped, contents on both sides are told', () =
 test('a CSV file as spreadsheets write it', async () => {
   const data = await read(
     '\uFEFFpath,comment,label,split,group\r\n"a.jpg","says ""hi"",\r\nand more",yes,train,g1\r\nb.jpg,,no,validation,\r\n\r\n' +
-      'sub/c.jpg,,yes,,"g,2"\r\n',
+      'sub/c.jpg,,yes,,"g,2"\r\nd.jpg,,no,,\r\n',
   );
   assert.deepEqual(data.classes, ['no', 'yes']);
   assert.deepEqual(data.examples, [
     { path: 'a.jpg', sha256: sha('a.jpg'), label: 'yes', split: 'train', group: 'g1' },
     { path: 'b.jpg', sha256: sha('b.jpg'), label: 'no', split: 'val' },
     { path: 'sub/c.jpg', sha256: sha('sub/c.jpg'), label: 'yes', group: 'g,2' },
+    { path: 'd.jpg', sha256: sha('d.jpg'), label: 'no' },
   ]);
-  assert.equal(data.unlabelled, 1);
+  assert.equal(data.unlabelled, 0);
 });
 
 test('a JSONL file, contents by hash, and whole numbers as names', async () => {
@@ -138,13 +137,13 @@ test('every fault of a label file names its line', async () => {
   await rejectsWith(read('path,label\n"x\ny",k\na"b,x\n'), /line 4: a quote/);
   await rejectsWith(read(`path,label\na.jpg,x\n"${'b'.repeat(2e7)}`), /line 3: a quote that is not closed/);
   await rejectsWith(read('path,label\na.jpg,"x"y\n'), /line 2: a quote that does not enclose/);
-  await rejectsWith(read('file,label\na.jpg,x\n'), /line 1: expected a header/);
+  await rejectsWith(read('who,label\nKim,x\n'), /line 1: expected a header with path or sha256.*found who, label/);
   await rejectsWith(read('path,label,label\na.jpg,x,y\n'), /two columns are called label/);
   await rejectsWith(read(''), /is empty/);
   await rejectsWith(read('path,label\na.jpg,\n'), /line 2: no label/);
   await rejectsWith(read('path,label\n,x\n'), /line 2: no path/);
   await rejectsWith(read('sha256,label\nabc,x\n'), /line 2: sha256 must be 64 hex digits/);
-  await rejectsWith(read('path,label,split\na.jpg,x,dev\n'), /line 2: split dev is none of/);
+  await rejectsWith(read('path,label,split\na.jpg,x,later\n'), /line 2: split later is none of/);
   const as = (task: Task, text: string) => read(text, 'labels.csv', { task });
   await rejectsWith(as('multiclass', 'path,label\na.jpg,x|y\n'), /line 2: x\|y holds several labels: use --task/);
   await rejectsWith(as('regression', 'path,label\na.jpg,1\nb.jpg,1.5m\n'), /line 3: a regression needs numbers/);
@@ -152,10 +151,10 @@ test('every fault of a label file names its line', async () => {
   await rejectsWith(read('path,label\na.jpg,x|\n'), /line 2: "x\|" holds an empty label/);
   await rejectsWith(read('{"path":"a.jpg","label":["x|y"]}', 'l.jsonl'), /line 1: a label must be text without \|/);
   await rejectsWith(read('{"path":"a.jpg","label":"x"}\n{"path":', 'l.jsonl'), /l.jsonl line 2 is not JSON/);
-  await rejectsWith(read('["a"]', 'l.jsonl'), /line 1 is not an object/);
-  await rejectsWith(read('{"path":"a.jpg","label":true}', 'l.jsonl'), /line 1: label must be text, not true/);
+  await rejectsWith(read('["a"]', 'l.jsonl'), /item 1 is not an object/);
+  await rejectsWith(read('{"path":"a.jpg","label":{"x":1}}', 'l.jsonl'), /line 1: label must be text, not {"x":1}/);
   await rejectsWith(read('path,label\na.jpg,x\nb.jpg,x\n'), /one class only, x/);
-  await rejectsWith(read('path,label\n'), /no labels/);
+  await rejectsWith(read('path,label\n'), /holds no labels/);
   await rejectsWith(read(Uint8Array.of(0xff, 0xfe, 0x41)), /is not UTF-8/, DataError);
   await rejectsWith(labelsFromFile(join(dir, 'none.csv'), dir, []), /does not exist/, DataError);
   await rejectsWith(labelsFromFile(dir, dir, []), /is a folder/, DataError);
@@ -190,7 +189,7 @@ test('a task that the labels do not fit is wrong use', async () => {
   const three = 'path,label\na.jpg,x\nb.jpg,y\nd.jpg,z\n';
   await rejectsWith(read(three, 'labels.csv', { task: 'binary' }), /needs two classes, the labels have 3/, UsageError);
   assert.equal((await read('path,label\na.jpg,x\nb.jpg,y\n', 'labels.csv', { task: 'multiclass' })).task, 'multiclass');
-  assert.throws(() => labelsFromFolders(files('x/1', 'y/2'), [], 'regression'), UsageError);
+  assert.throws(() => labelsFromFolders(files('x/1', 'y/2'), [], { task: 'regression' }), UsageError);
 });
 
 test('a class of one image, and numbers that look like names, are told', async () => {
