@@ -1,4 +1,5 @@
-import ort from 'onnxruntime-node';
+import ort from '../engine/onnx/runtime.js';
+import { openSession } from '../engine/onnx/session.js';
 import { EngineError } from '../errors.js';
 import { Nodes } from '../formats/onnx/nodes.js';
 import { floats, int64s, type OnnxTensor, writeModel } from '../formats/onnx/write.js';
@@ -91,7 +92,7 @@ export class HeadModel {
   static async load(bytes: Uint8Array, d: number, units: number): Promise<HeadModel> {
     let session: ort.InferenceSession;
     try {
-      session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, intraOpNumThreads: 1 });
+      session = await openSession(bytes, { threads: 1 });
     } catch (error) {
       throw new EngineError('not an ONNX model that onnxruntime can load', { cause: error });
     }

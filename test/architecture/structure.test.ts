@@ -81,3 +81,8 @@ test('a file of src holds one noun: at most 350 lines', () => {
     );
   }
 });
+
+test('onnxruntime is loaded in one place, which keeps it from sending what it is used for', () => {
+  const loads = all.filter((file) => readFileSync(path.join(root, file), 'utf8').includes("'onnxruntime-node'"));
+  assert.deepEqual(loads, ['src/engine/onnx/runtime.ts']);
+});

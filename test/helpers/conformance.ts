@@ -5,7 +5,7 @@ import type { Engine } from '../../src/engine/engine.js';
 import { openEngine } from '../../src/engine/index.js';
 import type { Graph, Tensor } from '../../src/graph/graph.js';
 import { inferShapes, inputShapes, weightSpecs } from '../../src/graph/infer.js';
-import { prepend } from '../../src/graph/passes.js';
+import { cutAt, prepend } from '../../src/graph/passes.js';
 import { applications, counterUniform, graphFromConfig, randomWeights } from '../../src/keras/index.js';
 import { fixture } from './fixtures.js';
 
@@ -95,6 +95,8 @@ interface ApplicationCase {
   alpha: number | null;
   size: [number, number];
   top: boolean;
+  /** The layer that is tapped; absent: the output. */
+  layer?: string;
   shape: number[];
   max: number;
   mean: number;
@@ -113,7 +115,7 @@ function madePicture(height: number, width: number): Float32Array {
 
 /**
  * The smallest model of every family of `keras.applications` at its default size and two others, with top and without, with seeded
- * random weights, pixels in: test/fixtures/make_application_fixtures.py. Feature maps may differ by 1e-4 of the largest value,
+ * random weights, pixels in, and some of their layers: test/fixtures/make_application_fixtures.py. Feature maps may differ by 1e-4 of the largest value,
  * probabilities by 1e-5.
  */
 export function applicationCases(): ConformanceCase[] {
@@ -121,13 +123,16 @@ export function applicationCases(): ConformanceCase[] {
     seed: string;
     cases: ApplicationCase[];
   };
-  return cases.map(({ name, alpha, size: [height, width], top, shape, max, mean, values }) => ({
-    name: [name, alpha ?? '', `${height}x${width}`, top ? 'top' : ''].filter((word) => word !== '').join(' '),
+  return cases.map(({ name, alpha, size: [height, width], top, layer, shape, max, mean, values }) => ({
+    name: [name, alpha ?? '', `${height}x${width}`, top ? 'top' : '', layer ?? '']
+      .filter((word) => word !== '')
+      .join(' '),
     graph: () => {
       const application = applications.get(name);
       assert.ok(application);
       const options = { height, width, channels: 3, includeTop: top, ...(alpha === null ? {} : { alpha }) };
-      const graph = randomWeights(application.build(options), seed, application.preprocess);
+      const whole = randomWeights(application.build(options), seed, application.preprocess);
+      const graph = layer === undefined ? whole : cutAt(whole, layer);
       const before = preprocessingOps(application.preprocess, 3);
       return prepend(
         graph,

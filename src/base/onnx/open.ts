@@ -1,5 +1,5 @@
 import path from 'node:path';
-import ort from 'onnxruntime-node';
+import ort from '../../engine/onnx/runtime.js';
 import { createSession } from '../../engine/onnx/session.js';
 import { EngineError, ModelError, UsageError } from '../../errors.js';
 import { errorCode, readNamed, whyUnreadable } from '../../files/index.js';

@@ -1,10 +1,10 @@
-import ort from 'onnxruntime-node';
 import { EngineError } from '../../errors.js';
 import type { ValueInfo } from '../../formats/onnx/write.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Device, Engine, Runner } from '../engine.js';
 import { type Compiled, compile } from './compile.js';
 import { INPUT } from './lower.js';
+import ort from './runtime.js';
 import { createSession, runtimeVersion } from './session.js';
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);

@@ -1,4 +1,4 @@
-import ort from 'onnxruntime-node';
+import ort from '../../engine/onnx/runtime.js';
 import { createSession } from '../../engine/onnx/session.js';
 import { Nodes, value } from '../../formats/onnx/nodes.js';
 import type { OnnxGraph } from '../../formats/onnx/write.js';

@@ -1,4 +1,4 @@
-import ort from 'onnxruntime-node';
+import ort from '../../engine/onnx/runtime.js';
 import { createSession } from '../../engine/onnx/session.js';
 import { EngineError } from '../../errors.js';
 import {

@@ -1,4 +1,4 @@
-import ort from 'onnxruntime-node';
+import ort from '../../engine/onnx/runtime.js';
 import { EngineError } from '../../errors.js';
 
 /** @returns a tensor on the values, where they lie */

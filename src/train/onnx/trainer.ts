@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import ort from 'onnxruntime-node';
+import ort from '../../engine/onnx/runtime.js';
 import { createSession } from '../../engine/onnx/session.js';
 import { type PackSpec, targetWidth, type Variable, variablesOf } from '../net-spec.js';
 import { CHUNK_MS, type PackedHead, type Scaling, type Trainer, type TrainerMaker } from '../trainer.js';
