@@ -83,6 +83,7 @@ export {
   type Head,
   type HeadInfo,
   HeadPredictor,
+  type Learned,
   loadHead,
   type Threshold,
 } from './heads/index.js';

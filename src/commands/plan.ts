@@ -61,7 +61,7 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
       const identity = headIdentity(corpus, problem, planned.options, planned.fit);
       const kept = await finished(place.dir, identity);
       if (kept !== null) {
-        results.push({ status: 'reused', ...resultOfInfo(kept, place) });
+        results.push({ status: 'reused', ...resultOf(kept, kept, place, 0) });
       } else {
         const fitted = await fitHead(problem, table, planned.options, planned.fit, {
           onEpoch: (record) => options.onEpoch?.(planned.name, record),
@@ -69,7 +69,10 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
           ...(options.signal ? { signal: options.signal } : {}),
         });
         await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity)));
-        results.push({ status: 'trained', ...resultOf(fitted, place, (performance.now() - started) / 1000) });
+        results.push({
+          status: 'trained',
+          ...resultOf(fitted.trained, fitted.learned, place, (performance.now() - started) / 1000),
+        });
       }
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -111,17 +114,4 @@ async function finished(dir: string, identity: string): Promise<HeadInfo | null>
     if (error instanceof PermafrostError) return null; // damaged: it is trained again
     throw error;
   }
-}
-
-function resultOfInfo(info: HeadInfo, place: { head: string; dir: string }): TrainResult {
-  const { task, classes, train, val, test, metrics, testMetrics, majority, threshold, temperature, folds, refit } =
-    info;
-  const { history, bestEpoch } = info;
-  return {
-    ...place,
-    ...{ task, classes, train, val, test, metrics, testMetrics, majority, threshold, temperature, folds, refit },
-    epochs: history.at(-1)?.epoch ?? 0,
-    bestEpoch,
-    seconds: 0,
-  };
 }

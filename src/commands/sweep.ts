@@ -148,7 +148,7 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     by,
     tried: names,
     heads: rows,
-    best: resultOf(fitted, place, seconds),
+    best: resultOf(fitted.trained, fitted.learned, place, seconds),
     seconds,
   };
 }

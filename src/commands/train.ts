@@ -3,14 +3,14 @@ import type { BaseSpec } from '../base/index.js';
 import type { Engine, EngineName } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { onnxEngine } from '../engine/onnx/engine.js';
-import { type FittedHead, fitHead } from '../heads/fit.js';
+import { fitHead } from '../heads/fit.js';
 import { FIT_RULES, type FitOptions, resolveFit } from '../heads/fit-options.js';
 import { type HeadOrigin, makeHead, saveHead } from '../heads/head.js';
-import type { Fold, Threshold } from '../heads/head-info.js';
+import type { HeadInfo } from '../heads/head-info.js';
+import { type Learned, learnedOf } from '../heads/learned.js';
 import { checkName } from '../heads/plan-file.js';
 import { divideExamples, identityOf, type Problem } from '../heads/problem.js';
 import type { Task } from '../labels/targets.js';
-import type { Metrics } from '../metrics/metrics.js';
 import { type HeadOptions, OPTION_RULES } from '../train/option-rules.js';
 import { resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
@@ -27,31 +27,15 @@ export interface TrainOptions extends CorpusOptions, LabelOptions, HeadOptions, 
   readonly onEpoch?: (record: EpochRecord) => void;
 }
 
-export interface TrainResult {
+export interface TrainResult extends Learned {
   /** Name of the head. */
   readonly head: string;
   /** Its absolute folder. */
   readonly dir: string;
   readonly task: Task;
   readonly classes: readonly string[];
-  /** Images trained on, validated on (in a cross-validation all of those trained on), and tested on. */
-  readonly train: number;
-  readonly val: number;
-  readonly test: number;
-  /** On validation; null without any. */
-  readonly metrics: Metrics | null;
-  /** On the test images, measured once, at the end; null without any. */
-  readonly testMetrics: Metrics | null;
-  /** Accuracy on validation of always answering the commonest class; null of other tasks than classification. */
-  readonly majority: number | null;
-  readonly threshold: Threshold | null;
-  readonly temperature: number | null;
-  readonly folds: readonly Fold[] | null;
-  /** Whether the saved weights were trained on the validation images too. */
-  readonly refit: boolean;
-  /** Epochs run, and the one whose weights were kept. */
+  /** Epochs run. */
   readonly epochs: number;
-  readonly bestEpoch: number;
   readonly seconds: number;
 }
 
@@ -91,26 +75,13 @@ export function placeOf(
 }
 
 /** @returns what `train` reports of a head */
-export function resultOf(fitted: FittedHead, place: { head: string; dir: string }, seconds: number): TrainResult {
-  const { trained, fit, val, test, metrics, testMetrics, majority, threshold, temperature, folds } = fitted;
-  return {
-    ...place,
-    task: trained.task,
-    classes: trained.classes,
-    train: trained.train,
-    val,
-    test,
-    metrics,
-    testMetrics,
-    majority,
-    threshold,
-    temperature,
-    folds,
-    refit: fit.refit && val > 0,
-    epochs: trained.history.at(-1)?.epoch ?? 0,
-    bestEpoch: trained.bestEpoch,
-    seconds,
-  };
+export function resultOf(
+  { task, classes, history }: Pick<HeadInfo, 'task' | 'classes' | 'history'>,
+  learned: Learned,
+  place: { readonly head: string; readonly dir: string },
+  seconds: number,
+): TrainResult {
+  return { ...place, task, classes, ...learnedOf(learned), epochs: history.at(-1)?.epoch ?? 0, seconds };
 }
 
 /**
@@ -133,7 +104,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const fitted = await fitHead(problem, table, head, fit, options);
   const place = placeOf(options, path.basename(corpus.sets.dirs[0] ?? 'head'));
   await saveHead(place.dir, makeHead(fitted, originOf(corpus, headIdentity(corpus, problem, head, fit), engine)));
-  return resultOf(fitted, place, (performance.now() - started) / 1000);
+  return resultOf(fitted.trained, fitted.learned, place, (performance.now() - started) / 1000);
 }
 
 /** The spec that a set or a head carries, as the base's own. */

@@ -8,9 +8,10 @@ import type { HeadOptions } from '../train/option-rules.js';
 import type { EpochRecord } from '../train/run.js';
 import type { TrainedHead } from '../train/train.js';
 import { type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
-import type { Fold, Threshold } from './head-info.js';
+
 import { constantFeatures, type VectorTable } from './joined-sets.js';
 import { type Answers, metricsOf, temperatureOf, thresholdOf } from './judge.js';
+import type { Learned } from './learned.js';
 import { type LabelledRows, labelledRows, type Problem } from './problem.js';
 import { logitsOf, type RowTask, scoresOf, trainOnRows, withTemperature } from './row-trainer.js';
 
@@ -18,16 +19,7 @@ import { logitsOf, type RowTask, scoresOf, trainOnRows, withTemperature } from '
 export interface FittedHead {
   /** Its weights, a temperature folded in. */
   readonly trained: TrainedHead;
-  readonly fit: ResolvedFit;
-  /** Images of validation and of test. */
-  readonly val: number;
-  readonly test: number;
-  readonly metrics: Metrics | null;
-  readonly testMetrics: Metrics | null;
-  readonly majority: number | null;
-  readonly threshold: Threshold | null;
-  readonly temperature: number | null;
-  readonly folds: readonly Fold[] | null;
+  readonly learned: Learned;
 }
 
 export interface FitHooks {
@@ -99,14 +91,14 @@ export async function finishHead(
   hooks: FitHooks = {},
 ): Promise<FittedHead> {
   const { task, val, train } = sides;
-  const learned = await learn(sides, [{ trained, val }], options, fit);
+  const judged = await judge(sides, [{ trained, val }], options, fit);
   const final =
     fit.refit && val.rows.length > 0
       ? await trainOne(sides, together(sides, train, val), NO_ROWS, options, hooks, trained.bestEpoch)
       : trained;
   const { history, bestEpoch } = trained;
   return finish(sides, { ...final, history, bestEpoch }, options, fit, {
-    ...learned,
+    ...judged,
     val: val.rows.length,
     majority: isClassification(task) ? majority(train.y, val.y) : null,
     folds: null,
@@ -115,19 +107,15 @@ export async function finishHead(
 
 const isClassification = (task: Sides['task']): boolean => task === 'binary' || task === 'multiclass';
 
-interface Learned {
-  readonly temperature: number | null;
-  readonly threshold: Threshold | null;
-  readonly metrics: Metrics | null;
-}
+type Judged = Pick<Learned, 'temperature' | 'threshold' | 'metrics'>;
 
 /** What the images that heads did not train on say about them, each head asked about its own. */
-async function learn(
+async function judge(
   sides: RowTask,
   heads: readonly { readonly trained: TrainedHead; readonly val: LabelledRows }[],
   { seed = 0 }: HeadOptions,
   fit: ResolvedFit,
-): Promise<Learned & { readonly answers: readonly Answers[] }> {
+): Promise<Judged & { readonly answers: readonly Answers[] }> {
   const { task, classes } = sides;
   const y = joinTargets(heads.map(({ val }) => val.y));
   const logits = fit.calibrate
@@ -150,21 +138,26 @@ async function finish(
   trained: TrainedHead,
   { seed = 0 }: HeadOptions,
   fit: ResolvedFit,
-  { temperature, threshold, metrics, val, majority, folds }: Learned & Pick<FittedHead, 'val' | 'majority' | 'folds'>,
+  { temperature, threshold, metrics, val, majority, folds }: Judged & Pick<Learned, 'val' | 'majority' | 'folds'>,
 ): Promise<FittedHead> {
   const final = cooled(trained, temperature);
   const tested = await answersOf(sides, final, sides.test);
   return {
     trained: final,
-    fit,
-    val,
-    test: sides.test.rows.length,
-    metrics,
-    testMetrics: metricsOf(tested, threshold, { resamples: fit.bootstrap, seed }),
-    majority,
-    threshold,
-    temperature,
-    folds,
+    learned: {
+      train: trained.train,
+      val,
+      test: sides.test.rows.length,
+      shots: fit.shots,
+      refit: fit.refit && val > 0,
+      metrics,
+      testMetrics: metricsOf(tested, threshold, { resamples: fit.bootstrap, seed }),
+      majority,
+      threshold,
+      temperature,
+      folds,
+      bestEpoch: trained.bestEpoch,
+    },
   };
 }
 
@@ -185,18 +178,18 @@ async function crossValidate(
     const [train, val] = [labelledRows(problem, of(false), table), labelledRows(problem, of(true), table)];
     parts.push({ trained: await trainOne(sides, train, val, options, hooks), train, val });
   }
-  const { answers, ...learned } = await learn(sides, parts, options, fit);
+  const { answers, ...judged } = await judge(sides, parts, options, fit);
   const folds = parts.map(({ trained, train, val }, i) => ({
     train: train.rows.length,
     val: val.rows.length,
     bestEpoch: trained.bestEpoch,
-    metrics: metricsOf(answers[i] as Answers, learned.threshold, NO_INTERVALS) as Metrics,
+    metrics: metricsOf(answers[i] as Answers, judged.threshold, NO_INTERVALS) as Metrics,
   }));
   const epochs = folds.map(({ bestEpoch }) => bestEpoch).sort((a, b) => a - b);
   const median = epochs[Math.floor((epochs.length - 1) / 2)] as number;
   const trained = await trainOne(sides, sides.train, NO_ROWS, options, hooks, median);
   return finish(sides, trained, options, fit, {
-    ...learned,
+    ...judged,
     val: sides.train.rows.length,
     majority: isClassification(task) ? weightedMajority(parts) : null,
     folds,

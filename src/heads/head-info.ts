@@ -1,36 +1,18 @@
 import { HeadError, UsageError } from '../errors.js';
 import type { Task } from '../labels/targets.js';
 import { TASKS } from '../labels/task.js';
-import type { Metrics } from '../metrics/metrics.js';
-import type { ThresholdCriterion } from '../metrics/threshold.js';
 import { type ResolvedOptions, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import { type Fields, isFields } from './fields.js';
 import type { SetFacts } from './joined-sets.js';
+import type { Learned } from './learned.js';
 import { migrateHeadInfo } from './migrate.js';
 
 /** Of `head.json`. */
 export const HEAD_VERSION = 2;
 
-/** Above which probability a head says yes. */
-export interface Threshold {
-  /** What it makes largest on validation; `fixed` where it was given, or there was nothing to choose it on. */
-  readonly criterion: ThresholdCriterion | 'fixed';
-  /** Of the second class of a binary head; of each label of a multilabel head. */
-  readonly values: readonly number[];
-}
-
-/** One part of a cross-validation. */
-export interface Fold {
-  readonly train: number;
-  readonly val: number;
-  readonly bestEpoch: number;
-  /** On the images of this part, without intervals. */
-  readonly metrics: Metrics;
-}
-
-/** What `head.json` holds, in this order. */
-export interface HeadInfo {
+/** What `head.json` holds. */
+export interface HeadInfo extends Learned {
   /** Of this format. */
   readonly version: typeof HEAD_VERSION;
   readonly task: Task;
@@ -51,28 +33,6 @@ export interface HeadInfo {
   readonly versions: Readonly<Record<string, string>>;
   /** Of its options, labels and sets, 64 hex digits: a plan does not train a head of the same identity again. */
   readonly identity: string | null;
-  /** Images trained on. */
-  readonly train: number;
-  /** Images validated on. */
-  readonly val: number;
-  /** Images tested on. */
-  readonly test: number;
-  /** Training images a class that were asked for. */
-  readonly shots: number | null;
-  /** Whether the saved weights were trained on the validation images too, after the metrics were taken without. */
-  readonly refit: boolean;
-  /** On validation; of a cross-validation on all images, each predicted by a head that did not see it. */
-  readonly metrics: Metrics | null;
-  /** On the test images, measured once, at the end. */
-  readonly testMetrics: Metrics | null;
-  /** Accuracy on validation of always answering the commonest class; of one class an image. */
-  readonly majority: number | null;
-  /** Of binary and multilabel heads. */
-  readonly threshold: Threshold | null;
-  /** What logits are divided by, folded into `head.onnx`. */
-  readonly temperature: number | null;
-  readonly folds: readonly Fold[] | null;
-  readonly bestEpoch: number;
   readonly history: readonly EpochRecord[];
   /** SHA-256 of `head.onnx` in hex. */
   readonly model: string;

@@ -32,12 +32,11 @@ export interface HeadOrigin {
 }
 
 /** @returns the head ready to be saved; the same training gives the same bytes */
-export function makeHead(fitted: FittedHead, { sets, versions, identity }: HeadOrigin): Head {
-  const { trained, fit, val, test, metrics, testMetrics, majority, threshold, temperature, folds } = fitted;
-  const { task, classes, d, standardization, options, history, bestEpoch } = trained;
+export function makeHead({ trained, learned }: FittedHead, { sets, versions, identity }: HeadOrigin): Head {
+  const { task, classes, d, standardization, options, history, net } = trained;
   const [first, ...joined] = sets;
   if (first === undefined) throw new TypeError('a head comes from one feature set at least');
-  const model = writeHeadModel(trained.net, { classes: JSON.stringify(classes), fingerprint: first.fingerprint });
+  const model = writeHeadModel(net, { classes: JSON.stringify(classes), fingerprint: first.fingerprint });
   const info: HeadInfo = {
     version: HEAD_VERSION,
     task,
@@ -54,18 +53,7 @@ export function makeHead(fitted: FittedHead, { sets, versions, identity }: HeadO
     seed: options.seed,
     versions,
     identity,
-    train: trained.train,
-    val,
-    test,
-    shots: fit.shots,
-    refit: fit.refit && val > 0,
-    metrics,
-    testMetrics,
-    majority,
-    threshold,
-    temperature,
-    folds,
-    bestEpoch,
+    ...learned,
     history,
     model: createHash('sha256').update(model).digest('hex'),
   };

@@ -6,7 +6,7 @@ import { fitTemperature } from '../metrics/temperature.js';
 import { chooseThreshold } from '../metrics/threshold.js';
 import { endingOf, unitsOf } from '../train/net.js';
 import type { ResolvedFit } from './fit-options.js';
-import type { Threshold } from './head-info.js';
+import type { Threshold } from './learned.js';
 
 /** What a head says of some examples, and what it should say. */
 export interface Answers {

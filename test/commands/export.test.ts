@@ -11,7 +11,7 @@ import { exportHead, HEAD_FORMATS, type HeadFormat } from '../../src/commands/ex
 import { onnxEngine } from '../../src/engine/onnx/engine.js';
 import { VectorRunner } from '../../src/extract/vectors.js';
 import type { Graph } from '../../src/graph/graph.js';
-import { HeadPredictor, loadHead, makeHead, resolveFit, saveHead } from '../../src/heads/index.js';
+import { HeadPredictor, loadHead, makeHead, saveHead } from '../../src/heads/index.js';
 import { readModel, writtenModel } from '../../src/keras/index.js';
 import type { Targets, Task } from '../../src/labels/targets.js';
 import { Random } from '../../src/random.js';
@@ -21,6 +21,7 @@ import { trainHead } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
 import { permafrost } from '../helpers/cli.js';
 import { fixture } from '../helpers/fixtures.js';
+import { unmeasured } from '../helpers/saved-head.js';
 
 const work = mkdtempSync(path.join(tmpdir(), 'permafrost-test-'));
 after(() => rmSync(work, { recursive: true }));
@@ -97,14 +98,14 @@ async function trainedOn(base: Base, name: string, { task, options }: Case) {
     ...options,
   });
   const dir = path.join(work, name);
-  const none = { metrics: null, testMetrics: null, majority: null, threshold: null, temperature: null, folds: null };
   const set = base.spec as unknown as SetSpec;
   await saveHead(
     dir,
-    makeHead(
-      { trained, fit: resolveFit({}), val: 0, test: 0, ...none },
-      { sets: [{ fingerprint: fingerprint(set), set: { ...set } }], versions: { permafrost: '0.1.0' }, identity: null },
-    ),
+    makeHead(unmeasured(trained), {
+      sets: [{ fingerprint: fingerprint(set), set: { ...set } }],
+      versions: { permafrost: '0.1.0' },
+      identity: null,
+    }),
   );
   const predictor = await HeadPredictor.open(await loadHead(dir));
   const both = await predictor.predict(x.slice(0, N * d), N);

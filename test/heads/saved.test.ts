@@ -52,7 +52,10 @@ for (const classes of [2, 3]) {
       assert.ok(Math.abs(row.reduce((a, b) => a + b) - 1) < 1e-6);
       return row.indexOf(Math.max(...row)) === i % classes;
     }).filter(Boolean).length;
-    assert.equal(hits / 60, fresh.metrics && 'accuracy' in fresh.metrics ? fresh.metrics.accuracy : null);
+    assert.equal(
+      hits / 60,
+      fresh.learned.metrics && 'accuracy' in fresh.learned.metrics ? fresh.learned.metrics.accuracy : null,
+    );
     await assert.rejects(predictor.predict(x, 59), TypeError);
     assert.equal((await predictor.predict(new Float32Array(0), 0)).length, 0);
     await predictor.release();

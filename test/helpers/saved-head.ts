@@ -1,7 +1,7 @@
 import { type FittedHead, finishHead } from '../../src/heads/fit.js';
 import { makeHead, resolveFit, saveHead } from '../../src/heads/index.js';
 import type { SetFacts } from '../../src/heads/joined-sets.js';
-import { trainHead } from '../../src/train/train.js';
+import { type TrainedHead, trainHead } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
 
 /**
@@ -31,4 +31,12 @@ export async function saveQuickHead(dir: string, sets: readonly SetFacts[]): Pro
     d,
   );
   await saveHead(dir, makeHead(fitted, { sets, versions: { permafrost: '0.1.0' }, identity: null }));
+}
+
+/** A trained head of which nothing is measured. */
+export function unmeasured(trained: TrainedHead): FittedHead {
+  const { train, bestEpoch } = trained;
+  const counts = { train, val: 0, test: 0, shots: null, refit: false };
+  const nothing = { metrics: null, testMetrics: null, majority: null, threshold: null, temperature: null, folds: null };
+  return { trained, learned: { ...counts, ...nothing, bestEpoch } };
 }

@@ -1,8 +1,9 @@
-import { makeHead, resolveFit, saveHead } from '../../src/heads/index.js';
+import { makeHead, saveHead } from '../../src/heads/index.js';
 import { Random } from '../../src/random.js';
 import { fingerprint } from '../../src/store/index.js';
 import { trainHead } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
+import { unmeasured } from './saved-head.js';
 import { spec } from './store.js';
 
 /** Trains a head of two classes on seeded vectors of `d` features and saves it into a folder; each seed gives another. */
@@ -12,13 +13,13 @@ export async function tinyHead(dir: string, seed: number, d = 4): Promise<void> 
   const y = Int32Array.from({ length: 20 }, (_, i) => i % 2);
   const data = { vectors: memoryVectors(x, d), y, task: 'binary' as const, classes: ['no', 'yes'] };
   const trained = await trainHead(data, null, { epochs: 2, learningRate: 0.05 });
-  const none = { metrics: null, testMetrics: null, majority: null, threshold: null, temperature: null, folds: null };
   const set = spec(d);
   await saveHead(
     dir,
-    makeHead(
-      { trained, fit: resolveFit({}), val: 0, test: 0, ...none },
-      { sets: [{ fingerprint: fingerprint(set), set: { ...set } }], versions: { permafrost: '0.1.0' }, identity: null },
-    ),
+    makeHead(unmeasured(trained), {
+      sets: [{ fingerprint: fingerprint(set), set: { ...set } }],
+      versions: { permafrost: '0.1.0' },
+      identity: null,
+    }),
   );
 }
