@@ -1,9 +1,6 @@
-import type { Argv, CommandModule } from 'yargs';
-import { type ListedBase, listBases } from '../src/index.js';
+import { type ListedBase, listBases } from '../src/base/index.js';
+import type { Arguments } from './arguments.js';
 import { printJson } from './io.js';
-
-const builder = (yargs: Argv) =>
-  yargs.option('json', { describe: 'print one JSON object on stdout', boolean: true, default: false });
 
 const COLUMNS: readonly (readonly [head: string, cell: (base: ListedBase) => string])[] = [
   ['base', ({ name }) => name],
@@ -26,13 +23,8 @@ function table(bases: readonly ListedBase[]): string {
   return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
 }
 
-export const basesCommand: CommandModule<object, { json: boolean }> = {
-  command: 'bases',
-  describe: 'list the bases that are known by name, without their classifiers',
-  builder: builder as never,
-  handler: async ({ json }) => {
-    const bases = await listBases();
-    if (json) printJson(bases);
-    else process.stdout.write(table(bases));
-  },
-};
+export async function run({ values }: Arguments): Promise<void> {
+  const bases = await listBases();
+  if (values.json) printJson(bases);
+  else process.stdout.write(table(bases));
+}

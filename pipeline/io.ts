@@ -10,20 +10,22 @@ export class Interrupted extends Error {
   }
 }
 
-/** A signal that Ctrl-C (or a polite kill) aborts; a second one ends the process at once. */
+/**
+ * A signal that Ctrl-C (or a polite kill) aborts. After the first, both are the system's again: a second one ends the process at
+ * once, whatever it is doing.
+ */
 export function interrupt(): AbortSignal {
   const controller = new AbortController();
-  for (const [name, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const) {
-    process.once(name, () => {
-      controller.abort(new Interrupted(code));
-      process.once(name, () => process.exit(code));
-    });
-  }
+  const signals = { SIGINT: 130, SIGTERM: 143 } as const;
+  const stop = (name: NodeJS.Signals): void => {
+    for (const one of Object.keys(signals)) process.removeListener(one, stop);
+    controller.abort(new Interrupted(signals[name as keyof typeof signals]));
+  };
+  for (const name of Object.keys(signals)) process.on(name, stop);
   return controller.signal;
 }
 
 /** `1 part`, `2 parts` */
 export const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+
+export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -1,28 +1,9 @@
-import type { Argv, CommandModule } from 'yargs';
-import {
-  DataError,
-  headInfo,
-  type Prediction,
-  predict,
-  predictionChunks,
-  UsageError,
-  writePredictions,
-} from '../src/index.js';
+import { headInfo, type Prediction, type PredictOptions, predict } from '../src/commands/predict.js';
+import { type PredictionFormat, predictionChunks, writePredictions } from '../src/commands/prediction-table.js';
+import { DataError, UsageError } from '../src/errors.js';
+import { type Arguments, optionsOf } from './arguments.js';
 import { interrupt } from './io.js';
-import { baseFlags, baseOptions, common, engineFlags, given, showDownload, text } from './options.js';
 import { Console } from './progress.js';
-
-const builder = (yargs: Argv) =>
-  engineFlags(baseFlags(common(yargs), undefined))
-    .positional('paths', { describe: 'image files, or folders of them', string: true, array: true })
-    .option('head', { ...text('a head by name or folder'), demandOption: true })
-    .option('format', {
-      ...text('of the predictions; json is one object a line (default: path, label and score between tabs)'),
-      choices: ['json', 'csv', 'arrow'] as const,
-    })
-    .option('out', text('file of the predictions, in the place of stdout'));
-
-type Arguments = Awaited<ReturnType<ReturnType<typeof builder>['parseAsync']>>;
 
 /** @throws DataError where there is none at all */
 async function* some(predictions: AsyncIterable<Prediction>, paths: readonly string[]): AsyncGenerator<Prediction> {
@@ -34,35 +15,22 @@ async function* some(predictions: AsyncIterable<Prediction>, paths: readonly str
   if (count === 0) throw new DataError(`no image could be used in ${paths.join(', ')}`);
 }
 
-export const predictCommand: CommandModule<object, Arguments> = {
-  command: 'predict <paths..>',
-  describe: 'classify images with a head: one line an image',
-  builder: builder as never,
-  handler: async (argv) => {
-    const console = new Console(argv.quiet);
-    const paths = (argv.paths ?? []).map(String);
-    if (paths.length === 0) throw new UsageError('give image files or folders to predict');
-    if (argv.json && argv.format !== undefined && argv.format !== 'json') {
-      throw new UsageError(`--json asks for another format than --format ${argv.format}: give one of the two`);
-    }
-    const { classes } = await headInfo(argv.head, argv.cache);
-    const format = argv.json ? 'json' : (argv.format ?? 'plain');
-    const predictions = predict({
-      ...baseOptions(argv), // the head knows its base; one is only looked for where it is named
-      ...given({ threads: argv.threads, batchSize: argv.batchSize }),
-      paths,
-      head: argv.head,
-      cache: argv.cache,
-      engine: argv.engine,
-      device: argv.device,
-      signal: interrupt(),
-      onDownload: showDownload(console),
-      onWarning: (message) => console.line(message),
-    });
-    if (argv.out !== undefined) {
-      await writePredictions(argv.out, some(predictions, paths), classes, format);
-      return;
-    }
-    for await (const chunk of predictionChunks(some(predictions, paths), classes, format)) process.stdout.write(chunk);
-  },
-};
+export async function run(given: Arguments): Promise<void> {
+  const console = Console.of(given);
+  const options = optionsOf<PredictOptions>(given);
+  const { json, out } = given.values;
+  const format = json && !given.typed.has('format') ? 'json' : (given.values.format as PredictionFormat);
+  if (json && format !== 'json') {
+    throw new UsageError(`--json asks for another format than --format ${format}: give one of the two`);
+  }
+  const { classes } = await headInfo(options.head, options.cache);
+  const predictions = predict({
+    ...options, // the head knows its base; one is only looked for where it is named
+    signal: interrupt(),
+    onDownload: console.download,
+    onWarning: (message) => console.line(message),
+  });
+  const used = some(predictions, options.paths);
+  if (out !== undefined) await writePredictions(String(out), used, classes, format);
+  else for await (const chunk of predictionChunks(used, classes, format)) process.stdout.write(chunk);
+}

@@ -1,4 +1,6 @@
-import type { FeaturesProgress } from '../src/index.js';
+import type { FeaturesProgress } from '../src/extract/extract.js';
+import { plain } from '../src/plain.js';
+import type { Arguments } from './arguments.js';
 
 const WIDTH = 24;
 /** Milliseconds between two pictures of the bar, and between two lines where there is no terminal. */
@@ -24,6 +26,11 @@ export class Console {
     private readonly stream: NodeJS.WriteStream = process.stderr,
   ) {}
 
+  /** Quiet where `--quiet` is given. */
+  static of({ values }: Arguments): Console {
+    return new Console(values.quiet === true);
+  }
+
   /** Columns of the terminal; undefined where there is none, and where colours are not wanted (NO_COLOR). */
   get width(): number | undefined {
     return this.stream.isTTY && !process.env.NO_COLOR ? (this.stream.columns ?? 80) : undefined;
@@ -32,8 +39,7 @@ export class Console {
   line(text: string): void {
     if (this.quiet) return;
     this.clear();
-    // Names of files may hold anything, also what would move the cursor.
-    this.stream.write(`${text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)}\n`);
+    this.stream.write(`${plain(text)}\n`);
   }
 
   progress({ done, total, extracted }: FeaturesProgress): void {
@@ -63,6 +69,12 @@ export class Console {
     this.stream.write(`\r\x1b[K${text.slice(0, (this.stream.columns ?? 80) - 1)}`);
     this.bar = true;
   }
+
+  /** A download of weights, as `onDownload` tells of it. */
+  download = (file: string, received: number, total: number | null): void => {
+    const mb = (bytes: number): string => (bytes / 1e6).toFixed(1);
+    this.status(`${file}: ${mb(received)}${total === null ? '' : ` of ${mb(total)}`} MB`);
+  };
 
   /** Takes the bar away. */
   clear(): void {

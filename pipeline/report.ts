@@ -1,4 +1,6 @@
-import type { Intervals, Metrics, TrainResult } from '../src/index.js';
+import type { TrainResult } from '../src/commands/train.js';
+import type { Intervals } from '../src/metrics/bootstrap.js';
+import type { Metrics } from '../src/metrics/metrics.js';
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 const decimals = (value: number): string => value.toFixed(3);

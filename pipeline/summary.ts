@@ -1,15 +1,6 @@
-import type { Argv, CommandModule } from 'yargs';
-import { type LayerSummary, type ModelSummary, summary } from '../src/index.js';
+import { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from '../src/commands/summary.js';
+import { type Arguments, optionsOf } from './arguments.js';
 import { printJson } from './io.js';
-import { given, layerFlags, numberOption } from './options.js';
-
-const builder = (yargs: Argv) =>
-  layerFlags(yargs, undefined)
-    .option('width', numberOption('columns of the table', { min: 40, max: 1000, whole: true, fallback: 98 }))
-    .option('json', { describe: 'print one JSON object on stdout', boolean: true, default: false })
-    .demandOption('base');
-
-type Arguments = Awaited<ReturnType<ReturnType<typeof builder>['parseAsync']>>;
 
 interface Column {
   readonly head: string;
@@ -102,13 +93,8 @@ function render({ name, layers, ...total }: ModelSummary, width: number): string
   ].join('\n');
 }
 
-export const summaryCommand: CommandModule<object, Arguments> = {
-  command: 'summary',
-  describe: 'print the layers of a base as Keras does, its parameters and multiply-adds; nothing is downloaded',
-  builder: builder as never,
-  handler: async ({ base, alpha, includeTop, layer, inputSize, width, json }) => {
-    const found = await summary({ base: base ?? '', ...given({ alpha, includeTop, layer, inputSize }) });
-    if (json) printJson(found);
-    else process.stdout.write(render(found, width ?? 98));
-  },
-};
+export async function run(given: Arguments): Promise<void> {
+  const found = await summary(optionsOf<SummaryOptions>(given));
+  if (given.values.json) printJson(found);
+  else process.stdout.write(render(found, Number(given.values.width)));
+}

@@ -1,31 +1,17 @@
-import type { Argv, CommandModule } from 'yargs';
-import { HeadError, type PlanResult, train, trainPlan, UsageError } from '../src/index.js';
-import { corpusFlags, fitFlags, fitOptions, headFlags, headOptions, labelFlags } from './head-flags.js';
+import { type PlanResult, type TrainPlanOptions, trainPlan } from '../src/commands/plan.js';
+import { type TrainOptions, train } from '../src/commands/train.js';
+import { HeadError, UsageError } from '../src/errors.js';
+import { flagOf } from '../src/options/check.js';
+import { type Arguments, optionsOf, typedOptions } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
-import { baseFlags, baseOptions, common, engineOption, given, showDownload, text } from './options.js';
 import { Console } from './progress.js';
 import { metricsLine, percent, trainReport } from './report.js';
 import { type TableRow, table } from './table.js';
 
-const builder = (yargs: Argv) =>
-  fitFlags(headFlags(labelFlags(corpusFlags(baseFlags(common(yargs), 'xception-mini')))))
-    .option('name', text('name of the head'))
-    .option('out', text('folder of the head'))
-    .option('engine', engineOption)
-    .option('plan', text('YAML file of many heads, trained from one read of the cache'));
-
-type Arguments = Awaited<ReturnType<ReturnType<typeof builder>['parseAsync']>>;
-
-/** The options that `train` with and without a plan have in common. */
-const corpusOptions = (argv: Arguments, console: Console) => ({
-  ...baseOptions(argv),
-  ...given({ features: argv.features }),
-  data: argv.data,
-  cache: argv.cache,
-  missing: argv.missing,
-  memory: (argv.memory ?? 1024) * 2 ** 20,
+/** What training one head and many have in common. */
+const hooks = (console: Console) => ({
   signal: interrupt(),
-  onDownload: showDownload(console),
+  onDownload: console.download,
   onLabels: (message: string) => console.line(message),
   onWarning: (message: string) => console.line(`note: ${message}`),
 });
@@ -35,22 +21,19 @@ const epochLine = (epoch: number, loss: number, valLoss: number | null, valAccur
   return `epoch ${epoch}: loss ${loss.toFixed(4)}${valLoss === null ? '' : `, validation ${valLoss.toFixed(4)}${accuracy}`}`;
 };
 
-async function trainMany(argv: Arguments, plan: string, console: Console): Promise<void> {
-  const { name, out, labels, task } = argv;
-  const engine = argv.engine === 'onnx' ? undefined : argv.engine;
-  const alone = Object.keys({
-    ...given({ name, out, labels, task, engine }),
-    ...headOptions(argv),
-    ...fitOptions(argv),
-  });
+async function trainMany(given: Arguments, console: Console): Promise<void> {
+  const planned = new Set(typedOptions('train plan').map(({ name }) => name));
+  const alone = typedOptions('train').filter(
+    ({ name, only }) => given.typed.has(name) && !planned.has(name) && only !== 'command line',
+  );
   if (alone.length > 0) {
     throw new UsageError(
-      `with --plan the options of heads stand in the plan, under defaults for all: leave ${alone.join(', ')} out`,
+      `with --plan the options of heads stand in the plan, under defaults for all: leave ${alone.map(flagOf).join(', ')} out`,
     );
   }
   const results = await trainPlan({
-    ...corpusOptions(argv, console),
-    plan,
+    ...optionsOf<TrainPlanOptions>(given, 'train plan'),
+    ...hooks(console),
     onEpoch: (head, { epoch, loss, valLoss, valAccuracy }) =>
       console.status(`${head}: ${epochLine(epoch, loss, valLoss, valAccuracy)}`),
     onHead: (result) => {
@@ -68,7 +51,7 @@ async function trainMany(argv: Arguments, plan: string, console: Console): Promi
   console.line(
     `${counted(results.length, 'head')}: ${of('trained')} trained, ${of('reused')} reused, ${of('failed')} failed`,
   );
-  if (argv.json) printJson({ heads: results });
+  if (given.values.json) printJson({ heads: results });
   if (of('failed') > 0)
     throw new HeadError(
       `${of('failed')} of ${counted(results.length, 'head')} failed: put right what the lines above say, and run the same command again`,
@@ -83,26 +66,18 @@ function planRow(result: PlanResult): TableRow {
   return { cells: [head, status, task, String(rows), String(val), `${line}${test}`] };
 }
 
-export const trainCommand: CommandModule<object, Arguments> = {
-  command: 'train',
-  describe: 'train a head on the stored vectors, or many with --plan',
-  builder: builder as never,
-  handler: async (argv) => {
-    const console = new Console(argv.quiet);
-    if (argv.plan !== undefined) {
-      await trainMany(argv, argv.plan, console);
-      return;
-    }
-    const { labels, task, name, out, engine } = argv;
-    const result = await train({
-      ...corpusOptions(argv, console),
-      ...headOptions(argv),
-      ...fitOptions(argv),
-      ...given({ labels, task, name, out, engine }),
-      onEpoch: ({ epoch, loss, valLoss, valAccuracy }) => console.status(epochLine(epoch, loss, valLoss, valAccuracy)),
-    });
-    for (const line of trainReport(result)) console.line(line);
-    console.line(`-> ${result.dir}`);
-    if (argv.json) printJson(result);
-  },
-};
+export async function run(given: Arguments): Promise<void> {
+  const console = Console.of(given);
+  if (given.values.plan !== undefined) {
+    await trainMany(given, console);
+    return;
+  }
+  const result = await train({
+    ...optionsOf<TrainOptions>(given),
+    ...hooks(console),
+    onEpoch: ({ epoch, loss, valLoss, valAccuracy }) => console.status(epochLine(epoch, loss, valLoss, valAccuracy)),
+  });
+  for (const line of trainReport(result)) console.line(line);
+  console.line(`-> ${result.dir}`);
+  if (given.values.json) printJson(result);
+}

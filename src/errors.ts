@@ -7,7 +7,15 @@ export class PermafrostError extends Error {
 }
 
 /** Wrong use: an unknown name or option, a value out of range. The command line exits with 2. */
-export class UsageError extends PermafrostError {}
+export class UsageError extends PermafrostError {
+  /** The message as the command line says it, with flags: `--learning-rate` for `learningRate`. */
+  readonly typed: string;
+
+  constructor(message: string, options: ErrorOptions & { readonly typed?: string } = {}) {
+    super(message, options);
+    this.typed = options.typed ?? message;
+  }
+}
 
 /** A model file that cannot be read or holds something that is not supported. */
 export class ModelError extends PermafrostError {}

@@ -37,21 +37,15 @@ export {
 } from './commands/cache/index.js';
 export { type Classification, type ClassifyOptions, type ClassScore, classify } from './commands/classify.js';
 export type { CorpusOptions, LabelOptions } from './commands/corpus.js';
-export { type ExportOptions, type ExportResult, exportHead, HEAD_FORMATS, type HeadFormat } from './commands/export.js';
+export { type ExportOptions, type ExportResult, exportHead, type HeadFormat } from './commands/export.js';
 export { type FeaturesOptions, features } from './commands/features.js';
 export { type MapsOptions, type MapsResult, maps } from './commands/maps.js';
 export { type PlanResult, type TrainPlanOptions, trainPlan } from './commands/plan.js';
 export { headInfo, type Prediction, type PredictOptions, predict } from './commands/predict.js';
-export {
-  PREDICTION_FORMATS,
-  type PredictionFormat,
-  predictionChunks,
-  writePredictions,
-} from './commands/prediction-table.js';
+
 export { drawSample as sample, type Sample, type SampleOptions } from './commands/sample.js';
 export { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from './commands/summary.js';
 export {
-  RANKINGS,
   type Ranking,
   type SweepOptions,
   type SweepProgress,
@@ -77,7 +71,7 @@ export {
 } from './errors.js';
 export type { FeaturesProgress, FeaturesResult } from './extract/extract.js';
 export type { Graph, Node, Op, Shape, Tensor } from './graph/graph.js';
-export { checkFit, FIT_RULES, type FitOptions, resolveFit } from './heads/fit-options.js';
+export type { FitOptions } from './heads/fit-options.js';
 export {
   type Fold,
   type Head,
@@ -88,13 +82,12 @@ export {
   type Threshold,
 } from './heads/index.js';
 export { type Plan, type PlannedHead, readPlan } from './heads/plan-file.js';
-export { type Axis, parseAxis, type Space } from './heads/space.js';
+export type { Axis, Space } from './heads/space.js';
 export { openVectors, type StoredVectors } from './heads/stored-vectors.js';
 export type { SweepRow } from './heads/sweep-row.js';
 export type { ImageMode } from './images/index.js';
 export type { Targets, Task } from './labels/targets.js';
-export { TASKS } from './labels/task.js';
-export { COLORMAPS, type Colormap, type Grid } from './maps/index.js';
+export type { Colormap, Grid } from './maps/index.js';
 export type { Intervals } from './metrics/bootstrap.js';
 export type {
   ClassificationMetrics,
@@ -103,9 +96,9 @@ export type {
   MultilabelMetrics,
   RegressionMetrics,
 } from './metrics/metrics.js';
+export { COLORMAPS, HEAD_FORMATS, RANKINGS, TASKS } from './options/choices.js';
 export { FeatureSet, type FoundVectors, type SetInfo, type SetSpec, type VectorBatch } from './store/index.js';
-export { OPTION_RULES, type OptionRule } from './train/option-rules.js';
-export { type HeadOptions, optionFromText, type ResolvedOptions, resolveOptions } from './train/options.js';
+export { type HeadOptions, type ResolvedOptions, resolveOptions } from './train/options.js';
 export type { EpochRecord, Examples, TrainHooks, TrainingData } from './train/run.js';
 export { outputsOf, type TrainedHead, trainHeads } from './train/train.js';
 export { memoryVectors, type VectorSource } from './train/vectors.js';

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { UsageError } from '../errors.js';
 import type { ImageMode } from '../images/modes.js';
 import { applications } from '../keras/index.js';
-import { nearestNames } from './nearest.js';
+import { nearestNames } from '../options/nearest.js';
 import type { Preprocessing } from './preprocess.js';
 import type { BaseSpec, Pooling } from './spec.js';
 

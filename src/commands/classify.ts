@@ -1,11 +1,11 @@
 import { type BaseOptions, type OpenHooks, openClassifier } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
-import { UsageError } from '../errors.js';
 import { imageBatches } from '../extract/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { imagenetClasses } from '../keras/index.js';
+import { checkOptions } from '../options/check.js';
 
 export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks {
   /** Image files, or folders of them. */
@@ -53,8 +53,8 @@ function largest(scores: Float32Array, count: number): number[] {
  * @throws as `openBase`; ModelError for a base without a classifier; DataError where a path does not exist
  */
 export async function* classify(options: ClassifyOptions): AsyncGenerator<Classification> {
+  checkOptions('classify', options);
   const { batchSize = DEFAULT_BATCH_SIZE, top = 5 } = options;
-  if (!Number.isInteger(top) || top < 1) throw new UsageError(`top must be a whole number from 1, found ${top}`);
   const base = await openClassifier(options, options);
   const classes = base.spec.features === IMAGENET ? await imagenetClasses() : null;
   const runner = await VectorRunner.open(base, await openEngine(options), options, batchSize);

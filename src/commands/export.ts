@@ -1,7 +1,9 @@
 import path from 'node:path';
 import { type Base, onnxProgram, vectorGraph } from '../base/index.js';
 import { rereadOnnx } from '../base/onnx/index.js';
-import { CacheError, ModelError, UsageError } from '../errors.js';
+
+import type { EngineOptions } from '../engine/engine.js';
+import { CacheError, ModelError } from '../errors.js';
 import {
   discard,
   errorCode,
@@ -14,6 +16,7 @@ import {
   writeOutput,
   writeOutputs,
 } from '../files/index.js';
+
 import { type OnnxGraph, writeModel } from '../formats/onnx/write.js';
 import type { Head } from '../heads/head.js';
 import {
@@ -28,16 +31,18 @@ import {
   type WrittenModel,
   writtenModel,
 } from '../keras/index.js';
+import { checkOptions } from '../options/check.js';
+import type { HEAD_FORMATS } from '../options/choices.js';
 import type { HeadNet } from '../train/head-net.js';
 import { endingOf } from '../train/net.js';
 import { version } from '../version.js';
 import { findHead, matchBase, type PredictOptions } from './predict.js';
 
-/** `keras`: Keras 3's `.keras`; `h5`: its older HDF5 file; `tfjs`: a folder with a TensorFlow.js layers model; `onnx`. */
-export const HEAD_FORMATS = ['keras', 'h5', 'tfjs', 'onnx'] as const;
 export type HeadFormat = (typeof HEAD_FORMATS)[number];
 
-export interface ExportOptions extends Omit<PredictOptions, 'paths' | 'batchSize' | 'onWarning'>, StoreOptions {
+export interface ExportOptions
+  extends Omit<PredictOptions, 'paths' | 'batchSize' | 'onWarning' | keyof EngineOptions>,
+    StoreOptions {
   readonly format: HeadFormat;
   /** Where it goes: a file, or the folder of a TensorFlow.js model. */
   readonly out: string;
@@ -193,10 +198,8 @@ const MAX_JSON = 64 * 2 ** 20;
  *   where it cannot be written: what was there before stays then
  */
 export async function exportHead(options: ExportOptions): Promise<ExportResult> {
+  checkOptions('export', options);
   const { cache = 'cache', format, withBase = false } = options;
-  if (!HEAD_FORMATS.includes(format)) {
-    throw new UsageError(`there is no format ${JSON.stringify(format)}: use ${HEAD_FORMATS.join(', ')}`);
-  }
   const { system = realSystem } = options;
   const out = path.resolve(options.out);
   await tryOutput(format === 'tfjs' ? path.join(out, MODEL_JSON) : out, { system });

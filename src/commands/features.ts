@@ -1,7 +1,8 @@
 import { type Base, type BaseOptions, keptBase, nameBase, openBase, rememberBase } from '../base/index.js';
 import { DataError } from '../errors.js';
-import { checkOptions, type ExtractOptions, extract, type FeaturesResult } from '../extract/extract.js';
+import { type ExtractOptions, extract, type FeaturesResult } from '../extract/extract.js';
 import { holdsFiles } from '../images/index.js';
+import { checkOptions } from '../options/check.js';
 import { FeatureSet } from '../store/set.js';
 import { fingerprint } from '../store/spec.js';
 
@@ -16,7 +17,7 @@ export interface FeaturesOptions extends BaseOptions, ExtractOptions {}
 export async function features(options: FeaturesOptions): Promise<FeaturesResult> {
   const started = performance.now();
   const { cache = 'cache' } = options;
-  checkOptions(options);
+  checkOptions('features', options);
   if (!(await holdsFiles(options.data)))
     throw new DataError(`${options.data} holds no files: give --data a folder of images`);
   const { name, spec } = await nameBase(cache, options, options);

@@ -8,8 +8,9 @@ import { imageBatches } from '../extract/batches.js';
 import type { Pixels } from '../extract/vectors.js';
 import { tryOutput, writeOutput } from '../files/index.js';
 import { fixedShapes } from '../graph/prepare.js';
-import { COLORMAPS, type Colormap } from '../maps/colormaps.js';
+import type { Colormap } from '../maps/colormaps.js';
 import { type FeatureMaps, type Grid, mapPng, mapSvg } from '../maps/picture.js';
+import { checkOptions } from '../options/check.js';
 
 export interface MapsOptions extends BaseOptions, EngineOptions, OpenHooks {
   /** The image file. */
@@ -33,26 +34,12 @@ export interface MapsResult {
   readonly shown: number;
 }
 
-/** Rows and columns of the largest grid. */
-export const MAX_GRID = 64;
-
 const WRITERS = { '.png': mapPng, '.svg': mapSvg };
 
 function writerOf(out: string): typeof mapPng {
   const writer = (WRITERS as Partial<Record<string, typeof mapPng>>)[path.extname(out).toLowerCase()];
   if (!writer) throw new UsageError(`a picture of feature maps is .png or .svg: ${out} ends in neither`);
   return writer;
-}
-
-function check({ rows, columns }: Grid, colormap: string): void {
-  for (const n of [rows, columns]) {
-    if (!Number.isInteger(n) || n < 1 || n > MAX_GRID) {
-      throw new UsageError(`a grid has 1 to ${MAX_GRID} rows and columns, found ${rows}x${columns}`);
-    }
-  }
-  if (!COLORMAPS.some((name) => name === colormap)) {
-    throw new UsageError(`there is no colormap ${JSON.stringify(colormap)}: take ${COLORMAPS.join(', ')}`);
-  }
 }
 
 /** The base without its pooling. */
@@ -123,10 +110,10 @@ async function featureMaps(base: Base, options: MapsOptions): Promise<FeatureMap
  *   that is not there or cannot be used; FileError where the picture cannot be written, before the image is opened
  */
 export async function maps(options: MapsOptions): Promise<MapsResult> {
+  checkOptions('maps', options);
   const { grid = { rows: 4, columns: 8 }, colormap = 'gray' } = options;
   const out = path.resolve(options.out ?? 'maps.png');
   const write = writerOf(out);
-  check(grid, colormap);
   await tryOutput(out);
   const found = await featureMaps(unpooled(await openBase(options, options), options.layer ?? options.base), options);
   const picture = await write(found, grid, colormap);

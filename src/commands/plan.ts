@@ -5,7 +5,8 @@ import { loadHead, makeHead, saveHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import { type Plan, type PlannedHead, readPlan } from '../heads/plan-file.js';
 import { divideExamples } from '../heads/problem.js';
-import { resolveOptions } from '../train/options.js';
+import { checkOptions } from '../options/check.js';
+import { checkEffect, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import { Corpus, type CorpusOptions } from './corpus.js';
 import { headIdentity, originOf, placeOf, resultOf, type TrainResult } from './train.js';
@@ -39,9 +40,11 @@ export type PlanResult =
  * @throws UsageError, DataError or CacheError for a plan, a folder or a set that cannot be used
  */
 export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]> {
+  checkOptions('train plan', options);
   const { heads } = typeof options.plan === 'string' ? await readPlan(options.plan) : options.plan;
   for (const { options: head, fit } of heads) {
     resolveOptions(head);
+    checkEffect(head);
     resolveFit(fit);
   }
   const corpus = await Corpus.open(options);

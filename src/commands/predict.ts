@@ -10,6 +10,7 @@ import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import type { SetFacts } from '../heads/joined-sets.js';
+import { checkOptions } from '../options/check.js';
 import { FeatureSet, fingerprint, type SetSpec } from '../store/index.js';
 import { specOf } from './train.js';
 
@@ -113,6 +114,7 @@ export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo>
  * @throws HeadError when the head is damaged or its base cannot be matched; DataError when there are no such files
  */
 export async function* predict(options: PredictOptions): AsyncGenerator<Prediction> {
+  checkOptions('predict', options);
   const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
   const head = await findHead(options.head, cache);
   const { info } = head;

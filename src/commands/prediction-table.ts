@@ -1,10 +1,11 @@
 import { Float32, Table, Utf8, vectorFromArray } from 'apache-arrow';
 import { type StoreOptions, writeOutput } from '../files/index.js';
 import { ArrowFileWriter, ArrowPieces } from '../formats/arrow/file.js';
+import type { PREDICTION_FORMATS } from '../options/choices.js';
+import { plain } from '../plain.js';
 import type { Prediction } from './predict.js';
 
 /** `plain`: path, label and score between tabs; `json`: one object a line. */
-export const PREDICTION_FORMATS = ['plain', 'json', 'csv', 'arrow'] as const;
 export type PredictionFormat = (typeof PREDICTION_FORMATS)[number];
 
 /** Predictions of a batch of an Arrow file. */
@@ -17,7 +18,7 @@ const cell = (value: string | number): string =>
 const csvHeader = (classes: readonly string[]): string => ['path', 'label', 'score', ...classes].map(cell).join(',');
 
 const LINES: Readonly<Record<Exclude<PredictionFormat, 'arrow'>, (prediction: Prediction) => string>> = {
-  plain: ({ path, label, score }) => `${path}\t${label}\t${score.toFixed(4)}`,
+  plain: ({ path, label, score }) => `${plain(path)}\t${plain(label)}\t${score.toFixed(4)}`,
   json: (prediction) => JSON.stringify(prediction),
   csv: ({ path, label, score, scores }) => [path, label, score, ...Object.values(scores)].map(cell).join(','),
 };

@@ -3,7 +3,8 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { hostname } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
-import { DataError, UsageError } from '../errors.js';
+import { DataError } from '../errors.js';
+import { checkOptions } from '../options/check.js';
 import { CLASSES, drawPicture, type Label } from '../sample/picture.js';
 import { SIDE } from '../sample/surface.js';
 
@@ -56,11 +57,6 @@ function pictures(perClass: number): Picture[] {
     const folder = path.join(index < trainCount(perClass) ? 'train' : 'val', label);
     return { label, index, folder, name: `${String(index).padStart(digits, '0')}.jpg` };
   });
-}
-
-function integer(name: string, value: number, low: number, high: number): number {
-  if (Number.isSafeInteger(value) && value >= low && value <= high) return value;
-  throw new UsageError(`${name} must be a whole number from ${low} to ${high}, not ${value}.`);
 }
 
 const hasCode = (error: unknown, ...codes: string[]): boolean =>
@@ -131,9 +127,8 @@ async function readMarker(dir: string): Promise<(Settings & { complete: boolean 
   }
   try {
     const { revision, seed, perClass, complete } = JSON.parse(text);
-    integer('revision', revision, 1, 1e6);
-    integer('seed', seed, 0, Number.MAX_SAFE_INTEGER);
-    integer('perClass', perClass, 4, 10_000);
+    if (!Number.isInteger(revision)) throw new DataError('the revision is no number');
+    checkOptions('sample', { seed, perClass });
     return { revision, seed, perClass, complete: complete === true };
   } catch (error) {
     throw new DataError(`${file} is damaged; remove ${dir}, then run the sample again.`, {
@@ -208,8 +203,8 @@ const writeMarker = (dir: string, settings: Settings, complete: boolean): Promis
  * @throws DataError when the folder holds other files, or cannot be written
  */
 export async function drawSample(dir: string, options: SampleOptions = {}): Promise<Sample> {
-  const seed = integer('The seed', options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER);
-  const perClass = integer('The count of a class', options.perClass ?? 200, 4, 10_000);
+  checkOptions('sample', options);
+  const { seed = 0, perClass = 200 } = options;
   const settings: Settings = { revision: REVISION, seed, perClass };
   const root = path.resolve(dir);
   const total = 2 * perClass;

@@ -2,6 +2,7 @@ import { openArchitecture } from '../base/open.js';
 import type { BaseOptions } from '../base/options.js';
 import { classOf, type Node, type Shape, type Tensor } from '../graph/graph.js';
 import { inferShapes, inputShapes, weightSpecs } from '../graph/infer.js';
+import { checkOptions } from '../options/check.js';
 
 /** What says which layers a base has. */
 export type SummaryOptions = Pick<BaseOptions, 'base' | 'alpha' | 'includeTop' | 'layer' | 'inputSize'>;
@@ -52,6 +53,7 @@ function summarize(node: Node, shapes: ReadonlyMap<string, Shape>): LayerSummary
  * @throws UsageError for options that are unknown or missing; ModelError for what a file holds, and for an ONNX model
  */
 export async function summary(options: SummaryOptions): Promise<ModelSummary> {
+  checkOptions('summary', options);
   const { name, graph } = await openArchitecture(options);
   const shapes = inferShapes(graph);
   const counted = new Set<Tensor>();

@@ -10,29 +10,17 @@ import { checkName, readSweepPlan } from '../heads/plan-file.js';
 import { probe } from '../heads/probe.js';
 import { divideExamples } from '../heads/problem.js';
 import { scoresOf, trainOnRows } from '../heads/row-trainer.js';
-import { drawFrom, gridOf, MOST_HEADS, parseAxis, type Space } from '../heads/space.js';
+import { checkSpace, drawFrom, gridOf, parseAxis, type Space } from '../heads/space.js';
 import type { SweepRow } from '../heads/sweep-row.js';
 import { sweepFile } from '../heads/sweep-table.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { type HeadOptions, OPTION_RULES } from '../train/option-rules.js';
-import { resolveOptions } from '../train/options.js';
+import { checkOptions, usage } from '../options/check.js';
+import type { RANKINGS } from '../options/choices.js';
+import { checkEffect, HEAD_RULES, type HeadOptions, resolveOptions, withoutIdle } from '../train/options.js';
 import type { TrainedHead } from '../train/train.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 import { fitOptionsOf, headIdentity, headOptionsOf, originOf, placeOf, resultOf, type TrainResult } from './train.js';
 
-/** What heads may be ranked by, on validation. Of `loss`, `mae` and `rmse` the lowest is best. */
-export const RANKINGS = [
-  'loss',
-  'accuracy',
-  'balancedAccuracy',
-  'f1',
-  'auc',
-  'averagePrecision',
-  'calibrationError',
-  'r2',
-  'mae',
-  'rmse',
-] as const;
 export type Ranking = (typeof RANKINGS)[number];
 const LOWEST_FIRST: readonly Ranking[] = ['loss', 'calibrationError', 'mae', 'rmse'];
 
@@ -52,6 +40,8 @@ export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, 
   readonly by?: Ranking;
   /** Of the sweep, in `cache/sweeps`, and of its best head, in `cache/heads`. Default: the set's name and `-sweep`. */
   readonly name?: string;
+  /** Folder of the best head, in the place of a name. */
+  readonly out?: string;
   /** Before training starts, and before each further stage of a probe. */
   readonly onStart?: (heads: number) => void;
   /** After each epoch of heads that train together: how many of all are still training, and the lowest validation loss so far. */
@@ -92,6 +82,7 @@ interface Tried {
  */
 export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const started = performance.now();
+  checkSweepOptions(options);
   if (options.name !== undefined) checkName(options.name);
   const asked = await askedFor(options);
   const fit = resolveFit(asked.fit);
@@ -153,6 +144,19 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   };
 }
 
+/**
+ * @throws UsageError for options that are wrong or have no effect; those of the head may have one in some heads of the grid, which
+ *   `headsOf` knows
+ */
+function checkSweepOptions(options: SweepOptions): void {
+  if ('folds' in options && options.folds !== undefined) {
+    throw usage('a sweep chooses on validation images: leave {folds} out, and cross-validate the best with train');
+  }
+  const isAlone = options.grid === undefined && options.plan === undefined && !options.probe;
+  if (isAlone) throw usage('a sweep needs options to try: give {grid} lr=1e-4,1e-3, {plan} or {probe}');
+  checkOptions('sweep', options, ['Head']);
+}
+
 interface Asked {
   /** Of every head. */
   readonly common: HeadOptions;
@@ -166,28 +170,23 @@ async function askedFor(options: SweepOptions): Promise<Asked> {
   const plan = options.plan === undefined ? undefined : await readSweepPlan(options.plan);
   const grid = options.grid ?? {};
   const isText = (given: readonly string[] | Space): given is readonly string[] => Array.isArray(given);
-  const space: Space = isText(grid) ? Object.fromEntries(grid.map(parseAxis)) : grid;
+  const space = isText(grid) ? Object.fromEntries(grid.map(parseAxis)) : checkSpace(grid);
   const all = { ...plan?.space, ...space };
   if (options.probe && Object.keys(all).length > 0) {
     throw new UsageError('a probe searches l2 alone: leave the grid out, or list l2 in it without --probe');
   }
-  if (!options.probe && Object.keys(all).length === 0) {
-    throw new UsageError('a sweep needs options to try: give --grid lr=1e-4,1e-3, --plan or --probe');
-  }
   const random = options.random ?? plan?.random;
-  if (random !== undefined && !(Number.isInteger(random) && random >= 1 && random <= MOST_HEADS)) {
-    throw new UsageError(`random must be a whole number from 1 to ${MOST_HEADS}, not ${random}`);
-  }
   const labels = options.labels ?? plan?.labels;
   const task = options.task ?? plan?.task;
   const fit = { ...plan?.fit, ...fitOptionsOf(options) };
-  if (fit.folds !== undefined && fit.folds !== null) {
-    throw new UsageError(
-      'a sweep chooses on validation images: leave folds out, and cross-validate the best with train',
-    );
+  const common = { ...plan?.options, ...headOptionsOf(options) };
+  if (options.probe) {
+    const idle = (['l2', 'optimizer'] as const).find((name) => common[name] !== undefined && common[name] !== 'lbfgs');
+    if (idle !== undefined) throw usage(`a probe searches l2 with lbfgs: leave {${idle}} out`);
+    checkEffect({ ...common, optimizer: 'lbfgs' });
   }
   return {
-    common: { ...plan?.options, ...headOptionsOf(options) },
+    common,
     fit,
     labels: { ...(labels === undefined ? {} : { labels }), ...(task === undefined ? {} : { task }) },
     space: all,
@@ -205,15 +204,20 @@ function checkRanking(by: Ranking, task: string): Ranking {
   throw new UsageError(`a ${task} sweep is ranked by one of ${known?.join(', ')}, not by ${by}`);
 }
 
-/** @returns the heads of a grid or a draw, each once; combinations that do not go together are left out, which is told */
+/**
+ * @returns the heads of a grid or a draw, each once; combinations that do not go together are left out, which is told
+ * @throws UsageError when none is left, or for an option that has no effect in any
+ */
 function headsOf({ common, space, random }: Asked, seed: number, onWarning?: (message: string) => void): HeadOptions[] {
   const drawn = random === undefined ? gridOf(space) : drawFrom(space, random, seed);
   const heads = new Map<string, HeadOptions>();
   const faults: UsageError[] = [];
+  const used = new Set<string>();
   for (const one of drawn) {
-    const options = { ...common, ...one };
+    const options = withoutIdle({ ...common, ...one });
     try {
       heads.set(JSON.stringify(resolveOptions(options)), options);
+      for (const name of Object.keys(options)) used.add(name);
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       faults.push(error);
@@ -224,6 +228,7 @@ function headsOf({ common, space, random }: Asked, seed: number, onWarning?: (me
   if (fault !== undefined) {
     onWarning?.(`${faults.length} of ${drawn.length} combinations are left out, the first because ${fault.message}`);
   }
+  for (const one of drawn) checkEffect({ ...common, ...one }, (name) => !used.has(name));
   return [...heads.values()];
 }
 
@@ -310,7 +315,7 @@ const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1)
 
 /** @returns the options in which the heads differ, in the order of the table of options */
 function differing(rows: readonly SweepRow[]): (keyof HeadOptions)[] {
-  return (Object.keys(OPTION_RULES) as (keyof HeadOptions)[]).filter(
+  return (Object.keys(HEAD_RULES) as (keyof HeadOptions)[]).filter(
     (name) => new Set(rows.map(({ options }) => JSON.stringify(options[name]))).size > 1,
   );
 }

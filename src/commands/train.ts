@@ -11,8 +11,8 @@ import { type Learned, learnedOf } from '../heads/learned.js';
 import { checkName } from '../heads/plan-file.js';
 import { divideExamples, identityOf, type Problem } from '../heads/problem.js';
 import type { Task } from '../labels/targets.js';
-import { type HeadOptions, OPTION_RULES } from '../train/option-rules.js';
-import { resolveOptions } from '../train/options.js';
+import { checkOptions } from '../options/check.js';
+import { HEAD_RULES, type HeadOptions, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import { version } from '../version.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
@@ -47,7 +47,7 @@ function picked(options: Given, names: object): Given {
 }
 
 /** @returns those of the options that say how a head is trained */
-export const headOptionsOf = (options: object): HeadOptions => picked(options as Given, OPTION_RULES);
+export const headOptionsOf = (options: object): HeadOptions => picked(options as Given, HEAD_RULES);
 /** @returns those of the options that say how it is judged */
 export const fitOptionsOf = (options: object): FitOptions => picked(options as Given, FIT_RULES);
 
@@ -92,6 +92,7 @@ export function resultOf(
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const started = performance.now();
+  checkOptions('train', options);
   if (options.name !== undefined) checkName(options.name);
   const [head, fit] = [headOptionsOf(options), fitOptionsOf(options)];
   const { seed } = resolveOptions(head);

@@ -3,7 +3,7 @@ import { type Base, type BaseSpec, isKept, keepBase, type OpenHooks } from '../b
 import { sha256Hex } from '../canonical.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
-import { DataError, ImageError, UsageError } from '../errors.js';
+import { DataError, ImageError } from '../errors.js';
 import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
 import { FileIndex } from '../store/index-file.js';
 import { KeySet } from '../store/key-set.js';
@@ -107,7 +107,6 @@ export async function extract(
 ): Promise<FeaturesResult> {
   const { started = performance.now(), retryFailed = false, signal } = options;
   const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
-  checkOptions(options);
   const spec = set.spec as unknown as BaseSpec;
   const engine = await openEngine(options);
   await set.markUsed();
@@ -268,17 +267,6 @@ export async function extract(
     seconds,
     imagesPerSecond,
   };
-}
-
-/** @throws UsageError for a value out of range */
-export function checkOptions({ batchSize = DEFAULT_BATCH_SIZE, shard }: ExtractOptions): void {
-  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > 4096) {
-    throw new UsageError(`the batch size must be a whole number from 1 to 4096, found ${batchSize}`);
-  }
-  if (shard === undefined) return;
-  const { index, count } = shard;
-  if (Number.isInteger(index) && Number.isInteger(count) && index >= 1 && index <= count) return;
-  throw new UsageError(`a shard is a whole number from 1 to their count, found ${index} of ${count}`);
 }
 
 /** Whether a content falls to a shard: by the first 52 bits of its hash, so by nothing but the content. */

@@ -1,7 +1,6 @@
-import { UsageError } from '../errors.js';
-import { THRESHOLD_CRITERIA, type ThresholdCriterion } from '../metrics/threshold.js';
-import type { OptionRule } from '../train/option-rules.js';
-import { checkRule } from '../train/options.js';
+import type { ThresholdCriterion } from '../metrics/threshold.js';
+import { checkValue, unknownOption, usage } from '../options/check.js';
+import { OPTIONS, type OptionRow } from '../options/table.js';
 
 /** What is done around the training of a head: how its images are divided, and how it is judged. */
 export interface FitOptions {
@@ -29,55 +28,34 @@ export interface FitOptions {
 
 export type ResolvedFit = Required<FitOptions>;
 
-const ENDS = { min: 0, max: 1 };
+const rows: readonly OptionRow[] = OPTIONS;
 
-/** What each may be: the one table that checks, command lines and plans are made from. */
-export const FIT_RULES = {
-  val: { type: 'number', describe: 'share of validation', default: 0.2, ...ENDS, below: true },
-  shots: { type: 'number', describe: 'training images a class', default: 1, min: 1, max: 1e9, whole: true },
-  folds: { type: 'number', describe: 'parts for cross-validation', default: 5, min: 2, max: 1000, whole: true },
-  refit: { type: 'switch', describe: 'train anew on training and validation images', default: false },
-  calibrate: { type: 'switch', describe: 'fit a temperature on validation', default: false },
-  threshold: {
-    type: 'choice',
-    describe: 'of a yes: youden, f1 or accuracy made largest on validation, or a number',
-    default: 'youden',
-    choices: THRESHOLD_CRITERIA,
-  },
-  bootstrap: { type: 'number', describe: 'resamples of intervals', default: 1000, min: 0, max: 1e6, whole: true },
-} as const satisfies Record<keyof FitOptions, OptionRule>;
+/** What each may be, from the table of options. */
+export const FIT_RULES = Object.fromEntries(
+  rows.filter(({ group }) => group === 'Judging').map((row) => [row.name, row]),
+) as Readonly<Record<keyof FitOptions, OptionRow>>;
 
-const DEFAULTS: ResolvedFit = {
-  val: FIT_RULES.val.default,
-  shots: null,
-  folds: null,
-  refit: false,
-  calibrate: false,
-  threshold: null,
-  bootstrap: FIT_RULES.bootstrap.default,
-};
+const NAMES = Object.keys(FIT_RULES) as (keyof FitOptions)[];
 
 /** @throws UsageError for a value out of range */
-export function checkFit(name: keyof FitOptions, value: unknown): unknown {
-  if (value === null && DEFAULTS[name] === null) return value;
-  if (name === 'threshold' && typeof value === 'number' && value >= ENDS.min && value <= ENDS.max) return value;
-  return checkRule(FIT_RULES[name], name, value);
-}
+export const checkFit = (name: keyof FitOptions, value: unknown): unknown => checkValue(FIT_RULES[name], value);
 
 /**
  * @returns every default in place, in a fixed order
- * @throws UsageError for a value out of range, or options that do not go together
+ * @throws UsageError for an unknown option, a value out of range, or options that do not go together
  */
 export function resolveFit(options: FitOptions = {}): ResolvedFit {
-  const names = Object.keys(DEFAULTS) as (keyof FitOptions)[];
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(FIT_RULES, name)) throw unknownOption(name, NAMES, 'head');
+  }
   const resolved = Object.fromEntries(
-    names.map((name) => [name, checkFit(name, options[name] ?? DEFAULTS[name])]),
+    NAMES.map((name) => [name, checkFit(name, options[name] ?? FIT_RULES[name].default)]),
   ) as unknown as ResolvedFit;
   if (resolved.folds !== null && resolved.refit) {
-    throw new UsageError('cross-validation ends with a head trained on all images: leave refit out');
+    throw usage('cross-validation ends with a head trained on all images: leave {refit} out');
   }
   if (resolved.folds !== null && resolved.shots !== null) {
-    throw new UsageError('folds take all images, shots a few of them: give one of the two');
+    throw usage('{folds} take all images, {shots} a few of them: give one of the two');
   }
   return resolved;
 }

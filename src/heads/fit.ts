@@ -4,7 +4,7 @@ import { dealFolds } from '../labels/folds.js';
 import type { Example } from '../labels/labels.js';
 import type { Targets } from '../labels/targets.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { HeadOptions } from '../train/option-rules.js';
+import type { HeadOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import type { TrainedHead } from '../train/train.js';
 import { type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';

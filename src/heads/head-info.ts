@@ -1,6 +1,6 @@
 import { HeadError, UsageError } from '../errors.js';
 import type { Task } from '../labels/targets.js';
-import { TASKS } from '../labels/task.js';
+import { TASKS } from '../options/choices.js';
 import { type ResolvedOptions, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import { type Fields, isFields } from './fields.js';

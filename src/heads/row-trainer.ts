@@ -1,6 +1,6 @@
 import type { HeadError } from '../errors.js';
 import { type Task, widthOf } from '../labels/targets.js';
-import type { HeadOptions } from '../train/option-rules.js';
+import type { HeadOptions } from '../train/options.js';
 import type { TrainHooks } from '../train/run.js';
 import { outputsOf, type TrainedHead, trainHeads } from '../train/train.js';
 import { distinct, type VectorTable } from './joined-sets.js';

@@ -1,7 +1,8 @@
 import { UsageError } from '../errors.js';
+import { kebab, unknownOption, usage } from '../options/check.js';
+import type { OptionRow } from '../options/table.js';
 import { Random } from '../random.js';
-import { type HeadOptions, OPTION_RULES, type OptionRule } from '../train/option-rules.js';
-import { checkOption, optionFromText } from '../train/options.js';
+import { checkOption, HEAD_RULES, type HeadOptions, optionFromText } from '../train/options.js';
 
 /** A range, evenly spread or evenly on a log scale, of `points` values where a grid runs through it. */
 export interface Range {
@@ -23,21 +24,21 @@ export type Space = { readonly [Name in OptionName]?: Axis };
 export const MOST_HEADS = 10_000;
 const RANGE = /^(?:(log|linear):)?([-+.\de]+?)\.\.([-+.\de]+?)(?::(\d+))?$/i;
 const DIGITS = 4;
-const SHORT: Readonly<Record<string, OptionName>> = {
-  lr: 'learningRate',
-  bs: 'batchSize',
-  wd: 'weightDecay',
-  bn: 'batchNorm',
-};
+/** Every way to write an option to its name: `learningRate`, `learning-rate`, `lr`. */
+const NAMES = new Map(
+  Object.values(HEAD_RULES).flatMap(({ name, aliases = [] }) =>
+    [name, kebab(name), ...aliases].map((text) => [text, name as OptionName]),
+  ),
+);
 
 /**
  * @param text an option's name as the library (`learningRate`) or the command line (`learning-rate`) writes it, or short: lr, bs, wd, bn
  * @throws UsageError for a name that is none
  */
 export function optionNamed(text: string): OptionName {
-  const name = SHORT[text] ?? text.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  if (Object.hasOwn(OPTION_RULES, name)) return name as OptionName;
-  throw new UsageError(`unknown head option ${text}: known are ${Object.keys(OPTION_RULES).join(', ')}`);
+  const name = NAMES.get(text);
+  if (name === undefined) throw unknownOption(text, Object.keys(HEAD_RULES), 'head');
+  return name;
 }
 
 /**
@@ -55,7 +56,7 @@ export function parseAxis(text: string): readonly [OptionName, Axis] {
 
 /** @returns the axis of an option, from the text behind its name */
 export function axisFromText(name: OptionName, text: string): Axis {
-  const rule: OptionRule = OPTION_RULES[name];
+  const rule: OptionRow = HEAD_RULES[name];
   const range = rule.type === 'number' ? RANGE.exec(text) : null;
   if (rule.type !== 'number' || range === null) {
     const values = text.split(',').map((value) => (rule.type === 'sizes' ? value.replaceAll('-', ',') : value));
@@ -66,6 +67,7 @@ export function axisFromText(name: OptionName, text: string): Axis {
   const scale = range[1]?.toLowerCase();
   const log = scale === undefined ? rule.log === true : scale === 'log';
   const points = range[4] === undefined ? null : Number(range[4]);
+  if (points !== null && points > MOST_HEADS) throw tooMany();
   if (!(low < high) || (log && low <= 0) || (points !== null && points < 2)) {
     const above = log ? ' above 0, on a log scale (linear: spreads it evenly)' : '';
     throw new UsageError(
@@ -75,8 +77,33 @@ export function axisFromText(name: OptionName, text: string): Axis {
   return { low, high, log, points };
 }
 
+const tooMany = (): UsageError =>
+  usage(`the grid has more than ${MOST_HEADS} heads: give fewer values, or draw some with {random}`);
+
+/**
+ * @returns axes that a program gave
+ * @throws UsageError for an unknown option, a value out of range, or a range that is none
+ */
+export function checkSpace(space: Space): Space {
+  for (const [text, axis] of Object.entries(space)) {
+    const name = optionNamed(text);
+    if ('values' in axis) {
+      if (!Array.isArray(axis.values) || axis.values.length === 0) throw usage(`{${name}} lists no values`);
+      for (const value of axis.values) checkOption(name, value);
+      continue;
+    }
+    const { low, high, log, points } = axis;
+    for (const end of [low, high]) checkOption(name, end);
+    const isRange = low < high && (!log || low > 0);
+    if (!isRange || (points !== null && !(Number.isInteger(points) && points >= 2))) {
+      throw usage(`{${name}}: a range runs from a lower to a higher number, in 2 points or more`);
+    }
+  }
+  return space;
+}
+
 const isWhole = (name: string): boolean => {
-  const rule: OptionRule = OPTION_RULES[name as OptionName];
+  const rule: OptionRow = HEAD_RULES[name as OptionName];
   return rule.type === 'number' && rule.whole === true;
 };
 
@@ -94,9 +121,7 @@ export function gridOf(space: Space): HeadOptions[] {
   let heads: Record<string, unknown>[] = [{}];
   for (const [name, axis] of Object.entries(space)) {
     const values = 'values' in axis ? axis.values : pointsOf(name, axis);
-    if (heads.length * values.length > MOST_HEADS) {
-      throw new UsageError(`the grid has more than ${MOST_HEADS} heads: give fewer values, or draw some with --random`);
-    }
+    if (heads.length * values.length > MOST_HEADS) throw tooMany();
     heads = heads.flatMap((head) => values.map((value) => ({ ...head, [name]: value })));
   }
   return heads;
@@ -109,6 +134,7 @@ function pointsOf(name: string, range: Range): number[] {
       `a grid needs the number of points of ${name}: write ${low}..${high}:5 for five, or draw some with --random`,
     );
   }
+  if (points > MOST_HEADS) throw tooMany();
   return Array.from({ length: points }, (_, i) => along(name, range, i / (points - 1)));
 }
 

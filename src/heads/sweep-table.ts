@@ -1,7 +1,7 @@
 import { Bool, Float64, Int32, Schema, Table, Utf8, type Vector, vectorFromArray } from 'apache-arrow';
 import { canonicalJson, type Json } from '../canonical.js';
 import { arrowFile } from '../formats/arrow/file.js';
-import type { HeadOptions } from '../train/option-rules.js';
+import type { HeadOptions } from '../train/options.js';
 import type { SweepRow } from './sweep-row.js';
 
 /** Metrics that have a column, as far as the task has them. */

@@ -1,7 +1,5 @@
 import type { Targets, Task } from './targets.js';
 
-export const TASKS = ['binary', 'multiclass', 'multilabel', 'regression'] as const satisfies readonly Task[];
-
 /** @returns the labels that a text holds: those joined by `|`, none in an empty one */
 export const splitLabels = (text: string): string[] => (text === '' ? [] : text.split('|'));
 

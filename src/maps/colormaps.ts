@@ -1,6 +1,6 @@
-/** How a value becomes a colour: the names are matplotlib's, and so are the colours. */
-export const COLORMAPS = ['gray', 'viridis', 'magma'] as const;
+import type { COLORMAPS } from '../options/choices.js';
 
+/** How a value becomes a colour: the names are matplotlib's, and so are the colours. */
 export type Colormap = (typeof COLORMAPS)[number];
 
 // 256 colours each, RGB in base64: by S. van der Walt and N. Smith for matplotlib, in the public domain (CC0).

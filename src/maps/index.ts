@@ -1,2 +1,2 @@
-export { COLORMAPS, type Colormap } from './colormaps.js';
+export type { Colormap } from './colormaps.js';
 export type { Grid } from './picture.js';

@@ -1,10 +1,6 @@
+import type { THRESHOLD_CRITERIA } from '../options/choices.js';
 import { rank } from './ranking.js';
 
-/**
- * What a threshold is chosen to make largest on validation: `youden` recall of both sides together (Youden 1950), `f1` the F1 of
- * the positives, `accuracy` the share of right answers.
- */
-export const THRESHOLD_CRITERIA = ['youden', 'f1', 'accuracy'] as const;
 export type ThresholdCriterion = (typeof THRESHOLD_CRITERIA)[number];
 
 const MIDDLE = 0.5;

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 import type { Targets, Task } from '../labels/targets.js';
-import type { ClassWeight } from './option-rules.js';
+import type { ClassWeight } from './options.js';
 
 /**
  * What an answer counts in the loss.

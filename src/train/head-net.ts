@@ -1,5 +1,5 @@
-/** What hidden layers may be followed by, as Keras defines each; gelu is the exact one. */
-export const ACTIVATIONS = ['relu', 'gelu', 'silu', 'tanh', 'elu', 'sigmoid'] as const;
+import type { ACTIVATIONS } from '../options/choices.js';
+
 export type Activation = (typeof ACTIVATIONS)[number];
 
 /** What a head ends with: a probability a unit, probabilities that sum to 1, or numbers as they are. */

@@ -1,35 +1,127 @@
-import { UsageError } from '../errors.js';
-import { type HeadOptions, OPTION_RULES, type OptionRule, type ResolvedOptions } from './option-rules.js';
+import {
+  checkValue,
+  defaultOf,
+  idleFault,
+  idleOption,
+  isChanged,
+  unknownOption,
+  usage,
+  valueFromText,
+} from '../options/check.js';
+import type { OPTIMIZERS, SCALES, SCHEDULES } from '../options/choices.js';
+import { OPTIONS, type OptionRow } from '../options/table.js';
+import type { Activation } from './head-net.js';
 
-export type { HeadOptions, ResolvedOptions } from './option-rules.js';
+export type Optimizer = (typeof OPTIMIZERS)[number];
+export type Schedule = (typeof SCHEDULES)[number];
+/** What becomes of a vector before the first layer. */
+export type Scale = (typeof SCALES)[number];
+/** `balanced`: n / (classes · images of the class); or a weight for each class by name, 1 where none is given. */
+export type ClassWeight = 'balanced' | Readonly<Record<string, number>> | null;
 
-const OPTION_NAMES = Object.keys(OPTION_RULES) as (keyof HeadOptions)[];
-
-/** @returns the default of an option, as far as it depends on the optimizer */
-export function defaultOf<Name extends keyof HeadOptions>(
-  name: Name,
-  optimizer: ResolvedOptions['optimizer'],
-): ResolvedOptions[Name] {
-  const rule = OPTION_RULES[name] as OptionRule;
-  return (rule.defaults?.[optimizer] ?? rule.default) as ResolvedOptions[Name];
+/** How a head is trained; every option has a default. */
+export interface HeadOptions {
+  /** Units of each hidden Dense layer, from the features on. Default none: a linear head. */
+  readonly hidden?: readonly number[];
+  /** After each hidden layer. Default `relu`. */
+  readonly activation?: Activation;
+  /** Share dropped of each hidden layer's output; of the features, where there is none. Default 0. */
+  readonly dropout?: number;
+  /** Keras's BatchNormalization between each hidden layer, then without bias, and its activation. Default false. */
+  readonly batchNorm?: boolean;
+  /** With Keras's defaults otherwise; `lbfgs` takes the whole set a step, in float64, to convergence. Default `adam`. */
+  readonly optimizer?: Optimizer;
+  /** Default 0.001; 0.01 for sgd, as in Keras. */
+  readonly learningRate?: number;
+  /** Of sgd and rmsprop. Default 0. */
+  readonly momentum?: number;
+  /** Nesterov's momentum, of sgd. Default false. */
+  readonly nesterov?: boolean;
+  /** Each step takes `learningRate * weightDecay` of every weight and bias, as in Keras. Default 0; 0.004 for adamw. */
+  readonly weightDecay?: number;
+  /** How the learning rate goes on after the warm-up, step by step. Default `constant`. */
+  readonly schedule?: Schedule;
+  /** Epochs over which the learning rate rises from 0. Default 0. */
+  readonly warmup?: number;
+  /** Of `exponential` and `step`: the factor every `decayEvery` epochs. Default 0.5. */
+  readonly decay?: number;
+  /** Default 10. */
+  readonly decayEvery?: number;
+  /** Most epochs; for lbfgs most iterations. Default 300; 10,000 for lbfgs. */
+  readonly epochs?: number;
+  /** Rows of a minibatch. Default 32. */
+  readonly batchSize?: number;
+  /** Epochs without a lower validation loss after which training ends. Default 10. */
+  readonly patience?: number;
+  /** The loss gains `l1 * sum(|kernel|)`. Default 0. */
+  readonly l1?: number;
+  /** The loss gains `l2 * sum(kernel ** 2)`. Default 0. */
+  readonly l2?: number;
+  /** Factor of an image's loss by its class; for multilabel, of a label's presence. Default null: all 1. */
+  readonly classWeight?: ClassWeight;
+  /** Targets become `(1 - s) * target + s / classes`; with sigmoids `s / 2`. Default 0. */
+  readonly labelSmoothing?: number;
+  /**
+   * `standard`: each feature less its mean, over its deviation, both of the training vectors; `l2`: each vector over its
+   * length. Default `none`, as in Keras: pooled features of Keras's bases are of order one, and on real images raw ones gave
+   * the lower validation loss.
+   */
+  readonly scale?: Scale;
+  /** Of the initial weights, of dropout, and of the order of the rows. Default 0. */
+  readonly seed?: number;
+  /** Of lbfgs: it ends when no derivative of the loss is larger, or float64 sees no descent any more. Default 1e-10. */
+  readonly tolerance?: number;
 }
+
+export type ResolvedOptions = Required<HeadOptions>;
+
+const rows: readonly OptionRow[] = OPTIONS;
+
+/** What each option of a head may be, from the table of options. */
+export const HEAD_RULES = Object.fromEntries(
+  rows.filter(({ group }) => group === 'Head').map((row) => [row.name, row]),
+) as Readonly<Record<keyof HeadOptions, OptionRow>>;
+
+const OPTION_NAMES = Object.keys(HEAD_RULES) as (keyof HeadOptions)[];
 
 /**
  * @returns the options with every default in place, in a fixed order
- * @throws UsageError for an unknown option, a value out of range, or options that do not go together
+ * @throws UsageError for an unknown option, a value out of range, or options that contradict each other
  */
 export function resolveOptions(options: HeadOptions = {}): ResolvedOptions {
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(OPTION_RULES, name)) {
-      throw new UsageError(`unknown head option ${name}: known are ${OPTION_NAMES.join(', ')}`);
-    }
+    if (!Object.hasOwn(HEAD_RULES, name)) throw unknownOption(name, OPTION_NAMES, 'head');
   }
-  const optimizer = checkOption('optimizer', options.optimizer ?? OPTION_RULES.optimizer.default);
+  const optimizer = checkOption('optimizer', options.optimizer ?? HEAD_RULES.optimizer.default);
   const resolved = Object.fromEntries(
-    OPTION_NAMES.map((name) => [name, checkOption(name, options[name] ?? defaultOf(name, optimizer))]),
+    OPTION_NAMES.map((name) => [name, checkOption(name, options[name] ?? defaultOf(HEAD_RULES[name], optimizer))]),
   ) as unknown as ResolvedOptions;
   checkTogether(resolved);
   return resolved;
+}
+
+/**
+ * @param names which options are looked at
+ * @throws UsageError for an option that is not its default and yet has no effect beside the others
+ */
+export function checkEffect(options: HeadOptions, names: (name: string) => boolean = () => true): void {
+  const idle = idleOption(
+    Object.values(HEAD_RULES),
+    options as Readonly<Record<string, unknown>>,
+    (row, value, optimizer) => names(row.name) && isChanged(row, value, optimizer),
+  );
+  if (idle !== null) throw idleFault(idle);
+}
+
+/** @returns the options without those that have no effect beside the others: heads of a grid that are the same count once */
+export function withoutIdle(options: HeadOptions): HeadOptions {
+  let left: HeadOptions = options;
+  for (;;) {
+    const idle = idleOption(Object.values(HEAD_RULES), left as Readonly<Record<string, unknown>>, () => true);
+    if (idle === null) return left;
+    const { [idle.name as keyof HeadOptions]: _, ...others } = left;
+    left = others;
+  }
 }
 
 /**
@@ -37,13 +129,7 @@ export function resolveOptions(options: HeadOptions = {}): ResolvedOptions {
  * @throws UsageError for a value that the option cannot have
  */
 export function checkOption<Name extends keyof HeadOptions>(name: Name, value: unknown): ResolvedOptions[Name] {
-  return checkRule(OPTION_RULES[name], name, value) as ResolvedOptions[Name];
-}
-
-/** @throws UsageError for a value that does not keep the rule */
-export function checkRule(rule: OptionRule, name: string, value: unknown): unknown {
-  if (isValid(rule, value)) return value;
-  throw new UsageError(`${name} must be ${expected(rule)}, not ${JSON.stringify(value) ?? String(value)}`);
+  return checkValue(HEAD_RULES[name], value) as ResolvedOptions[Name];
 }
 
 /**
@@ -52,96 +138,12 @@ export function checkRule(rule: OptionRule, name: string, value: unknown): unkno
  * @throws UsageError for text that is no value of the option
  */
 export function optionFromText<Name extends keyof HeadOptions>(name: Name, text: string): ResolvedOptions[Name] {
-  return checkOption(name, fromText(OPTION_RULES[name], text.trim()));
+  return valueFromText(HEAD_RULES[name], text) as ResolvedOptions[Name];
 }
 
-function fromText(rule: OptionRule, text: string): unknown {
-  const number = (part: string): unknown => (part.trim() !== '' && Number.isFinite(Number(part)) ? Number(part) : part);
-  switch (rule.type) {
-    case 'number':
-      return number(text);
-    case 'choice':
-      return text;
-    case 'switch':
-      return text === 'true' ? true : text === 'false' ? false : text;
-    case 'sizes':
-      return text === 'none' ? [] : text.split(',').map(number);
-    case 'weights':
-      if (text === 'none') return null;
-      if (text === 'balanced') return text;
-      return Object.fromEntries(
-        text.split(',').map((entry) => {
-          const at = entry.lastIndexOf('=');
-          return at < 1 ? [entry, Number.NaN] : [entry.slice(0, at), number(entry.slice(at + 1))];
-        }),
-      );
-  }
-}
-
-function isValid(rule: OptionRule, value: unknown): boolean {
-  switch (rule.type) {
-    case 'number':
-      return (
-        typeof value === 'number' &&
-        (rule.above === true ? value > rule.min : value >= rule.min) &&
-        (rule.below === true ? value < rule.max : value <= rule.max) &&
-        (rule.whole !== true || Number.isInteger(value))
-      );
-    case 'choice':
-      return rule.choices.includes(value as string);
-    case 'switch':
-      return typeof value === 'boolean';
-    case 'sizes':
-      return (
-        Array.isArray(value) &&
-        value.length <= rule.most &&
-        value.every((size) => Number.isInteger(size) && size >= 1 && size <= rule.max)
-      );
-    case 'weights':
-      return (
-        value === null ||
-        value === 'balanced' ||
-        (typeof value === 'object' &&
-          !Array.isArray(value) &&
-          Object.values(value).every((weight) => typeof weight === 'number' && weight >= 0 && weight <= rule.max))
-      );
-  }
-}
-
-/** @returns what an option must be, for messages and help */
-export function expected(rule: OptionRule): string {
-  switch (rule.type) {
-    case 'number': {
-      const low = rule.above === true ? `above ${rule.min}` : `from ${rule.min}`;
-      const high = rule.below === true ? `below ${rule.max}` : rule.above === true ? `at most ${rule.max}` : rule.max;
-      const range = rule.above === true || rule.below === true ? `${low} and ${high}` : `${low} to ${high}`;
-      return `${rule.whole === true ? 'a whole number' : 'a number'} ${range}`;
-    }
-    case 'choice':
-      return `one of ${rule.choices.join(', ')}`;
-    case 'switch':
-      return 'true or false';
-    case 'sizes':
-      return `at most ${rule.most} whole numbers from 1 to ${rule.max}`;
-    case 'weights':
-      return `balanced, none, or a weight from 0 to ${rule.max} for each class`;
-  }
-}
-
-function checkTogether(options: ResolvedOptions): void {
-  const { optimizer, hidden, l1, dropout, batchNorm, momentum, nesterov } = options;
-  if (optimizer === 'lbfgs') {
-    if (hidden.length > 0) throw new UsageError('lbfgs trains a linear head: leave hidden out, or take adam');
-    if (l1 > 0) throw new UsageError('lbfgs needs a smooth loss: leave l1 out, or take adam');
-    if (dropout > 0) throw new UsageError('lbfgs sees all rows at once: leave dropout out, or take adam');
-  }
-  if (batchNorm && hidden.length === 0) {
-    throw new UsageError('batchNorm belongs to hidden layers: give their sizes with hidden');
-  }
-  if (momentum > 0 && optimizer !== 'sgd' && optimizer !== 'rmsprop') {
-    throw new UsageError(`momentum belongs to sgd and rmsprop: ${optimizer} takes none`);
-  }
-  if (nesterov && !(optimizer === 'sgd' && momentum > 0)) {
-    throw new UsageError('nesterov belongs to sgd with momentum: give both');
-  }
+function checkTogether({ optimizer, hidden, l1, dropout }: ResolvedOptions): void {
+  if (optimizer !== 'lbfgs') return;
+  if (hidden.length > 0) throw usage('lbfgs trains a linear head: leave {hidden} out, or take adam');
+  if (l1 > 0) throw usage('lbfgs needs a smooth loss: leave {l1} out, or take adam');
+  if (dropout > 0) throw usage('lbfgs sees all rows at once: leave {dropout} out, or take adam');
 }

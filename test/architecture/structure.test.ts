@@ -4,8 +4,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { root } from '../helpers/fixtures.js';
 
-/** What each room may take from besides the files at the top of `src/`: docs/architecture.md draws it. */
+/** What each room may take from besides `options` and the files at the top of `src/`: docs/architecture.md draws it. */
 const MAY_TAKE: Readonly<Record<string, readonly string[]>> = {
+  options: [],
   files: [],
   formats: [],
   metrics: [],
@@ -50,7 +51,7 @@ test('imports go one way, from room to room', () => {
   for (const file of all) {
     const from = roomOf(file);
     for (const to of imports(file).map(roomOf)) {
-      if (to === from || (to === 'top' && from !== 'pipeline')) continue;
+      if (to === from || ((to === 'top' || to === 'options') && from !== 'pipeline')) continue;
       const above = ABOVE.indexOf(from);
       const mayTake = above < 0 ? MAY_TAKE[from]?.includes(to) : !ABOVE.includes(to) || ABOVE.indexOf(to) < above;
       assert.ok(mayTake, `${file} takes from ${to}, which ${from} may not`);
@@ -70,7 +71,7 @@ test('no file imports itself by way of others', () => {
 });
 
 /** Files that may be longer, and their lines: tables. */
-const LONG: Readonly<Record<string, number>> = {};
+const LONG: Readonly<Record<string, number>> = { 'src/options/table.ts': 2000 };
 
 test('a file of src holds one noun: at most 350 lines', () => {
   for (const file of files('src')) {

@@ -7,13 +7,14 @@ import { after, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import ort from 'onnxruntime-node';
 import { type Base, openBase } from '../../src/base/index.js';
-import { exportHead, HEAD_FORMATS, type HeadFormat } from '../../src/commands/export.js';
+import { exportHead, type HeadFormat } from '../../src/commands/export.js';
 import { onnxEngine } from '../../src/engine/onnx/engine.js';
 import { VectorRunner } from '../../src/extract/vectors.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { HeadPredictor, loadHead, makeHead, saveHead } from '../../src/heads/index.js';
 import { readModel, writtenModel } from '../../src/keras/index.js';
 import type { Targets, Task } from '../../src/labels/targets.js';
+import { HEAD_FORMATS } from '../../src/options/choices.js';
 import { Random } from '../../src/random.js';
 import { fingerprint, type SetSpec } from '../../src/store/index.js';
 import type { HeadOptions } from '../../src/train/options.js';
@@ -130,7 +131,8 @@ async function jobsOf(name: string, one: Case): Promise<Job[]> {
         work,
         `${name}-${withBase ? 'joined' : 'head'}${format === 'tfjs' ? '-tfjs' : `.${format}`}`,
       );
-      await exportHead({ head, cache: work, base: source, layer: 'maps', format, out, withBase });
+      const given = withBase ? { base: source, layer: 'maps' } : {};
+      await exportHead({ head, cache: work, ...given, format, out, withBase });
       jobs.push({
         ...{
           name: `${name}, ${format}, ${withBase ? 'with base' : 'head alone'}`,

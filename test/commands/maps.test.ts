@@ -5,9 +5,12 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { openBase } from '../../src/base/index.js';
+
 import { DataError, FileError, type MapsOptions, ModelError, maps, UsageError } from '../../src/index.js';
-import { COLORMAPS, colors } from '../../src/maps/colormaps.js';
+import { colors } from '../../src/maps/colormaps.js';
+
 import { boxes, type FeatureMaps, mapPng, mapSvg, shades } from '../../src/maps/picture.js';
+import { COLORMAPS } from '../../src/options/choices.js';
 import { permafrost } from '../helpers/cli.js';
 import { fixture } from '../helpers/fixtures.js';
 
@@ -123,8 +126,13 @@ describe('permafrost maps', () => {
       /is a file, not a folder/,
     ],
     ['another suffix', { out: 'maps.gif' }, UsageError, /\.png or \.svg/],
-    ['an empty grid', { grid: { rows: 0, columns: 8 } }, UsageError, /1 to 64 rows and columns, found 0x8/],
-    ['an unknown colormap', { colormap: 'jet' as 'gray' }, UsageError, /take gray, viridis, magma/],
+    ['an empty grid', { grid: { rows: 0, columns: 8 } }, UsageError, /each from 1 to 64, not ."rows":0,"columns":8/],
+    [
+      'an unknown colormap',
+      { colormap: 'jet' as 'gray' },
+      UsageError,
+      /colormap must be one of gray, viridis, magma, not "jet"/,
+    ],
   ];
   for (const [what, options, kind, message] of refused) {
     test(`${what} is refused in one sentence`, async () => {

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { collectGarbage, listSets, verifySets } from '../../src/commands/cache/index.js';
-import { exportHead, HEAD_FORMATS } from '../../src/commands/export.js';
+import { exportHead } from '../../src/commands/export.js';
 import { features } from '../../src/commands/features.js';
 import { predict } from '../../src/commands/predict.js';
 import { train } from '../../src/commands/train.js';
 import { loadHead } from '../../src/heads/head.js';
+import { HEAD_FORMATS } from '../../src/options/choices.js';
 import { resolveOptions } from '../../src/train/options.js';
 import { fixture } from '../helpers/fixtures.js';
 

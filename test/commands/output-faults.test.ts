@@ -13,12 +13,13 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { exportHead, HEAD_FORMATS, type HeadFormat } from '../../src/commands/export.js';
+import { exportHead, type HeadFormat } from '../../src/commands/export.js';
 import type { Prediction } from '../../src/commands/predict.js';
-import { PREDICTION_FORMATS, writePredictions } from '../../src/commands/prediction-table.js';
+import { writePredictions } from '../../src/commands/prediction-table.js';
 import { PermafrostError } from '../../src/errors.js';
 import { realSystem, type StoreSystem } from '../../src/files/index.js';
 import { readModel } from '../../src/keras/index.js';
+import { HEAD_FORMATS, PREDICTION_FORMATS } from '../../src/options/choices.js';
 import { Crash, faulty, memoryFolder as folder, type Operation, systemError } from '../helpers/store.js';
 import { tinyHead } from '../helpers/tiny-head.js';
 

@@ -4,24 +4,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
-import { kebab, shownDefault, UNSET } from '../../pipeline/head-flags.js';
 import { said } from '../../src/commands/predict.js';
 import { DataError, type LabelError, UsageError } from '../../src/errors.js';
 import { probe } from '../../src/heads/probe.js';
 import { drawFrom, gridOf, parseAxis } from '../../src/heads/space.js';
-import {
-  FIT_RULES,
-  type HeadInfo,
-  loadHead,
-  OPTION_RULES,
-  type OptionRule,
-  readPlan,
-  sweep,
-  train,
-  trainPlan,
-} from '../../src/index.js';
+import { type HeadInfo, loadHead, readPlan, sweep, train, trainPlan } from '../../src/index.js';
 import { permafrost, start } from '../helpers/cli.js';
-import { root } from '../helpers/fixtures.js';
 import { labelledSet } from '../helpers/labelled-set.js';
 
 const work = mkdtempSync(path.join(tmpdir(), 'permafrost-sweep-'));
@@ -299,16 +287,5 @@ test('kill -9 during a plan of 20 heads, then the same command: finished heads s
       const of = (cache: string) => readFileSync(path.join(work, cache, 'heads', `h${i}`, file));
       assert.deepEqual(of('killed'), of('whole'), `h${i} ${file}`);
     }
-  }
-});
-
-test('docs/heads.md lists every option with its default', () => {
-  const page = readFileSync(path.join(root, 'docs/heads.md'), 'utf8');
-  const rules = { ...OPTION_RULES, ...FIT_RULES } as Record<string, OptionRule>;
-  for (const [name, rule] of Object.entries(rules)) {
-    const fallback = (UNSET as Record<string, string>)[name] ?? shownDefault(rule);
-    const choices = rule.type === 'choice' && name !== 'threshold' ? `: ${rule.choices.join(', ')}` : '';
-    const row = `| \`--${kebab(name)}\` | ${fallback} | ${rule.describe}${choices} |`;
-    assert.ok(page.includes(row), `docs/heads.md lacks ${row}`);
   }
 });

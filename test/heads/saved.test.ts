@@ -9,7 +9,7 @@ import type { FittedHead } from '../../src/heads/fit.js';
 import { HeadPredictor, loadHead, makeHead, saveHead } from '../../src/heads/index.js';
 import { Random } from '../../src/random.js';
 import type { DenseWeights } from '../../src/train/head-net.js';
-import { OPTION_RULES } from '../../src/train/option-rules.js';
+import { HEAD_RULES } from '../../src/train/options.js';
 import { quickHead } from '../helpers/saved-head.js';
 import { faulty, systemError } from '../helpers/store.js';
 
@@ -134,11 +134,11 @@ test('what a head was saved without is what it was before there was such a thing
   // The options of the first heads: whatever was added since is absent.
   const { epochs, batchSize, learningRate, l2, seed, patience } = options;
   const first = { epochs, batchSize, learningRate, l2, seed, patience };
-  assert.ok(Object.keys(first).length < Object.keys(OPTION_RULES).length);
+  assert.ok(Object.keys(first).length < Object.keys(HEAD_RULES).length);
   await saveHead(place, { info: { ...rest, options: first } as never, model });
   const read = (await loadHead(place)).info;
   assert.deepEqual(read, { ...info, identity: null });
-  for (const name of Object.keys(OPTION_RULES)) {
+  for (const name of Object.keys(HEAD_RULES)) {
     await saveHead(place, { info: { ...info, options: { ...options, [name]: undefined } } as never, model });
     assert.ok(Object.hasOwn((await loadHead(place)).info.options, name), name);
   }

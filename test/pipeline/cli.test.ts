@@ -321,13 +321,13 @@ describe('bad input ends in one sentence and the right exit code', () => {
       'a number that is none',
       () => ['features', '--data', work, '--batch-size', 'many'],
       2,
-      /expected a whole number from 1 to 4096/,
+      /--batch-size must be a whole number from 1 to 4096, not "many"/,
     ],
     [
       'an input size out of range',
       () => ['features', '--data', work, '--input-size', '5000'],
       2,
-      /from 1 to 4096, found 5000/,
+      /--input-size must be N or HxW, whole numbers from 1 to 4096/,
     ],
     [
       'an input size that is none',
@@ -335,7 +335,12 @@ describe('bad input ends in one sentence and the right exit code', () => {
       2,
       /--input-size must be N or HxW/,
     ],
-    ['a choice that is none', () => ['features', '--data', work, '--pooling', 'sum'], 2, /Invalid values/],
+    [
+      'a choice that is none',
+      () => ['features', '--data', work, '--pooling', 'sum'],
+      2,
+      /--pooling must be one of avg, max, not "sum"/,
+    ],
     [
       'alpha for a base without',
       () => [
@@ -441,7 +446,7 @@ describe('bad input ends in one sentence and the right exit code', () => {
     ],
     ['a shard that is none', () => ['features', '--data', 'some', '--shard', '3/2'], 2, /--shard must be i\/n/],
     ['a sample without images', () => ['cache', 'verify', '--sample', '3'], 2, /--sample needs --data/],
-    ['an age that is none', () => ['cache', 'gc', '--older-than', '30'], 2, /expected 90m, 12h, 30d or 8w/],
+    ['an age that is none', () => ['cache', 'gc', '--older-than', '30'], 2, /--older-than must be 90m, 12h, 30d or 8w/],
     ['labels without what they are for', () => ['cache', 'gc', '--labels', 'x.csv'], 2, /goes with --unreferenced/],
     ['a set that is none', () => ['train', '--data', 'some', '--features', 'some'], 1, /is not a feature set/],
     ['a head that is not there', () => ['predict', 'some', '--head', 'none'], 1, /there is no head "none"/],

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { removeStale } from '../../files/index.js';
+import { checkOptions } from '../../options/check.js';
 import { type Compacted, type CompactOptions, compactSet } from '../../store/compact.js';
 import type { StoreOptions } from '../../store/index.js';
 import { chooseSets } from './list.js';
@@ -23,6 +24,7 @@ export interface CompactedSet extends Compacted {
  * @throws CacheError for a folder that is no set, when the disk fails, or for a damaged part where `onDamaged` is not given
  */
 export async function compactSets(cache: string, options: CompactSetsOptions = {}): Promise<CompactedSet[]> {
+  checkOptions('cache compact', options);
   const { sets = [], onDamaged } = options;
   const results: CompactedSet[] = [];
   for (const set of await chooseSets(cache, sets, options)) {

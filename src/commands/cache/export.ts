@@ -6,13 +6,14 @@ import { type Chunks, realSystem, tryOutput, writeOutput, writeOutputs } from '.
 import { toFloat16 } from '../../float16.js';
 import { ArrowFileWriter, ArrowPieces } from '../../formats/arrow/file.js';
 import { npyHeader } from '../../formats/npy.js';
+import { checkOptions } from '../../options/check.js';
+import { SET_FORMATS } from '../../options/choices.js';
 import { vectorBatch, vectorSchema } from '../../store/encode-part.js';
 import type { FeatureSet, StoreOptions, VectorBatch } from '../../store/index.js';
 import { chooseSets } from './list.js';
 
 /** Formats of one file that holds a whole set. */
-export const FORMATS = ['arrow', 'parquet', 'npy'] as const;
-export type ExportFormat = (typeof FORMATS)[number];
+export type ExportFormat = (typeof SET_FORMATS)[number];
 
 export interface ExportSetOptions extends StoreOptions {
   /** The file; it takes the place of one of that name. */
@@ -34,9 +35,9 @@ export interface ExportedSet {
 
 /** @throws UsageError where neither says which format it is */
 export function formatOf(file: string, given: ExportFormat | undefined): ExportFormat {
-  const format = given ?? FORMATS.find((one) => file.toLowerCase().endsWith(`.${one}`));
+  const format = given ?? SET_FORMATS.find((one) => file.toLowerCase().endsWith(`.${one}`));
   if (format === undefined)
-    throw new UsageError(`give --format ${FORMATS.join('|')}: ${file} does not end in one of them`);
+    throw new UsageError(`give --format ${SET_FORMATS.join('|')}: ${file} does not end in one of them`);
   return format;
 }
 
@@ -50,6 +51,7 @@ export const idsFile = (file: string): string => `${file.replace(/\.npy$/i, '')}
  * @throws UsageError without a format; CacheError for a damaged part; FileError where it cannot be written, and then nothing is left behind
  */
 export async function exportSet(cache: string, name: string, options: ExportSetOptions): Promise<ExportedSet> {
+  checkOptions('cache export', options);
   const format = formatOf(options.out, options.format);
   const system = options.system ?? realSystem;
   const out = path.resolve(options.out);

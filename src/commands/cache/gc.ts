@@ -1,6 +1,5 @@
 import path from 'node:path';
 import { baseDigest } from '../../base/index.js';
-import { UsageError } from '../../errors.js';
 import {
   discard,
   errorCode,
@@ -10,6 +9,7 @@ import {
   staleNames,
   treeSize,
 } from '../../files/index.js';
+import { checkOptions } from '../../options/check.js';
 import { compactSet } from '../../store/compact.js';
 import { type FeatureSet, fingerprint, type SetSpec, type StoreOptions } from '../../store/index.js';
 import { openSets } from './list.js';
@@ -73,9 +73,9 @@ type Plan = Garbage & { readonly act: () => Promise<void> };
  * @throws UsageError for options that do not go together; CacheError, DataError or LabelError where what is needed is not known
  */
 export async function collectGarbage(cache: string, options: GcOptions = {}): Promise<GcResult> {
+  checkOptions('cache gc', options);
   const { labels = [], unreferenced = false, maxSize, yes = false } = options;
   const system = options.system ?? realSystem;
-  if (labels.length > 0 && !unreferenced) throw new UsageError('--labels goes with --unreferenced');
   const size = await treeSize(system, cache);
   const needed = await neededByHeads(cache, options);
   const candidates: Candidate[] = [];

@@ -5,6 +5,7 @@ import { CacheError, DataError, PermafrostError, UsageError } from '../../errors
 import { openRegular, readLines, readNamed, whyUnreadable } from '../../files/index.js';
 import { fromFloat16 } from '../../float16.js';
 import { NPY_HEAD, parseNpyHeader } from '../../formats/npy.js';
+import { checkOptions, usage } from '../../options/check.js';
 import { FeatureSet, firstUnstorable, KeySet, type StoreOptions } from '../../store/index.js';
 import { checkSpec } from '../../store/spec.js';
 import { version } from '../../version.js';
@@ -61,7 +62,9 @@ const LARGEST_GROUP = 2 ** 26;
  *   value that is not finite or too large for the set's type, a missing value, a hash that is none; CacheError about the set
  */
 export async function importSet(cache: string, file: string, options: ImportSetOptions): Promise<ImportedSet> {
+  checkOptions('cache import', options);
   const format = formatOf(file, options.format);
+  if (options.ids !== undefined && format !== 'npy') throw usage('{ids} belongs to npy files: leave it out');
   const ids = options.ids ?? idsFile(file);
   const set = await target(cache, file, options);
   const { features: d, type } = set.spec;

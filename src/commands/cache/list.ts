@@ -2,6 +2,7 @@ import path from 'node:path';
 import { byCodePoint } from '../../canonical.js';
 import { CacheError } from '../../errors.js';
 import { errorCode, realSystem } from '../../files/index.js';
+import { checkOptions } from '../../options/check.js';
 import { FeatureSet, type Maker, type StoreOptions, type StoreSystem } from '../../store/index.js';
 
 /** What `cache ls` shows of a set. */
@@ -79,6 +80,7 @@ const exists = (system: StoreSystem, file: string): Promise<boolean> =>
  * @throws CacheError when the cache cannot be read
  */
 export async function listSets(cache: string, options: StoreOptions = {}): Promise<SetSummary[]> {
+  checkOptions('cache ls', options);
   const found: SetSummary[] = [];
   for (const set of await openSets(cache, options)) {
     const damaged = new Set<string>();

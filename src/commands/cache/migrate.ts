@@ -2,6 +2,7 @@ import path from 'node:path';
 import { byCodePoint, canonicalJson, type Json, sha256Hex } from '../../canonical.js';
 import { CacheError } from '../../errors.js';
 import { discard, errorCode, readWhole, realSystem, type StoreSystem, storeError } from '../../files/index.js';
+import { checkOptions } from '../../options/check.js';
 import { FeatureSet, KeySet, type Maker, type PartWriter, Quarantine, type StoreOptions } from '../../store/index.js';
 import { listParts, Part } from '../../store/part.js';
 import { checkSpec, MIGRATIONS, type Migration, SET_FORMAT } from '../../store/spec.js';
@@ -28,6 +29,7 @@ export interface MigratedSet {
  * @throws CacheError when a set is damaged, of a format that cannot be brought to today's, or the disk fails
  */
 export async function migrateSets(cache: string, options: MigrateOptions = {}): Promise<MigratedSet[]> {
+  checkOptions('cache migrate', options);
   const { system = realSystem, migrations = MIGRATIONS } = options;
   const names = await system.list(cache).catch((error: unknown) => {
     throw storeError(error, 'to list the cache', cache);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { EngineOptions } from '../../engine/engine.js';
-import { CacheError, UsageError } from '../../errors.js';
+import { CacheError } from '../../errors.js';
 import { extract } from '../../extract/extract.js';
 import { hashedFiles } from '../../extract/hashes.js';
 import { errorCode, storeError } from '../../files/index.js';
+import { checkOptions } from '../../options/check.js';
 import { type FeatureSet, FileIndex, firstUnstorable, KeySet, type StoreOptions } from '../../store/index.js';
 import { listParts, Part } from '../../store/part.js';
 import { chooseSets } from './list.js';
@@ -128,8 +129,8 @@ async function salvage(set: FeatureSet, name: string): Promise<Uint8Array[] | nu
  *   DataError about `data`
  */
 export async function verifySets(cache: string, options: VerifyOptions = {}): Promise<Verified[]> {
-  const { sets = [], data, sample = 0 } = options;
-  if (sample > 0 && data === undefined) throw new UsageError('--sample needs --data, the folder of the images');
+  checkOptions('cache verify', options);
+  const { sets = [] } = options;
   const results: Verified[] = [];
   for (const set of await chooseSets(cache, sets, options)) results.push(await verifySet(cache, set, options));
   return results;

@@ -1,0 +1,12 @@
+import { type ExportSetOptions, exportSet } from '../../src/commands/cache/index.js';
+import { type Arguments, optionsOf } from '../arguments.js';
+import { counted, printJson } from '../io.js';
+import { Console } from '../progress.js';
+
+export async function run(given: Arguments): Promise<void> {
+  const { cache, set } = given.values;
+  const result = await exportSet(String(cache), String(set), optionsOf<ExportSetOptions>(given));
+  const ids = result.ids === null ? '' : `, its rows' hashes in ${result.ids}`;
+  Console.of(given).line(`${counted(result.images, 'image')} x ${result.dim} -> ${result.out}${ids}`);
+  if (given.values.json) printJson(result);
+}

@@ -1,0 +1,172 @@
+/** A positional argument stands in the table of options; here is how it is written: `<paths..>`, `[sets..]`. */
+export interface CommandRow {
+  readonly name: string;
+  /** One line for `--help`. */
+  readonly describe: string;
+  readonly usage?: string;
+  readonly examples: readonly (readonly [line: string, what: string])[];
+  /** Not a command by itself: what another one takes with `--plan`. */
+  readonly within?: string;
+}
+
+/** Every command, in the order in which help lists them. */
+export const COMMANDS = [
+  {
+    name: 'sample',
+    describe: 'draw a small set of pictures for a first try: surface inspection, ok or defect',
+    examples: [
+      ['permafrost sample', 'draws 200 pictures a class into data/sample'],
+      ['permafrost sample --out pictures --per-class 50 --seed 1', 'others, fewer, elsewhere'],
+    ],
+  },
+  {
+    name: 'features',
+    describe: 'run every image once through the base and store its vector',
+    examples: [
+      ['permafrost features --data pictures', 'with xception-mini, which needs no download'],
+      ['permafrost features --data pictures --base mobilenet --alpha 0.25', 'with a base of keras.applications'],
+    ],
+  },
+  {
+    name: 'train',
+    describe: 'train a head on the stored vectors, or many with --plan',
+    examples: [
+      ['permafrost train --data pictures --name first', 'a linear head on what features stored'],
+      ['permafrost train --data pictures --hidden 256 --dropout 0.5 --lr 1e-3', 'with a hidden layer'],
+    ],
+  },
+  {
+    name: 'sweep',
+    describe: 'train many heads in one pass over the vectors, and save the best',
+    examples: [
+      ['permafrost sweep --data pictures --grid lr=1e-4,1e-3 l2=0,1e-4', 'every combination'],
+      ['permafrost sweep --data pictures --grid lr=1e-5..1e-1 hidden=none,64 --random 16', '16 drawn from ranges'],
+    ],
+  },
+  {
+    name: 'predict',
+    describe: 'classify images with a head: one line an image',
+    usage: '<paths..>',
+    examples: [
+      ['permafrost predict new.jpg more/ --head first', 'files, and folders of them'],
+      ['permafrost predict more/ --head first --format csv --out predictions.csv', 'into a file'],
+    ],
+  },
+  {
+    name: 'classify',
+    describe: 'classify images with the classifier that a base was trained with: one line an image',
+    usage: '<paths..>',
+    examples: [
+      ['permafrost classify cat.jpg --base mobilenet', 'the five likeliest of ImageNet’s classes'],
+      ['permafrost classify pictures --base ./model.keras --preprocess none --top 1', 'with a model of your own'],
+    ],
+  },
+  {
+    name: 'maps',
+    describe: 'draw the first feature maps that a base gives for an image',
+    usage: '<path>',
+    examples: [
+      ['permafrost maps cat.jpg', '32 maps of xception-mini into maps.png'],
+      ['permafrost maps cat.jpg --base vgg16 --layer block1_conv2 --grid 2x4 --out maps.svg', 'of an early layer'],
+    ],
+  },
+  {
+    name: 'bases',
+    describe: 'list the bases that are known by name, without their classifiers',
+    examples: [
+      ['permafrost bases', 'a table'],
+      ['permafrost bases --json', 'for programs'],
+    ],
+  },
+  {
+    name: 'summary',
+    describe: 'print the layers of a base as Keras does, its parameters and multiply-adds; nothing is downloaded',
+    examples: [
+      ['permafrost summary --base mobilenet --alpha 0.25', 'without its classifier'],
+      ['permafrost summary --base xception --include-top --width 120', 'with it, in wide lines'],
+    ],
+  },
+  {
+    name: 'export',
+    describe: 'write a head, or base and head in one model, for Keras, TensorFlow.js or ONNX',
+    examples: [
+      ['permafrost export --head first --format onnx --out head.onnx', 'vectors in, probabilities out'],
+      ['permafrost export --head first --format keras --with-base --out model.keras', 'pixels in'],
+    ],
+  },
+  {
+    name: 'cache ls',
+    describe: 'list the feature sets of a cache',
+    examples: [
+      ['permafrost cache ls', 'images, parts, sizes, last use'],
+      ['permafrost cache ls --cache /data/cache --json', 'of another folder, for programs'],
+    ],
+  },
+  {
+    name: 'cache verify',
+    describe: 'check every byte of the parts, and with --sample their vectors; exits 1 when it finds damage',
+    usage: '[sets..]',
+    examples: [
+      ['permafrost cache verify', 'all sets'],
+      ['permafrost cache verify --data pictures --repair', 'and extract what was damaged again'],
+    ],
+  },
+  {
+    name: 'cache compact',
+    describe: 'merge small parts into full ones; no vector changes',
+    usage: '[sets..]',
+    examples: [
+      ['permafrost cache compact', 'all sets'],
+      ['permafrost cache compact xception-mini-0123456789ab', 'one set'],
+    ],
+  },
+  {
+    name: 'cache gc',
+    describe: 'take out what is not wanted any more: by age, by size, or unreferenced; shows it first',
+    examples: [
+      ['permafrost cache gc --older-than 30d', 'shows which sets would go'],
+      ['permafrost cache gc --max-size 10GB --yes', 'takes out those used least recently'],
+    ],
+  },
+  {
+    name: 'cache export',
+    describe: 'write a set as one file: arrow, parquet, or npy with the hashes beside it',
+    usage: '<set>',
+    examples: [
+      ['permafrost cache export xception-mini-0123456789ab --out vectors.parquet', 'by the file’s ending'],
+      ['permafrost cache export xception-mini-0123456789ab --out vectors --format npy', 'as said'],
+    ],
+  },
+  {
+    name: 'cache import',
+    describe: 'bring vectors that were made elsewhere into a set; the whole file is checked first',
+    usage: '<file>',
+    examples: [
+      ['permafrost cache import vectors.parquet --set xception-mini-0123456789ab', 'into a set that is there'],
+      ['permafrost cache import vectors.npy --spec set.json --name mine', 'into a new one'],
+    ],
+  },
+  {
+    name: 'cache migrate',
+    describe: 'bring sets of an older format to that of this version',
+    examples: [
+      ['permafrost cache migrate', 'all sets'],
+      ['permafrost cache migrate --cache /data/cache', 'of another folder'],
+    ],
+  },
+  {
+    name: 'completion',
+    describe: 'print a script that completes commands and options in a shell',
+    usage: '[shell]',
+    examples: [
+      ['source <(permafrost completion bash)', 'for this shell; in ~/.bashrc for all'],
+      ['permafrost completion fish > ~/.config/fish/completions/permafrost.fish', 'fish'],
+    ],
+  },
+  { name: 'train plan', describe: 'what train takes with --plan', within: 'train', examples: [] },
+] as const satisfies readonly CommandRow[];
+
+export type CommandName = (typeof COMMANDS)[number]['name'];
+
+/** Commands as people type them, with the words of those that have two. */
+export const typedCommands: readonly CommandRow[] = COMMANDS.filter((row) => !('within' in row));
