@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -7,14 +7,13 @@ import { promisify } from 'node:util';
 import { type ExportFormat, exportSet, importSet } from '../../src/commands/cache/index.js';
 import { CacheError, DataError, UsageError } from '../../src/errors.js';
 import { FeatureSet, type SetSpec } from '../../src/store/index.js';
+import { needsPython, python } from '../helpers/peers.js';
 import { bits, faulty, folder, hex, key, MAKER, spec, systemError, temporaries, vector } from '../helpers/store.js';
 
 const D = 5;
 const ROWS = 2500;
 const run = promisify(execFile);
-const python = process.env.PERMAFROST_PYTHON ?? '';
-const hasPython = python !== '' && spawnSync(python, ['-c', 'import numpy, pyarrow.parquet, polars']).status === 0;
-const needsPython = { skip: !hasPython && 'needs PERMAFROST_PYTHON to name a Python with numpy, pyarrow and polars' };
+const peers = needsPython('numpy', 'pyarrow', 'polars');
 
 async function filled(cache: string, type: SetSpec['type'] = 'float32'): Promise<FeatureSet> {
   const set = await FeatureSet.create(cache, 'test', spec(D, type));
@@ -84,7 +83,7 @@ rows = a.tolist()`,
 };
 
 for (const [format, script] of Object.entries(PEERS)) {
-  test(`Python reads ${format} as it was written`, needsPython, async (t) => {
+  test(`Python reads ${format} as it was written`, peers, async (t) => {
     const cache = await folder(t);
     const set = await filled(cache);
     const out = join(cache, `vectors.${format}`);
@@ -97,7 +96,7 @@ for (const [format, script] of Object.entries(PEERS)) {
   });
 }
 
-test('what Python wrote is imported: lists of any kind, hashes as bytes or text, float64', needsPython, async (t) => {
+test('what Python wrote is imported: lists of any kind, hashes as bytes or text, float64', peers, async (t) => {
   const cache = await folder(t);
   const script = `import sys, json, numpy as np, pyarrow as pa, pyarrow.parquet as pq
 out, ids = sys.argv[1], json.loads(sys.argv[2])

@@ -230,20 +230,13 @@ for job in job_list:
 print("\\n" + json.dumps(results))
 `;
 
-const python = process.env.PERMAFROST_PYTHON ?? '';
-const found = (modules: string): boolean =>
-  python !== '' &&
-  spawnSync(python, [
-    '-c',
-    `from importlib.util import find_spec; import sys; sys.exit(not all(map(find_spec, "${modules}".split())))`,
-  ]).status === 0;
+import { needsPython, python } from '../helpers/peers.js';
 
 for (const [reader, formats, modules] of [
-  ['Keras', ['keras', 'h5'], 'keras tensorflow h5py'],
-  ["Python's onnxruntime", ['onnx'], 'onnxruntime'],
+  ['Keras', ['keras', 'h5'], ['keras', 'tensorflow', 'h5py']],
+  ["Python's onnxruntime", ['onnx'], ['onnxruntime']],
 ] as const) {
-  const skip = !found(modules) && `needs PERMAFROST_PYTHON to name a Python with ${modules}`;
-  test(`${reader} loads its models and predicts the same`, { skip }, async () => {
+  test(`${reader} loads its models and predicts the same`, needsPython(...modules), async () => {
     const own = (await jobs()).filter(({ format }) => (formats as readonly string[]).includes(format));
     const list = path.join(work, `${formats[0]}-jobs.json`);
     writeFileSync(list, JSON.stringify(own.map((job) => ({ ...job, input: pack(job.input), expected: null }))));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,15 +8,12 @@ import { features } from '../../src/commands/features.js';
 import { FeatureSet } from '../../src/store/index.js';
 import { trainHeads } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
-import { fixture, shared } from '../helpers/fixtures.js';
+import { fixture, needsShared, shared } from '../helpers/fixtures.js';
+import { needsPython, python } from '../helpers/peers.js';
 import { folder } from '../helpers/store.js';
 
 const data = shared('real/hymenoptera');
-const python = process.env.PERMAFROST_PYTHON ?? '';
-const hasPython = python !== '' && spawnSync(python, ['-c', 'import sklearn']).status === 0;
-const skip = !existsSync(data)
-  ? '../shared is not there'
-  : !hasPython && 'needs PERMAFROST_PYTHON to name a Python with scikit-learn';
+const needed = needsShared.skip ? needsShared : needsPython('sklearn');
 
 /** Classes by content: ants 0, bees 1. */
 function labels(): Map<string, number> {
@@ -37,7 +34,7 @@ function labels(): Map<string, number> {
   return found;
 }
 
-test('ants and bees: lbfgs at its defaults ends where scikit-learn does, l2 from 1e-6 to 1e-1', { skip }, async (t) => {
+test('ants and bees: lbfgs at its defaults ends where scikit-learn does, l2 from 1e-6 to 1e-1', needed, async (t) => {
   const dir = await folder(t);
   const weights = shared('real/mobilenet/mobilenet_2_5_224_tf_no_top.h5');
   const made = await features({ data, cache: dir, base: 'mobilenet', alpha: 0.25, weights });

@@ -149,9 +149,12 @@ export function applicationCases(): ConformanceCase[] {
   }));
 }
 
-/** The engines that the table is run on: TensorFlow itself where it is installed, else what stands in for it. */
+/**
+ * The engines that the table is run on: onnxruntime and what TensorFlow is there; TensorFlow alone where `make test-tensorflow` runs
+ * beside `npm test`, so that none is run twice.
+ */
 export const engines = async (): Promise<readonly Engine[]> => [
-  await openEngine({ engine: 'onnx' }),
+  ...(process.env.PERMAFROST_NATIVE_TENSORFLOW ? [] : [await openEngine({ engine: 'onnx' })]),
   await openEngine({ engine: 'tensorflow' }),
 ];
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { needs } from './peers.js';
 
 /** The repository's root, from `dist/test/helpers`. */
 export const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -11,5 +12,5 @@ export const fixture = (name: string): string => path.join(root, 'test/fixtures'
 /** A file of the data that lies beside the checkout: real models, golden values. */
 export const shared = (name: string): string => path.join(root, '../shared', name);
 
-/** What makes a test skip, visibly, where that data is absent. */
-export const needsShared = existsSync(shared('golden')) ? {} : { skip: '../shared is not there' };
+/** The options of a test that needs that data. */
+export const needsShared = needs(existsSync(shared('golden')), '../shared is not there');

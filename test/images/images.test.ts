@@ -16,6 +16,7 @@ import {
   sniff,
   walk,
 } from '../../src/images/index.js';
+import { assertClose } from '../helpers/close.js';
 import { fixture } from '../helpers/fixtures.js';
 
 type Loaded = Record<string, { rgb: string; grayscale: string }>;
@@ -71,10 +72,7 @@ test('photo pixels are those of their revision: whoever moves them raises PIXELS
   for (const [name, packed] of Object.entries(pixels)) {
     const wanted = Buffer.from(packed, 'base64');
     const got = await decode(picture(name));
-    assert.ok(
-      got.length === wanted.length && got.every((value, i) => Math.abs(value - (wanted[i] ?? 0)) <= tolerance),
-      name,
-    );
+    assertClose(got, wanted, tolerance, name);
   }
 });
 
@@ -100,12 +98,12 @@ describe('--image photo', () => {
       .toBuffer();
     const turned = await decode(picture('rotated.jpg'));
     assert.ok(Math.abs(mean(turned) - mean(upright)) < 2);
-    assert.ok(turned.every((value, i) => Math.abs(value - (upright[i] ?? 0)) < 24));
+    assertClose(turned, upright, 23);
     const blended = await decode(picture('rgba.png'), 'photo', 3, [30, 40]);
     assert.deepEqual(Array.from(blended.subarray(0, 3)), [255, 255, 255], 'clear at its left edge');
     const deep = await decode(picture('deep.png'), 'photo', 1, [30, 40]);
     const shallow = await decode(picture('grey.png'), 'photo', 1, [30, 40]);
-    assert.ok(deep.every((value, i) => Math.abs(value - (shallow[i] ?? 0)) <= 1));
+    assertClose(deep, shallow, 1);
   });
 
   test('the same bytes give the same pixels, whatever is decoded beside them', async () => {
@@ -253,14 +251,9 @@ test('preprocessing is that of keras.applications.imagenet_utils', () => {
     }
     return values;
   };
-  const close = (got: number[], want: number[]) =>
-    assert.ok(
-      got.every((x, i) => Math.abs(x - (want[i] ?? 0)) < 1e-4),
-      `${got}`,
-    );
   // keras.applications.imagenet_utils.preprocess_input([10, 100, 200], mode=…)
-  close(apply('tf', [10, 100, 200]), [-0.92156863, -0.21568627, 0.5686275]);
-  close(apply('caffe', [10, 100, 200]), [96.061, -16.779, -113.68]);
-  close(apply('torch', [10, 100, 200]), [-1.9466565, -0.28501397, 1.681394]);
+  assertClose(apply('tf', [10, 100, 200]), [-0.92156863, -0.21568627, 0.5686275], 1e-4);
+  assertClose(apply('caffe', [10, 100, 200]), [96.061, -16.779, -113.68], 1e-4);
+  assertClose(apply('torch', [10, 100, 200]), [-1.9466565, -0.28501397, 1.681394], 1e-4);
   assert.throws(() => preprocessingOps('torch', 1), UsageError);
 });

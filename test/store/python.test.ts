@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { FeatureSet } from '../../src/store/index.js';
 import { bits, folder, key, MAKER, spec, vector } from '../helpers/store.js';
-
-const python = process.env.PERMAFROST_PYTHON ?? '';
-const has = (modules: string): boolean => python !== '' && spawnSync(python, ['-c', `import ${modules}`]).status === 0;
-const skip = (modules: string): { skip: string | false } => ({
-  skip: !has(modules) && `needs PERMAFROST_PYTHON to name a Python with ${modules}`,
-});
 
 /** Prints {key: vector bits} of `table`, an Arrow table. */
 const PRINT = `
@@ -19,6 +13,8 @@ assert table.schema.field("sha256").type == pa.binary(32), table.schema
 assert table.column("features").null_count == 0
 print(json.dumps({k.hex(): struct.pack(f"<{len(v)}f", *v).hex() for k, v in zip(table.column("sha256").to_pylist(), table.column("features").to_pylist())}))
 `;
+
+import { needsPython, python } from '../helpers/peers.js';
 
 type Reader = { modules: string; script: string; types: readonly ('float32' | 'float16')[] };
 
@@ -59,7 +55,7 @@ table = table.cast(pa.schema([("sha256", pa.binary(32)), ("features", d.schema.f
 
 for (const [name, { modules, script, types }] of Object.entries(READERS)) {
   for (const type of types) {
-    test(`${name} reads a set of ${type} as it lies on disk`, skip(modules), async (t) => {
+    test(`${name} reads a set of ${type} as it lies on disk`, needsPython(...modules.split(', ')), async (t) => {
       const set = await FeatureSet.create(await folder(t), 'test', spec(7, type));
       const writer = set.writer(MAKER);
       for (let i = 0; i < 1500; i++) await writer.add(key(i), vector(i % 900, 7));

@@ -8,6 +8,7 @@ import type { HeadOptions } from '../../src/train/options.js';
 import type { TrainingData } from '../../src/train/run.js';
 import { outputsOf, trainHead, trainHeads } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
+import { assertClose } from '../helpers/close.js';
 
 const { version } = await openEngine({ engine: 'tensorflow' });
 const { tf } = await loadRuntime();
@@ -48,8 +49,7 @@ describe(`heads trained by tensorflow ${version} become those of the onnx engine
       const ours = await trainHead(data, val, options, { engine: 'tensorflow' });
       const theirs = await trainHead(data, val, options);
       const [got, expected] = [await outputsOf(ours, val.vectors), await outputsOf(theirs, val.vectors)];
-      const worst = got.reduce((most, p, i) => Math.max(most, Math.abs(p - (expected[i] ?? 9))), 0);
-      assert.ok(worst <= 1e-4, `probabilities differ by ${worst}`);
+      assertClose(got, expected, 1e-4, 'probabilities');
       assert.equal(ours.history.length, 10);
       for (const [i, record] of ours.history.entries()) {
         const other = theirs.history[i];
@@ -84,8 +84,7 @@ describe(`training with tensorflow ${version}`, () => {
       const ours = await trainHead(data, data, TEN, { engine: 'tensorflow' });
       const theirs = await trainHead(data, data, TEN);
       const [got, expected] = [await outputsOf(ours, vectors), await outputsOf(theirs, vectors)];
-      const worst = got.reduce((most, p, i) => Math.max(most, Math.abs(p - (expected[i] ?? 9))), 0);
-      assert.ok(worst <= 1e-4, `${data.task}: outputs differ by ${worst}`);
+      assertClose(got, expected, 1e-4, data.task);
       assert.ok(Math.abs((ours.history[9]?.loss ?? 9) - (theirs.history[9]?.loss ?? 0)) <= 1e-4);
     }
   });

@@ -8,6 +8,7 @@ import { type HeadOptions, resolveOptions } from '../../src/train/options.js';
 import { makePacks, netOf } from '../../src/train/packs.js';
 import { outputsOf } from '../../src/train/train.js';
 import { allRows, memoryVectors } from '../../src/train/vectors.js';
+import { assertClose } from '../helpers/close.js';
 import { fixture } from '../helpers/fixtures.js';
 
 interface Fixture {
@@ -54,9 +55,6 @@ for (const { task, options, kernels, outputs } of cases) {
     const given = await outputsOf({ task, net: await netOf(pack, 0) }, vectors);
     await pack.trainer.release();
     const expected = task === 'binary' ? outputs.flatMap((p) => [1 - p, p]) : outputs;
-    assert.equal(given.length, expected.length);
-    const scale = Math.max(1, ...expected.map(Math.abs));
-    const furthest = Math.max(...expected.map((value, i) => Math.abs((given[i] as number) - value)));
-    assert.ok(furthest <= 1e-4 * scale, `${furthest} of ${scale}`);
+    assertClose(given, expected, 1e-4 * Math.max(1, ...expected.map(Math.abs)));
   });
 }

@@ -6,6 +6,7 @@ import { Random } from '../../src/random.js';
 import type { HeadOptions } from '../../src/train/options.js';
 import { outputsOf, type TrainedHead, trainHead, trainHeads } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
+import { assertClose } from '../helpers/close.js';
 
 /** Clouds of points that overlap, a target for each. */
 function clouds(task: Task, n: number, d: number, classes: number, seed: number) {
@@ -44,8 +45,7 @@ async function assertAsAlone(
     assert.equal(head.bestEpoch, alone.bestEpoch, `best epoch of head ${i}`);
     const [a, b] = [await outputsOf(head, val.vectors), await outputsOf(alone, val.vectors)];
     const scale = task === 'regression' ? classes : 1;
-    const furthest = Math.max(...a.map((value, j) => Math.abs(value - (b[j] as number))));
-    assert.ok(furthest <= 1e-5 * scale, `head ${i}: ${furthest}`);
+    assertClose(a, b, 1e-5 * scale, `head ${i}`);
     losses.push([lowest(head), lowest(alone)]);
   }
   const ranking = (side: 0 | 1) =>

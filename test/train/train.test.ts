@@ -13,6 +13,7 @@ import type { TrainHooks } from '../../src/train/run.js';
 import { fitStandardization } from '../../src/train/standardize.js';
 import { outputsOf, trainHead as train } from '../../src/train/train.js';
 import { allRows, memoryVectors } from '../../src/train/vectors.js';
+import { assertClose } from '../helpers/close.js';
 
 interface Training {
   classes: number;
@@ -53,15 +54,6 @@ const linear = {
   labelSmoothing: false,
 } as const;
 const plain = { momentum: 0, weightDecay: 0, l1: 0, l2: 0, dropout: 0, labelSmoothing: 0, classWeights: null };
-
-/** @throws unless every value is within the tolerance */
-function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, what: string): void {
-  assert.equal(actual.length, expected.length, what);
-  for (let i = 0; i < expected.length; i++) {
-    const difference = Math.abs((actual[i] ?? Number.NaN) - (expected[i] ?? Number.NaN));
-    assert.ok(difference <= tolerance, `${what} [${i}]: ${actual[i]}, expected ${expected[i]} ± ${tolerance}`);
-  }
-}
 
 for (const one of training) {
   const title = `${one.classes} classes${one.standardize ? ', standardised' : ''}${one.l2 > 0 ? `, l2 ${one.l2}` : ''}`;
