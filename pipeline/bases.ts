@@ -1,6 +1,7 @@
 import { type ListedBase, listBases } from '../src/base/index.js';
 import type { Arguments } from './arguments.js';
 import { printJson } from './io.js';
+import { table } from './table.js';
 
 const COLUMNS: readonly (readonly [head: string, cell: (base: ListedBase) => string])[] = [
   ['base', ({ name }) => name],
@@ -13,18 +14,15 @@ const COLUMNS: readonly (readonly [head: string, cell: (base: ListedBase) => str
   ['--alpha', ({ alphas }) => alphas.join(' ')],
 ];
 
-/** Columns side by side, numbers to the right. */
-function table(bases: readonly ListedBase[]): string {
-  const rows = [COLUMNS.map(([head]) => head), ...bases.map((base) => COLUMNS.map(([, cell]) => cell(base)))];
-  const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  const isText = (i: number): boolean => i === 0 || i >= 6;
-  const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (isText(i) ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');
-  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
-}
-
 export async function run({ values }: Arguments): Promise<void> {
   const bases = await listBases();
   if (values.json) printJson(bases);
-  else process.stdout.write(table(bases));
+  else {
+    const rows = bases.map((base) => ({ cells: COLUMNS.map(([, cell]) => cell(base)) }));
+    const lines = table(
+      COLUMNS.map(([head]) => head),
+      rows,
+    );
+    process.stdout.write(`${lines.join('\n')}\n`);
+  }
 }

@@ -1,6 +1,7 @@
 import type { TrainResult } from '../src/commands/train.js';
 import type { Intervals } from '../src/metrics/bootstrap.js';
 import type { Metrics } from '../src/metrics/metrics.js';
+import { table } from './table.js';
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 const decimals = (value: number): string => value.toFixed(3);
@@ -76,9 +77,6 @@ const shortList = (classes: readonly string[]): string =>
 
 function confusion(classes: readonly string[], matrix: readonly (readonly number[])[]): string[] {
   const names = classes.map((name) => name.slice(0, 20));
-  const width = Math.max(...names.map((name) => name.length), ...matrix.flat().map((n) => String(n).length));
-  const left = Math.max(...names.map((name) => name.length), 'is \\ said'.length);
-  const row = (head: string, cells: readonly (string | number)[]): string =>
-    `  ${head.padEnd(left)}  ${cells.map((cell) => String(cell).padStart(width)).join('  ')}`;
-  return [row('is \\ said', names), ...matrix.map((cells, i) => row(names[i] ?? '', cells))];
+  const rows = matrix.map((counts, i) => ({ cells: [names[i] ?? '', ...counts.map(String)] }));
+  return table(['is \\ said', ...names], rows).map((line) => `  ${line}`);
 }

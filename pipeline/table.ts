@@ -7,7 +7,7 @@ export interface TableRow {
   readonly looks?: readonly Look[];
 }
 
-const NUMBER = /^[-–+]?[\d.,]+(e[-+]?\d+)?( %)?$/;
+const NUMBER = /^[-–+]?[\d.,]+(e[-+]?\d+)?( (%|M|MB))?$/;
 const GAP = '  ';
 
 /**
