@@ -9,7 +9,7 @@ import { checkOptions } from '../options/check.js';
 import { checkEffect, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import { Corpus, type CorpusOptions } from './corpus.js';
-import { headIdentity, originOf, placeOf, resultOf, type TrainResult } from './train.js';
+import { headIdentity, originOf, placeOf, resultOf, type TrainResult, tryHeadPlaces } from './train.js';
 
 export interface TrainPlanOptions extends CorpusOptions {
   /** A YAML file, or the heads themselves. */
@@ -47,6 +47,8 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
     checkEffect(head);
     resolveFit(fit);
   }
+  for (const { name } of heads)
+    await tryHeadPlaces({ name, ...(options.cache === undefined ? {} : { cache: options.cache }) });
   const corpus = await Corpus.open(options);
   const labelled = await labelAll(corpus, heads, options);
   const table = await corpus.read([...new Set(labelled.values())].filter((one) => !(one instanceof Error)) as never);

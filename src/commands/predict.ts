@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Base, type BaseOptions, baseDigest, keptBase, type OpenHooks, openBase } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
@@ -7,6 +6,7 @@ import { HeadError } from '../errors.js';
 import { imageBatches } from '../extract/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
+import { realSystem, whyUnreadable } from '../files/index.js';
 import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import type { SetFacts } from '../heads/joined-sets.js';
@@ -41,18 +41,23 @@ export interface Prediction {
   readonly scores: Readonly<Record<string, number>>;
 }
 
-const exists = (file: string): Promise<boolean> =>
-  stat(file).then(
-    () => true,
-    () => false,
-  );
+/** @throws HeadError where it cannot be told */
+async function holdsHead(dir: string): Promise<boolean> {
+  try {
+    return (await realSystem.kind(path.join(dir, 'head.json'))) !== null;
+  } catch (error) {
+    throw new HeadError(`${dir} ${whyUnreadable(error)}: change its permissions, or give the folder of another head`, {
+      cause: error,
+    });
+  }
+}
 
-/** @throws HeadError where neither the cache nor a folder holds such a head */
+/** @throws HeadError where neither the cache nor a folder holds such a head, or one of them cannot be read */
 export async function findHead(head: string, cache: string): Promise<Head> {
   const named = path.join(cache, 'heads', head);
   const isPath = /[/\\]/.test(head);
-  if (!isPath && (await exists(path.join(named, 'head.json')))) return loadHead(named);
-  if (await exists(path.join(head, 'head.json'))) return loadHead(head);
+  if (!isPath && (await holdsHead(named))) return loadHead(named);
+  if (await holdsHead(head)) return loadHead(head);
   throw new HeadError(
     `there is no head ${JSON.stringify(head)}${isPath ? '' : ` in ${path.join(cache, 'heads')}`}: train one with permafrost train, or give its folder`,
   );

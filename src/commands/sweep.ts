@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { HeadError, LabelError, UsageError } from '../errors.js';
-import { placeFiles } from '../heads/files.js';
+import { placeFiles, tryPlace } from '../heads/files.js';
 import { finishHead, type Sides, sidesOf } from '../heads/fit.js';
 import { type FitOptions, resolveFit } from '../heads/fit-options.js';
 import { halving } from '../heads/halving.js';
@@ -19,7 +19,16 @@ import type { RANKINGS } from '../options/choices.js';
 import { checkEffect, HEAD_RULES, type HeadOptions, resolveOptions, withoutIdle } from '../train/options.js';
 import type { TrainedHead } from '../train/train.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
-import { fitOptionsOf, headIdentity, headOptionsOf, originOf, placeOf, resultOf, type TrainResult } from './train.js';
+import {
+  fitOptionsOf,
+  headIdentity,
+  headOptionsOf,
+  originOf,
+  placeOf,
+  resultOf,
+  type TrainResult,
+  tryHeadPlaces,
+} from './train.js';
 
 export type Ranking = (typeof RANKINGS)[number];
 const LOWEST_FIRST: readonly Ranking[] = ['loss', 'calibrationError', 'mae', 'rmse'];
@@ -87,7 +96,13 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const asked = await askedFor(options);
   const fit = resolveFit(asked.fit);
   const { seed } = resolveOptions(asked.common);
+  await tryHeadPlaces(options);
+  await tryPlace(path.resolve(options.cache ?? 'cache', 'sweeps', options.name ?? ''));
   const corpus = await Corpus.open(options);
+  const name = options.name ?? `${path.basename(corpus.sets.dirs[0] ?? 'head')}-sweep`;
+  const place = placeOf({ ...options, name }, name);
+  const dir = path.resolve(options.cache ?? 'cache', 'sweeps', name);
+  for (const folder of [place.dir, dir]) await tryPlace(folder);
   const labelled = await corpus.label(asked.labels);
   const by = checkRanking(options.by ?? 'loss', labelled.task);
   const table = await corpus.read([labelled]);
@@ -116,12 +131,9 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     );
   }
   const fitted = await finishHead(sides, best.outcome, best.options, fit, options);
-  const name = options.name ?? `${path.basename(corpus.sets.dirs[0] ?? 'head')}-sweep`;
-  const place = placeOf({ ...options, name }, name);
   const identity = headIdentity(corpus, problem, best.options, asked.fit);
   await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity)));
   const names = differing(rows);
-  const dir = path.resolve(options.cache ?? 'cache', 'sweeps', name);
   const { task, classes } = problem;
   const facts = {
     name,

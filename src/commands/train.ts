@@ -3,6 +3,7 @@ import type { BaseSpec } from '../base/index.js';
 import type { Engine, EngineName } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { onnxEngine } from '../engine/onnx/engine.js';
+import { tryPlace } from '../heads/files.js';
 import { fitHead } from '../heads/fit.js';
 import { FIT_RULES, type FitOptions, resolveFit } from '../heads/fit-options.js';
 import { type HeadOrigin, makeHead, saveHead } from '../heads/head.js';
@@ -74,6 +75,18 @@ export function placeOf(
   return { head, dir: path.resolve(out ?? path.join(cache, 'heads', head)) };
 }
 
+/**
+ * Tries, before any work, whether heads can be written: where they are named, else where the cache keeps heads.
+ * @throws HeadError where they cannot
+ */
+export async function tryHeadPlaces({
+  name,
+  out,
+  cache = 'cache',
+}: Pick<TrainOptions, 'name' | 'out' | 'cache'>): Promise<void> {
+  await tryPlace(path.resolve(out ?? path.join(cache, 'heads', name ?? '')));
+}
+
 /** @returns what `train` reports of a head */
 export function resultOf(
   { task, classes, history }: Pick<HeadInfo, 'task' | 'classes' | 'history'>,
@@ -98,12 +111,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { seed } = resolveOptions(head);
   const { val, shots } = resolveFit(fit);
   const engine = await openEngine(options);
+  await tryHeadPlaces(options);
   const corpus = await Corpus.open(options);
+  const place = placeOf(options, path.basename(corpus.sets.dirs[0] ?? 'head'));
+  await tryPlace(place.dir);
   const labelled = await corpus.label(options);
   const table = await corpus.read([labelled]);
   const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
   const fitted = await fitHead(problem, table, head, fit, options);
-  const place = placeOf(options, path.basename(corpus.sets.dirs[0] ?? 'head'));
   await saveHead(place.dir, makeHead(fitted, originOf(corpus, headIdentity(corpus, problem, head, fit), engine)));
   return resultOf(fitted.trained, fitted.learned, place, (performance.now() - started) / 1000);
 }

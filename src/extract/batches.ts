@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseSpec } from '../base/index.js';
 import { DataError, ImageError } from '../errors.js';
+import { errorCode, whyUnreadable } from '../files/index.js';
 import { type FoundFile, readImage, walk } from '../images/index.js';
 import { ordered } from './ordered.js';
 import { decodeFor, type Pixels } from './vectors.js';
@@ -26,8 +27,11 @@ async function* found(paths: readonly string[], onWarning: BatchOptions['onWarni
   for (const given of paths) {
     const isFolder = await stat(given).then(
       (s) => s.isDirectory(),
-      () => {
-        throw new DataError(`${given}: there is no such file or folder`);
+      (error: unknown) => {
+        if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) {
+          throw new DataError(`${given}: there is no such file or folder`, { cause: error });
+        }
+        throw new DataError(`${given} ${whyUnreadable(error)}: give image files or folders`, { cause: error });
       },
     );
     const walking = { onLinkOut: (message: string) => onWarning?.(`${given}: ${message}`) };

@@ -1,5 +1,8 @@
 import { LabelError } from '../errors.js';
 
+/** Fields of the longest line. */
+const MOST_FIELDS = 2 ** 14;
+
 /** One record and the line it begins on, counted from 1. */
 export interface CsvRecord {
   readonly line: number;
@@ -8,13 +11,12 @@ export interface CsvRecord {
 
 /**
  * Reads comma-separated values (RFC 4180): quoted fields may hold separators, doubled quotes and line ends. Takes LF, CRLF and a
- * byte order mark; skips empty lines.
+ * byte order mark; skips empty lines. One record is held at a time, so that a reader may stop at the first that is wrong.
  * @param name for messages
  * @param separator one character
- * @throws LabelError with the line, for a quote that is not closed or stands inside a plain field
+ * @throws LabelError with the line, for a quote that is not closed or stands inside a plain field, or a line of absurdly many fields
  */
-export function parseCsv(text: string, name: string, separator = ','): CsvRecord[] {
-  const records: CsvRecord[] = [];
+export function* parseCsv(text: string, name: string, separator = ','): Generator<CsvRecord, undefined> {
   const stop = new RegExp(`["\\r\\n${separator === '|' ? '\\|' : separator}]`, 'g');
   let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
   let line = 1;
@@ -41,7 +43,7 @@ export function parseCsv(text: string, name: string, separator = ','): CsvRecord
 
   while (at < text.length || fields.length > 0) {
     const value = field();
-    fields.push(value);
+    if (fields.push(value) > MOST_FIELDS) throw new LabelError(`${name} line ${line}: more than ${MOST_FIELDS} fields`);
     const end = text[at] ?? '';
     if (end !== separator && end !== '\r' && end !== '\n' && end !== '') {
       throw new LabelError(`${name} line ${line}: a quote that does not enclose a whole field`);
@@ -49,10 +51,23 @@ export function parseCsv(text: string, name: string, separator = ','): CsvRecord
     if (quoted) for (let i = value.indexOf('\n'); i >= 0; i = value.indexOf('\n', i + 1)) line += 1;
     at += end === '\r' && text[at + 1] === '\n' ? 2 : 1;
     if (end === separator) continue;
-    if (fields.length > 1 || value !== '' || quoted) records.push({ line: start, fields });
+    if (fields.length > 1 || value !== '' || quoted) yield { line: start, fields };
     fields = [];
     line += 1;
     start = line;
   }
-  return records;
+  return undefined;
+}
+
+/** The lines of a text (LF, CRLF or CR) with their numbers, one at a time. */
+export function* linesOf(text: string): Generator<readonly [number: number, line: string], undefined> {
+  const end = /\r\n|\n|\r/g;
+  let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
+  for (let number = 1; at <= text.length; number++) {
+    end.lastIndex = at;
+    const found = end.exec(text);
+    yield [number, text.slice(at, found?.index ?? text.length)];
+    at = found === null ? text.length + 1 : end.lastIndex;
+  }
+  return undefined;
 }

@@ -17,6 +17,9 @@ const MOST_ALIASES = 100;
 const RANDOM = optionsOfCommand('sweep').get('random') as OptionRow;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
+/** Names that are devices on Windows, whatever ending they have. */
+const RESERVED = /^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$/i;
+
 /** One head of a plan. */
 export interface PlannedHead {
   readonly name: string;
@@ -46,9 +49,10 @@ export interface SweepPlan {
 
 /** @throws UsageError for a name that cannot be a folder's */
 export function checkName(name: string): string {
-  if (NAME.test(name)) return name;
+  if (NAME.test(name) && !RESERVED.test(name) && !name.endsWith('.')) return name;
+  if (RESERVED.test(name)) throw new UsageError(`a head cannot be called ${name}, which Windows keeps for a device`);
   throw new UsageError(
-    `a head's name is letters, digits, dots, hyphens and underscores, found ${JSON.stringify(name)}; a folder goes with --out`,
+    `a head's name is letters, digits, dots, hyphens and underscores, and ends in no dot, found ${JSON.stringify(name)}; a folder goes with --out`,
   );
 }
 
@@ -245,8 +249,9 @@ export async function readPlan(path: string): Promise<Plan> {
       else name = file.at(value, () => checkName(file.text(value, 'name'))) ?? '';
     }
     if (name === undefined) file.at(node, () => missing('a head needs a name'));
-    if (name && names.has(name)) file.at(node, () => missing(`two heads are called ${name}`));
-    names.add(name ?? '');
+    // macOS and Windows would put names that differ in case alone into one folder.
+    if (name && names.has(name.toLowerCase())) file.at(node, () => missing(`two heads are called ${name}`));
+    names.add((name ?? '').toLowerCase());
     const options = withoutIdleDefaults(defaults.options, own.options);
     const fit = { ...defaults.fit, ...own.fit };
     file.at(node, () => [resolveOptions(options), checkEffect(options), resolveFit(fit)]);

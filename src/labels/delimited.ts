@@ -1,5 +1,5 @@
 import { LabelError } from '../errors.js';
-import { type CsvRecord, parseCsv } from '../formats/csv.js';
+import { type CsvRecord, linesOf, parseCsv } from '../formats/csv.js';
 import { tidy } from './cell.js';
 import { isPathName } from './column-names.js';
 import { IMAGE_NAME, type LabelTable } from './table.js';
@@ -11,6 +11,10 @@ const SEPARATORS = [
   ['|', 'CSV with |'],
 ] as const;
 
+/** Rows of the longest label file. */
+const MOST_ROWS = 2 ** 22;
+/** A spreadsheet has so many rows, most of them empty. */
+const MOST_BLANK = 2 ** 20;
 /** Lines that a guess looks at. */
 const LOOKED_AT = 100;
 /** A path that ends like an image's, or one without spaces; then what it is. */
@@ -28,8 +32,23 @@ export function delimitedTable(text: string, name: string): LabelTable {
   const separated = separatorOf(text, name);
   if (separated === null) return spacedTable(text, name);
   const [separator, kind] = separated;
-  const records = parseCsv(text, name, separator).map(({ line, fields }) => ({ line, fields: fields.map(tidy) }));
-  return headed(records, kind, name);
+  return headed(bounded(parseCsv(text, name, separator), name), kind, name);
+}
+
+/** Records with their fields tidied. @throws LabelError where there are absurdly many, before they are all held */
+function bounded(records: Iterable<CsvRecord>, name: string): CsvRecord[] {
+  const all: CsvRecord[] = [];
+  let blank = 0;
+  for (const { line, fields } of records) {
+    const tidied = fields.map(tidy);
+    if (tidied.every((field) => field === '') && ++blank > MOST_BLANK) {
+      throw new LabelError(`${name} line ${line}: more than ${MOST_BLANK} rows that hold nothing: delete them`);
+    }
+    if (all.push({ line, fields: tidied }) > MOST_ROWS) {
+      throw new LabelError(`${name} line ${line}: at most ${MOST_ROWS} rows are read, so split the file`);
+    }
+  }
+  return all;
 }
 
 function headed(records: readonly CsvRecord[], kind: string, name: string): LabelTable {
@@ -75,7 +94,7 @@ function separatorOf(text: string, name: string): readonly [string, string] | nu
 
 function recordsOf(sample: string, name: string, separator: string): CsvRecord[] | null {
   try {
-    return parseCsv(sample, name, separator);
+    return [...parseCsv(sample, name, separator)];
   } catch (error) {
     if (!(error instanceof LabelError)) throw error;
     // A quote that is open at the end of the sample says nothing about the separator.
@@ -90,18 +109,17 @@ const spaced = (lines: readonly string[]): RegExpExecArray[] | null => {
 };
 
 function spacedTable(text: string, name: string): LabelTable {
-  const records = text
-    .replace(/^\uFEFF/, '')
-    .split(/\r\n|\n|\r/)
-    .flatMap((source, i) => {
-      if (source.trim() === '') return [];
+  const records = function* (): Generator<CsvRecord> {
+    for (const [line, source] of linesOf(text)) {
+      if (source.trim() === '') continue;
       const found = PATH_AND_REST.exec(source.trim());
       if (found === null) {
         throw new LabelError(
-          `${name} line ${i + 1}: expected a path and a label, or a header with path or sha256, and label`,
+          `${name} line ${line}: expected a path and a label, or a header with path or sha256, and label`,
         );
       }
-      return [{ line: i + 1, fields: [tidy(found[1] ?? ''), tidy(found[2] ?? '')] }];
-    });
-  return headed(records, 'lines of path and label', name);
+      yield { line, fields: [found[1] ?? '', found[2] ?? ''] };
+    }
+  };
+  return headed(bounded(records(), name), 'lines of path and label', name);
 }

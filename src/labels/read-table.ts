@@ -6,7 +6,7 @@ import { jsonTable } from './json.js';
 import type { LabelTable } from './table.js';
 
 /** Bytes of the largest label file that is read. */
-const LARGEST = 2 ** 28;
+const LARGEST = 2 ** 27;
 
 const startsWith = (bytes: Uint8Array, ...first: readonly number[]): boolean =>
   first.every((byte, i) => bytes[i] === byte);

@@ -3,6 +3,7 @@ import { baseDigest } from '../../base/index.js';
 import {
   discard,
   errorCode,
+  isTemporary,
   readWhole,
   realSystem,
   type StoreSystem,
@@ -13,7 +14,7 @@ import { checkOptions } from '../../options/check.js';
 import { compactSet } from '../../store/compact.js';
 import { type FeatureSet, fingerprint, type SetSpec, type StoreOptions } from '../../store/index.js';
 import { openSets } from './list.js';
-import { labelledContents, type Needed, neededByHeads } from './references.js';
+import { DEPTH, labelledContents, type Needed, neededByHeads } from './references.js';
 
 export interface GcOptions extends StoreOptions {
   /** Sets that were not used for so long go, in ms. */
@@ -201,7 +202,11 @@ async function leftovers(system: StoreSystem, cache: string, sets: readonly Feat
     .filter((name) => !name.startsWith('_'))
     .map((name) => path.join(bases, name));
   const plans: Plan[] = [];
-  for (const folder of [cache, bases, path.join(cache, '_index'), ...kept, ...sets.map(({ dir }) => dir)]) {
+  const made = [
+    ...(await foldersBelow(system, path.join(cache, 'heads'), DEPTH)),
+    ...(await foldersBelow(system, path.join(cache, 'sweeps'), DEPTH)),
+  ];
+  for (const folder of [cache, bases, path.join(cache, '_index'), ...kept, ...made, ...sets.map(({ dir }) => dir)]) {
     for (const name of await staleNames(system, folder)) {
       const place = path.join(folder, name);
       const bytes = await treeSize(system, place);
@@ -210,6 +215,19 @@ async function leftovers(system: StoreSystem, cache: string, sets: readonly Feat
     }
   }
   return plans;
+}
+
+/** A folder and those below it, temporary ones left out. */
+async function foldersBelow(system: StoreSystem, folder: string, depth: number): Promise<string[]> {
+  const found = [folder];
+  if (depth === 0) return found;
+  for (const name of (await listed(system, folder)).sort()) {
+    const place = path.join(folder, name);
+    if (!isTemporary(name) && (await system.kind(place).catch(() => null)) === 'folder') {
+      found.push(...(await foldersBelow(system, place, depth - 1)));
+    }
+  }
+  return found;
 }
 
 const listed = (system: StoreSystem, folder: string): Promise<string[]> =>

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { byCodePoint } from '../../canonical.js';
 import { CacheError } from '../../errors.js';
-import { errorCode, realSystem } from '../../files/index.js';
+import { errorCode, realSystem, whyUnreadable } from '../../files/index.js';
 import { checkOptions } from '../../options/check.js';
 import { FeatureSet, type Maker, type StoreOptions, type StoreSystem } from '../../store/index.js';
 
@@ -69,11 +69,13 @@ export async function chooseSets(
   return sets;
 }
 
-const exists = (system: StoreSystem, file: string): Promise<boolean> =>
-  system.modified(file).then(
-    () => true,
-    () => false,
-  );
+async function exists(system: StoreSystem, file: string): Promise<boolean> {
+  try {
+    return (await system.kind(file)) !== null;
+  } catch (error) {
+    throw new CacheError(`${file} ${whyUnreadable(error)}: change its permissions`, { cause: error });
+  }
+}
 
 /**
  * What the feature sets of a cache hold, by name. Reads keys, no vectors.

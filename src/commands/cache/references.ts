@@ -9,7 +9,7 @@ import { FileIndex, KeySet, type StoreOptions } from '../../store/index.js';
 
 const LARGEST_HEAD = 2 ** 28;
 /** Folders below `cache/heads` in which a head may lie: those of a sweep are one deeper. */
-const DEPTH = 3;
+export const DEPTH = 3;
 
 /** What the heads of a cache need. */
 export interface Needed {
