@@ -1,4 +1,5 @@
 import { LabelError } from '../errors.js';
+import { linesOf } from '../formats/csv.js';
 import { type Cell, cellOf } from './cell.js';
 import { isLabelName, isPathName } from './column-names.js';
 import { isLabelStudio, labelStudioTable, withoutChoices } from './label-studio.js';
@@ -51,16 +52,16 @@ function parsed(text: string): unknown {
 function linesTable(text: string, name: string): LabelTable {
   const items: unknown[] = [];
   const lines: number[] = [];
-  for (const [i, source] of text.split('\n').entries()) {
+  for (const [line, source] of linesOf(text)) {
     if (source.trim() === '') continue;
     try {
       items.push(JSON.parse(source));
     } catch (error) {
-      throw new LabelError(`${name} line ${i + 1} is not JSON: expected one object a line, or an array of objects`, {
+      throw new LabelError(`${name} line ${line} is not JSON: expected one object a line, or an array of objects`, {
         cause: error,
       });
     }
-    lines.push(i + 1);
+    lines.push(line);
   }
   return tableOf(items, 'JSON lines', 'line', name, lines);
 }

@@ -30,8 +30,8 @@ test('a place that cannot be written is told before an epoch is run', async (t) 
   const plan = { heads: [{ name: 'h', labels: labels('binary'), options: {}, fit: {} }] };
   await assert.rejects(trainPlan({ ...options, plan, onEpoch }), told);
   writeFileSync(path.join(cache, 'sweeps'), '');
-  const out = path.join(dir, 'best');
-  await assert.rejects(sweep({ ...options, grid: ['l2=0,1'], out }), { message: /sweeps is a file, not a folder/ });
+  const elsewhere = { ...options, grid: ['l2=0,1'], out: path.join(dir, 'best') };
+  await assert.rejects(sweep(elsewhere), { message: /sweeps is a file, not a folder/ });
   assert.equal(epochs, 0);
   assert.ok(!readdirSync(dir).includes('best'), 'nothing is made by trying');
 });
