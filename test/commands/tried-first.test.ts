@@ -28,7 +28,7 @@ test('a place that cannot be written is told before an epoch is run', async (t) 
   await assert.rejects(train({ ...options, name: 'h', onEpoch }), told);
   await assert.rejects(sweep({ ...options, grid: ['l2=0,1'] }), told);
   const plan = { heads: [{ name: 'h', labels: labels('binary'), options: {}, fit: {} }] };
-  await assert.rejects(trainPlan({ ...options, plan, onEpoch }), told);
+  await assert.rejects(trainPlan({ cache, data, features, plan, onEpoch }), told);
   writeFileSync(path.join(cache, 'sweeps'), '');
   const elsewhere = { ...options, grid: ['l2=0,1'], out: path.join(dir, 'best') };
   await assert.rejects(sweep(elsewhere), { message: /sweeps is a file, not a folder/ });
