@@ -73,3 +73,17 @@ test('files that the pages name, and pages that the code cites, are there', () =
   for (const [from, file] of named)
     assert.ok(existsSync(path.join(root, file)), `${from} names ${file}: it is not there`);
 });
+
+test('docs/architecture.md has every room', () => {
+  const page = read('docs/architecture.md');
+  for (const { name } of readdirSync(path.join(root, 'src'), { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  )) {
+    assert.match(page, new RegExp(`^  .*\\b${name}/`, 'm'), `docs/architecture.md does not draw src/${name}/`);
+    assert.match(
+      page,
+      new RegExp(`^\\|.*\`${name}\`.*\\|`, 'm'),
+      `docs/architecture.md does not say what ${name} may take from`,
+    );
+  }
+});

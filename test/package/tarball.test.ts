@@ -68,6 +68,21 @@ describe('the package that npm would publish', () => {
     }
   });
 
+  test('what is imported for what it does, not for what it exports, is named in sideEffects: a bundler keeps it', () => {
+    const { sideEffects } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+      sideEffects: string[];
+    };
+    let found = 0;
+    for (const file of files.filter((name) => name.endsWith('.js'))) {
+      for (const [, to = ''] of readFileSync(path.join(root, file), 'utf8').matchAll(/^import '(\.[^']+)'/gm)) {
+        const target = `./${path.posix.join(path.posix.dirname(file), to)}`;
+        assert.ok(sideEffects.includes(target), `${file} imports ${target}, which sideEffects in package.json lacks`);
+        found++;
+      }
+    }
+    assert.ok(found > 0, 'such imports are found');
+  });
+
   test('its pages link to what it holds', () => {
     for (const page of files.filter((file) => file.endsWith('.md'))) {
       for (const [, to = ''] of readFileSync(path.join(root, page), 'utf8').matchAll(/\]\(([^)#\s:]+)(?:#[^)]*)?\)/g)) {
