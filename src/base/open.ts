@@ -3,7 +3,7 @@ import { ModelError, UsageError } from '../errors.js';
 import type { Activation, Graph, Node, Op, Shape } from '../graph/graph.js';
 import { checkWeights, inferShapes, show } from '../graph/infer.js';
 import { cutAt, resize } from '../graph/passes.js';
-import { BACKGROUND, PIXELS_REVISION } from '../images/modes.js';
+import { BACKGROUND, PIXELS_REVISIONS } from '../images/modes.js';
 import { applications, readModel } from '../keras/index.js';
 import { emptyApplication, openApplication, type Source } from './application.js';
 import { type Base, noLayers } from './base.js';
@@ -142,7 +142,7 @@ async function openOnnxBase(options: BaseOptions, classifier: boolean): Promise<
 type Found = Pick<BaseSpec, 'graph' | 'weights' | 'input' | 'preprocess' | 'pooling' | 'features'>;
 
 function makeSpec({ image: mode = 'photo', store = 'float32' }: BaseOptions, found: Found): BaseSpec {
-  const image = { mode, pixels: PIXELS_REVISION, background: mode === 'photo' ? BACKGROUND : null };
+  const image = { mode, pixels: PIXELS_REVISIONS[mode], background: mode === 'photo' ? BACKGROUND : null };
   return { format: 1, ...found, image, type: store, precision: 'float32' };
 }
 

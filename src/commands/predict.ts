@@ -10,6 +10,7 @@ import { realSystem, whyUnreadable } from '../files/index.js';
 import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import type { SetFacts } from '../heads/joined-sets.js';
+import { PIXELS_REVISIONS } from '../images/index.js';
 import { checkOptions } from '../options/check.js';
 import { FeatureSet, fingerprint, type SetSpec } from '../store/index.js';
 import { specOf } from './train.js';
@@ -90,6 +91,16 @@ export async function matchBase(
   return base;
 }
 
+/** @throws HeadError where pixels are made otherwise now than when the head was trained: its vectors would be others */
+function checkPixels(name: string, facts: SetFacts): void {
+  const { mode, pixels } = specOf(facts.set).image;
+  const now = PIXELS_REVISIONS[mode];
+  if (pixels === now) return;
+  throw new HeadError(
+    `the head ${name} was trained on ${mode} pixels of revision ${pixels}, and this version makes revision ${now}: run features, then train, again`,
+  );
+}
+
 /** @returns what the head says of one image, from its outputs */
 export function said({ task, classes, threshold }: HeadInfo, outputs: readonly number[]): Omit<Prediction, 'path'> {
   if (task === 'regression') {
@@ -125,6 +136,7 @@ export async function* predict(options: PredictOptions): AsyncGenerator<Predicti
   const { info } = head;
   const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
   const bases: Base[] = [];
+  for (const one of facts) checkPixels(options.head, one);
   for (const one of facts) bases.push(await matchBase(one, options, cache));
   const engine = await openEngine(options);
   const predictor = await HeadPredictor.open(head);

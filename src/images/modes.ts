@@ -4,8 +4,8 @@
  */
 export type ImageMode = 'photo' | 'keras' | 'keras-bilinear';
 
-/** Bumped when the pixels of any mode change. */
-export const PIXELS_REVISION = 1;
+/** The revision of each mode's pixels: raised when a change of decoder or resizing moves any of them, so that sets do not mix them. */
+export const PIXELS_REVISIONS: Readonly<Record<ImageMode, number>> = { photo: 2, keras: 2, 'keras-bilinear': 2 };
 
 /** What transparent pixels are blended on in `photo` mode: white. */
 export const BACKGROUND = [255, 255, 255] as const;

@@ -1,7 +1,9 @@
 import path from 'node:path';
+import { BMP_HEADERS } from './bmp.js';
+import { PNM_START } from './pnm.js';
 
 /** Kinds of image that are decoded. */
-export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'tiff' | 'avif' | 'bmp';
+export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'tiff' | 'avif' | 'bmp' | 'pnm';
 
 /** A kind that is known but not decoded, and what to do about it. */
 export interface Unsupported {
@@ -15,7 +17,7 @@ export const HEAD_BYTES = 1024;
 const SUFFIXES = new Set(
   (
     'jpg jpeg jpe jfif jif pjpeg pjp png apng webp gif tif tiff avif avifs bmp dib heic heif hif jp2 j2k jpx jpf jxl svg svgz ' +
-    'psd ico cr2 cr3 nef arw dng orf rw2 raf'
+    'ppm pgm pbm pnm pam pfm psd ico cur cr2 cr3 nef arw dng orf rw2 raf'
   ).split(' '),
 );
 
@@ -23,7 +25,6 @@ const SUFFIXES = new Set(
 export const looksLikeImage = (name: string): boolean => SUFFIXES.has(path.extname(name).slice(1).toLowerCase());
 
 const HEIF = new Set(['heic', 'heix', 'hevc', 'hevx', 'heim', 'heis', 'hevm', 'hevs', 'mif1', 'msf1']);
-const BMP_HEADERS = new Set([12, 40, 52, 56, 64, 108, 124]);
 const convert = (to: string): string => `convert it to ${to}, for example with ImageMagick or libvips`;
 
 /**
@@ -40,6 +41,16 @@ export function sniff(head: Uint8Array): ImageFormat | Unsupported | null {
   if (text(0, 4) === 'RIFF' && text(8, 12) === 'WEBP') return 'webp';
   if (['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(text(0, 4))) return 'tiff';
   if (text(0, 2) === 'BM' && bytes.length >= 18 && BMP_HEADERS.has(bytes.readUInt32LE(14))) return 'bmp';
+  if (text(0, 2) === 'BA' && text(14, 16) === 'BM') {
+    return { unsupported: 'an OS/2 bitmap array', hint: convert('PNG') };
+  }
+  if (PNM_START.test(text(0, HEAD_BYTES))) return 'pnm';
+  if (/^P7\n/.test(text(0, 3))) return { unsupported: 'PAM', hint: convert('PNG') };
+  if (/^P[Ff]\n\d/.test(text(0, 4))) return { unsupported: 'PFM', hint: convert('TIFF') };
+  if (starts(0, 0, 1, 0) || starts(0, 0, 2, 0)) {
+    const isIcon = bytes.length >= 22 && bytes.readUInt16LE(4) > 0 && bytes[9] === 0 && bytes.readUInt32LE(18) >= 22;
+    if (isIcon) return { unsupported: bytes[2] === 1 ? 'an icon (ICO)' : 'a cursor (CUR)', hint: convert('PNG') };
+  }
   if (text(4, 8) === 'ftyp') {
     const size = Math.min(bytes.readUInt32BE(0), bytes.length);
     const brands = [text(8, 12)];

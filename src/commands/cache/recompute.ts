@@ -4,7 +4,7 @@ import type { EngineOptions } from '../../engine/engine.js';
 import { openEngine } from '../../engine/index.js';
 import { CacheError, ImageError } from '../../errors.js';
 import { decodeFor, type Pixels, VectorRunner } from '../../extract/vectors.js';
-import { PIXELS_REVISION, readImage } from '../../images/index.js';
+import { PIXELS_REVISIONS, readImage } from '../../images/index.js';
 import type { FeatureSet } from '../../store/index.js';
 
 /** What the vectors of other engines, versions and processors may differ by, of the largest value: docs/format.md, "What counts as equal". */
@@ -67,9 +67,10 @@ export async function recompute(
   options: EngineOptions = {},
 ): Promise<Recomputed> {
   const base = await baseOf(cache, set);
-  if (base.spec.image.pixels !== PIXELS_REVISION) {
+  const { mode, pixels } = base.spec.image;
+  if (pixels !== PIXELS_REVISIONS[mode]) {
     throw new CacheError(
-      `${set.dir} was made with pixels of revision ${base.spec.image.pixels}, and this version makes ${PIXELS_REVISION}: they cannot be compared`,
+      `${set.dir} was made with pixels of revision ${pixels}, and this version makes ${PIXELS_REVISIONS[mode]}: they cannot be compared`,
     );
   }
   const engine = await openEngine(options);
