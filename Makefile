@@ -1,4 +1,5 @@
-# Everyday jobs. Variables: BASE DATA CACHE HEAD LEARNING_RATE GRID FORMAT OUT WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS IMAGE PICTURE, and ARGS for any other flag.
+# Everyday jobs. Variables: BASE DATA CACHE HEAD LEARNING_RATE GRID PLAN FORMAT OUT WEIGHTS ALPHA LAYER POOLING INPUT_SIZE PREPROCESS
+# IMAGE PICTURE, and ARGS for any other flag. A variable reaches the command as it is given, a dollar or a quote in it too.
 #   make features train-head BASE=xception DATA=~/pictures
 BASE ?= xception-mini
 DATA ?= data/sample
@@ -8,38 +9,53 @@ PICTURE ?= data/sample/val/ok/150.jpg
 GRID ?= learning-rate=1e-4,1e-3,1e-2 l2=0,1e-4,1e-2
 ARGS ?=
 # The sample is small: at the default rate its head is not done after the 300 epochs that are the default.
-LEARNING_RATE ?= $(if $(ARGS),,$(if $(filter data/sample,$(DATA)),0.01))
+ifndef LEARNING_RATE
+LEARNING_RATE := $(if $(ARGS),,$(if $(filter data/sample,$(value DATA)),0.01))
+endif
 
 SOURCES := $(shell find src pipeline test bench -name '*.ts' 2>/dev/null) package.json tsconfig.json
 PERMAFROST := node dist/pipeline/cli.js
-flag = $(if $($(1)),--$(2) "$($(1))")
-BASE_FLAGS = --base "$(BASE)" $(call flag,WEIGHTS,weights) $(call flag,ALPHA,alpha) $(call flag,LAYER,layer) \
+# What a variable was given, unexpanded, as one word of the shell.
+quoted = '$(subst ','\'',$(value $(1)))'
+flag = $(if $(value $(1)),--$(2) $(call quoted,$(1)))
+IMAGES = $(call flag,DATA,data) $(call flag,CACHE,cache)
+BASE_FLAGS = $(call flag,BASE,base) $(call flag,WEIGHTS,weights) $(call flag,ALPHA,alpha) $(call flag,LAYER,layer) \
 	$(call flag,POOLING,pooling) $(call flag,INPUT_SIZE,input-size) $(call flag,PREPROCESS,preprocess) $(call flag,IMAGE,image)
 
-.PHONY: features train-head sweep export maps sample data test test-tensorflow bench build clean
+PICTURES = $(if $(filter-out file,$(origin PICTURE)),$(call quoted,PICTURE),$(call quoted,DATA))
+
+.PHONY: features train-head train-heads sweep predict export maps sample data test test-tensorflow bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
-	$(PERMAFROST) features --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(ARGS)
+	$(PERMAFROST) features $(IMAGES) $(BASE_FLAGS) $(ARGS)
 
 train-head: build data
-	$(PERMAFROST) train --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) \
+	$(PERMAFROST) train $(IMAGES) $(BASE_FLAGS) $(call flag,HEAD,name) \
 		$(call flag,LEARNING_RATE,learning-rate) $(ARGS)
 
+# make train-heads PLAN=heads.yaml: run again, it trains what is new or changed.
+train-heads: build data
+	$(PERMAFROST) train $(IMAGES) $(BASE_FLAGS) $(call flag,PLAN,plan) $(ARGS)
+
+# make predict HEAD=name: of PICTURE=, or of all of DATA=; into a file with OUT=.
+predict: build data
+	$(PERMAFROST) predict $(call flag,CACHE,cache) $(call flag,HEAD,head) $(call flag,FORMAT,format) $(call flag,OUT,out) $(ARGS) -- $(PICTURES)
+
 sweep: build data
-	$(PERMAFROST) sweep --data "$(DATA)" --cache "$(CACHE)" $(BASE_FLAGS) $(call flag,HEAD,name) --grid $(GRID) $(ARGS)
+	$(PERMAFROST) sweep $(IMAGES) $(BASE_FLAGS) $(call flag,HEAD,name) --grid $(GRID) $(ARGS)
 
 # PICTURE= names the image whose feature maps are drawn, into maps.png.
 maps: build data
-	$(PERMAFROST) maps "$(PICTURE)" $(BASE_FLAGS) $(ARGS)
+	$(PERMAFROST) maps $(BASE_FLAGS) $(ARGS) -- $(call quoted,PICTURE)
 
 # make export HEAD=name FORMAT=keras OUT=head.keras, base and head in one model with ARGS=--with-base
 export: build
-	$(PERMAFROST) export --cache "$(CACHE)" --head "$(HEAD)" $(call flag,FORMAT,format) $(call flag,OUT,out) $(ARGS)
+	$(PERMAFROST) export $(call flag,CACHE,cache) $(call flag,HEAD,head) $(call flag,FORMAT,format) $(call flag,OUT,out) $(ARGS)
 
 # Without DATA= the sample is drawn where it is missing.
 data: build
-ifeq ($(DATA),data/sample)
+ifeq ($(value DATA),data/sample)
 	@test -f data/sample/.sample.json || $(PERMAFROST) sample
 endif
 
@@ -56,6 +72,7 @@ test-tensorflow: build
 
 # Against peers: PYTHON= names a Python with bench/requirements.txt.
 bench: build
+	node dist/bench/start.js
 	node dist/bench/head_epoch.js
 	node dist/bench/lbfgs.js
 	node dist/bench/big_set.js

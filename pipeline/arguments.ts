@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import path from 'node:path';
 import { UsageError } from '../src/errors.js';
 import {
   checkValue,
@@ -20,6 +22,12 @@ export interface Arguments {
   /** Names of those that were typed. */
   readonly typed: ReadonlySet<string>;
 }
+
+/** A path as a shell would have it that expands `~/`: none does behind `--data=`, and make's does not either. */
+const atHome = (row: OptionRow, text: string): string => {
+  const isPath = row.positional === true || /DIR|FILE|PATH/.test(row.value ?? '');
+  return isPath && text.startsWith('~/') ? path.join(homedir(), text.slice(2)) : text;
+};
 
 /** Options that take every value up to the next flag. */
 const isList = (row: OptionRow): boolean => row.type === 'texts' || row.type === 'axes';
@@ -69,7 +77,10 @@ export function readArguments(command: CommandName, given: readonly string[]): A
   const set = (row: OptionRow, value: unknown): void => {
     if (typed.has(row.name) && !isList(row)) throw new UsageError(`${flagOf(row)} is given twice`);
     typed.add(row.name);
-    values[row.name] = isList(row) ? [...((values[row.name] as string[]) ?? []), ...(value as string[])] : value;
+    if (isList(row)) {
+      const more = (value as readonly string[]).map((one) => atHome(row, one));
+      values[row.name] = [...((values[row.name] as string[]) ?? []), ...more];
+    } else values[row.name] = typeof value === 'string' ? atHome(row, value) : value;
   };
   for (let at = 0; at < given.length; at++) {
     const word = given[at] as string;

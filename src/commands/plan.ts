@@ -4,7 +4,7 @@ import { resolveFit } from '../heads/fit-options.js';
 import { loadHead, makeHead, saveHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import { type Plan, type PlannedHead, readPlan } from '../heads/plan-file.js';
-import { divideExamples } from '../heads/problem.js';
+import { divideExamples, noteGivenSplits } from '../heads/problem.js';
 import { checkOptions } from '../options/check.js';
 import { checkEffect, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
@@ -62,6 +62,7 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
       if (found === undefined || found instanceof Error) throw found;
       const { seed } = resolveOptions(planned.options);
       const { val, shots } = resolveFit(planned.fit);
+      noteGivenSplits(found, planned.fit.val, (message) => options.onWarning?.(`${planned.name}: ${message}`));
       const problem = divideExamples(found, (sha256) => table.rows.has(sha256), { seed, val, shots });
       const identity = headIdentity(corpus, problem, planned.options, planned.fit);
       const kept = await finished(place.dir, identity);

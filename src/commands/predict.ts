@@ -1,5 +1,13 @@
 import path from 'node:path';
-import { type Base, type BaseOptions, baseDigest, keptBase, type OpenHooks, openBase } from '../base/index.js';
+import {
+  type Base,
+  type BaseOptions,
+  baseDigest,
+  keptBase,
+  nameBase,
+  type OpenHooks,
+  openBase,
+} from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { HeadError } from '../errors.js';
@@ -64,11 +72,16 @@ export async function findHead(head: string, cache: string): Promise<Head> {
   );
 }
 
-/** A base that a head was trained on: kept in the cache, or the one that is given, if it is the same. */
+/**
+ * A base that a head was trained on: kept in the cache, or the one that is given, if it is the same.
+ * @param isOneOf whether the head has several bases, of which the given one is one
+ * @throws HeadError where there is none, or the one that is given is another
+ */
 export async function matchBase(
   facts: SetFacts,
   options: Partial<BaseOptions> & OpenHooks,
   cache: string,
+  isOneOf = false,
 ): Promise<Base> {
   const spec = specOf(facts.set);
   if (fingerprint(spec as unknown as SetSpec) !== facts.fingerprint) {
@@ -76,7 +89,7 @@ export async function matchBase(
   }
   await (await FeatureSet.find(cache, facts.fingerprint))?.markUsed();
   const kept = await keptBase(cache, spec);
-  if (kept) return kept;
+  if (kept && (options.base === undefined || isOneOf)) return kept;
   if (options.base === undefined) {
     throw new HeadError(
       `the base of this head (${baseDigest(spec)}) is not in ${path.join(cache, 'bases')}: give the --cache it was made with, or --base`,
@@ -84,11 +97,12 @@ export async function matchBase(
   }
   const { input, image, preprocess, type: store } = spec;
   const given = { inputSize: [input.height, input.width] as const, image: image.mode, preprocess, store, ...options };
-  const base = await openBase({ ...given, base: options.base }, options);
+  const named = { ...given, base: options.base };
+  const base = kept ? await nameBase(cache, named, options) : await openBase(named, options);
   if (fingerprint(base.spec as unknown as SetSpec) !== facts.fingerprint) {
     throw new HeadError(`${options.base} is not the base that this head was trained on (${baseDigest(spec)})`);
   }
-  return base;
+  return kept ?? (base as Base);
 }
 
 /** @throws HeadError where pixels are made otherwise now than when the head was trained: its vectors would be others */
@@ -137,7 +151,7 @@ export async function* predict(options: PredictOptions): AsyncGenerator<Predicti
   const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
   const bases: Base[] = [];
   for (const one of facts) checkPixels(options.head, one);
-  for (const one of facts) bases.push(await matchBase(one, options, cache));
+  for (const one of facts) bases.push(await matchBase(one, options, cache, facts.length > 1));
   const engine = await openEngine(options);
   const predictor = await HeadPredictor.open(head);
   const runners: VectorRunner[] = [];

@@ -8,7 +8,7 @@ import { makeHead, saveHead } from '../heads/head.js';
 import { metricsOf, thresholdOf } from '../heads/judge.js';
 import { checkName, readSweepPlan } from '../heads/plan-file.js';
 import { probe } from '../heads/probe.js';
-import { divideExamples } from '../heads/problem.js';
+import { divideExamples, noteGivenSplits } from '../heads/problem.js';
 import { scoresOf, trainOnRows } from '../heads/row-trainer.js';
 import { checkSpace, drawFrom, gridOf, parseAxis, type Space } from '../heads/space.js';
 import type { SweepRow } from '../heads/sweep-row.js';
@@ -107,6 +107,7 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const by = checkRanking(options.by ?? 'loss', labelled.task);
   const table = await corpus.read([labelled]);
   const { val, shots } = fit;
+  noteGivenSplits(labelled, asked.fit.val, options.onWarning);
   const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
   const sides = await sidesOf(problem, table, options.onWarning);
   if (sides.val.rows.length === 0) throw new LabelError('a sweep needs validation images to choose the best head on');

@@ -10,7 +10,7 @@ import { type HeadOrigin, makeHead, saveHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import { type Learned, learnedOf } from '../heads/learned.js';
 import { checkName } from '../heads/plan-file.js';
-import { divideExamples, identityOf, type Problem } from '../heads/problem.js';
+import { divideExamples, identityOf, noteGivenSplits, type Problem } from '../heads/problem.js';
 import type { Task } from '../labels/targets.js';
 import { checkOptions } from '../options/check.js';
 import { HEAD_RULES, type HeadOptions, resolveOptions } from '../train/options.js';
@@ -117,6 +117,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   await tryPlace(place.dir);
   const labelled = await corpus.label(options);
   const table = await corpus.read([labelled]);
+  noteGivenSplits(labelled, fit.val, options.onWarning);
   const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
   const fitted = await fitHead(problem, table, head, fit, options);
   await saveHead(place.dir, makeHead(fitted, originOf(corpus, headIdentity(corpus, problem, head, fit), engine)));

@@ -229,16 +229,19 @@ export async function readPlan(path: string): Promise<Plan> {
   const file = await YamlFile.read(path);
   const defaults: Entry = { options: {}, fit: {} };
   let list: unknown;
-  for (const entry of file.collect(() => file.entries(file.root, 'a plan')) ?? []) {
+  const top = file.collect(() => file.entries(file.root, 'a plan'));
+  for (const entry of top ?? []) {
     const [key, keyNode, value] = entry;
     if (key === 'heads') list = value ?? null;
     else if (key === 'defaults') {
       for (const one of file.collect(() => file.entries(value ?? keyNode, 'defaults')) ?? []) take(file, defaults, one);
     } else file.at(keyNode, () => unknownKey(key, ['heads', 'defaults']));
   }
-  file.done();
-  if (list === undefined) file.at(file.root, () => missing('a plan lists its heads under heads:'));
-  file.done();
+  if (top === undefined) file.done();
+  if (list === undefined) {
+    file.at(file.root, () => missing('a plan lists its heads under heads:'));
+    file.done();
+  }
   const names = new Set<string>();
   const heads = (file.collect(() => file.items(list, 'heads')) ?? []).map((node): PlannedHead => {
     const own: Entry = { options: {}, fit: {} };

@@ -47,6 +47,16 @@ export function divideExamples(
   return { task, classes, train: shots === null ? train : fewShots(train, shots, seed, task), ...sides };
 }
 
+/** Tells where a share of validation has no effect, since the labels give the images that validate. */
+export function noteGivenSplits(
+  { examples }: Pick<LabelledData, 'examples'>,
+  val: number | undefined,
+  onWarning?: (message: string) => void,
+): void {
+  if (val === undefined || val === 0 || !examples.some(({ split }) => split === 'val')) return;
+  onWarning?.(`the labels give the images that validate: a share of validation (val ${val}) has no effect`);
+}
+
 /** Examples as rows of a table and what a head should say of each. */
 export interface LabelledRows {
   /** Rows of the table, ascending; a content that is labelled twice is there twice. */

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import { kebab, unknownOption, usage } from '../options/check.js';
+import { kebab, shownValue, unknownOption, usage } from '../options/check.js';
 import type { OptionRow } from '../options/table.js';
 import { Random } from '../random.js';
 import { checkOption, HEAD_RULES, type HeadOptions, optionFromText } from '../train/options.js';
@@ -87,6 +87,8 @@ const tooMany = (): UsageError =>
 export function checkSpace(space: Space): Space {
   for (const [text, axis] of Object.entries(space)) {
     const name = optionNamed(text);
+    if (typeof axis !== 'object' || axis === null)
+      throw usage(`{${name}} must be { values } or a range, not %`, shownValue(axis));
     if ('values' in axis) {
       if (!Array.isArray(axis.values) || axis.values.length === 0) throw usage(`{${name}} lists no values`);
       for (const value of axis.values) checkOption(name, value);

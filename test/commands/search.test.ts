@@ -218,6 +218,14 @@ test('every fault of a plan names its line', async () => {
     ['head:\n  - name: a\n', /line 1: head is none of heads and defaults/],
     ['heads: []\n', /line 1: a plan needs a head at least/],
     ['heads:\n  - name: "a\n', /line \d+: Missing closing/],
+    [
+      'defaults:\n  lr: 5000\nheads:\n  - name: a\n    speed: 1\n  - name: b\n    batch-size: 0\n',
+      /^p.yaml line 2: learningRate must be .*; line 5: unknown head option speed: .*; line 7: batchSize must be [^;]*$/,
+    ],
+    ['heads:\n  - name: a\n    activation: tanh\n', /line 2: activation belongs to hidden layers/],
+    ['heads: &x\n  - {name: a, hidden: *x}\n', /line 2: an alias leads back to itself/],
+    ['&x {hidden: *x}\n', /hidden is none of heads and defaults/],
+    [`heads: ${'['.repeat(100_000)}`, /nested too deep|line 1/],
     ['', /line 1: a plan must be a mapping/],
   ];
   for (const [text, message] of faults) {
