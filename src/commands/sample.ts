@@ -1,9 +1,10 @@
 import type { Dirent } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
 import { DataError } from '../errors.js';
+import { realSystem, whyUnwritable } from '../files/index.js';
 import { checkOptions } from '../options/check.js';
 import { CLASSES, drawPicture, type Label } from '../sample/picture.js';
 import { SIDE } from '../sample/surface.js';
@@ -76,6 +77,9 @@ function explained(error: unknown, dir: string): unknown {
         cause: error,
       },
     );
+  }
+  if (hasCode(error, 'EROFS')) {
+    return new DataError(`The sample could not be written to ${dir}: ${whyUnwritable(error, dir)}.`, { cause: error });
   }
   if (error instanceof Error && 'syscall' in error) {
     return new DataError(`The sample could not be written to ${dir} (${error.message}); choose another --out.`, {
@@ -186,7 +190,7 @@ async function prepare(dir: string, settings: Settings): Promise<Picture[]> {
   }
   // The old marker goes last: should this be cut short, what is left still counts as drawn.
   await Promise.all([...found].map((name) => rm(path.join(dir, name), { force: true })));
-  for (const { folder } of wanted) await mkdir(path.join(dir, folder), { recursive: true });
+  for (const { folder } of wanted) await realSystem.makeFolder(path.join(dir, folder));
   await writeMarker(dir, settings, false);
   return wanted;
 }
@@ -230,7 +234,7 @@ async function drawAll(
   let done = total - missing.length;
   onProgress?.(done, total);
   for (const folder of new Set(missing.map((picture) => picture.folder))) {
-    await mkdir(path.join(dir, folder), { recursive: true });
+    await realSystem.makeFolder(path.join(dir, folder));
   }
   let failure: { readonly error: unknown } | undefined;
   const queue = missing.values();

@@ -108,7 +108,7 @@ export function storeError(error: unknown, doing: string, path: string): unknown
       );
     case 'EROFS':
       return new CacheError(
-        `the disk ${diskOf(path)} is read-only ${doing} at ${path}; choose another folder with --cache`,
+        `it failed ${doing} at ${path}: the disk ${diskOf(path)} is read-only; choose another folder with --cache`,
         options,
       );
     case 'EACCES':

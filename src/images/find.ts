@@ -4,6 +4,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { byCodePoint } from '../canonical.js';
 import { DataError } from '../errors.js';
+import { isTemporary } from '../files/index.js';
 import { looksLikeImage } from './sniff.js';
 
 /** A path for the system: bytes where a name on it is no UTF-8, as Unix allows. */
@@ -105,7 +106,8 @@ async function list(dir: SystemPath): Promise<Named[]> {
     const shown = bytes.toString('utf8');
     const isFolder = entry.isDirectory();
     const isLink = entry.isSymbolicLink();
-    if (shown.startsWith('.') || NOISE.has(shown) || !(isFolder || isLink || entry.isFile())) continue;
+    if (shown.startsWith('.') || isTemporary(shown) || NOISE.has(shown) || !(isFolder || isLink || entry.isFile()))
+      continue;
     const absolute =
       typeof dir === 'string' && isUtf8(bytes)
         ? dir + (dir.endsWith(path.sep) ? '' : path.sep) + shown
@@ -116,7 +118,7 @@ async function list(dir: SystemPath): Promise<Named[]> {
 }
 
 /**
- * The files of a folder and all folders below it, sorted by code point. Hidden files and folders (a dot in front) are left out;
+ * The files of a folder and all folders below it, sorted by code point. Hidden files and folders (a dot in front) are left out, as are files that are still being written;
  * links are followed, but not in circles, nor to folders outside of this one; a link that leads nowhere, or to a pipe or device,
  * is given only where it is named like an image.
  * A file in the place of the folder is given alone.

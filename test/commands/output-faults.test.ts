@@ -16,11 +16,14 @@ import { type TestContext, test } from 'node:test';
 import { exportHead, type HeadFormat } from '../../src/commands/export.js';
 import type { Prediction } from '../../src/commands/predict.js';
 import { writePredictions } from '../../src/commands/prediction-table.js';
+import { drawSample } from '../../src/commands/sample.js';
 import { PermafrostError } from '../../src/errors.js';
 import { realSystem, type StoreSystem } from '../../src/files/index.js';
+import { walk } from '../../src/images/index.js';
 import { readModel } from '../../src/keras/index.js';
 import { HEAD_FORMATS, PREDICTION_FORMATS } from '../../src/options/choices.js';
-import { Crash, faulty, memoryFolder as folder, type Operation, systemError } from '../helpers/store.js';
+import { FeatureSet } from '../../src/store/index.js';
+import { Crash, faulty, memoryFolder as folder, type Operation, spec, systemError } from '../helpers/store.js';
 import { tinyHead } from '../helpers/tiny-head.js';
 
 /** What changes the disk, or may be refused by it. */
@@ -238,6 +241,24 @@ test('a disk that is read-only is named', async (t) => {
       }
     }
   });
+});
+
+test('a sample and a cache on a read-only disk name the disk too', async (t) => {
+  await onDisk(t, 'size=64k,ro', async (disk) => {
+    const told = { message: new RegExp(`the disk ${disk} is read-only`) };
+    await assert.rejects(drawSample(path.join(disk, 'a', 'sample'), { perClass: 4 }), told);
+    await assert.rejects(FeatureSet.create(path.join(disk, 'a', 'cache'), 'test', spec(2)), told);
+  });
+});
+
+test('what is still being written is no image of a folder', async (t) => {
+  const dir = await folder(t);
+  writeFileSync(path.join(dir, 'a.png'), '');
+  writeFileSync(path.join(dir, `_tmp-${realSystem.host}-1-0123456789ab`), '');
+  writeFileSync(path.join(dir, '_tmp-mine.png'), '');
+  const names: string[] = [];
+  for await (const file of walk(dir)) names.push(file.path);
+  assert.deepEqual(names, ['_tmp-mine.png', 'a.png']);
 });
 
 test('where an output cannot lie is told in one sentence; a link keeps leading to the file', async (t) => {
