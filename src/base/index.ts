@@ -1,4 +1,5 @@
 export { type Base, type BaseModel, layerGraph } from './base.js';
+export { classNames } from './class-names.js';
 export { isKept, keepBase, keptBase, keptDir } from './kept.js';
 export { type Named, nameBase, rememberBase } from './known.js';
 export { type ListedBase, listBases } from './list.js';

@@ -3,13 +3,15 @@ import { ModelError, UsageError } from '../errors.js';
 import type { Activation, Graph, Node, Op, Shape } from '../graph/graph.js';
 import { checkWeights, inferShapes, show } from '../graph/infer.js';
 import { cutAt, resize } from '../graph/passes.js';
+import { suggestLayers } from '../graph/suggest.js';
 import { BACKGROUND, PIXELS_REVISIONS } from '../images/modes.js';
 import { applications, readModel } from '../keras/index.js';
 import { emptyApplication, openApplication, type Source } from './application.js';
 import { type Base, noLayers } from './base.js';
+import { teachableMachine } from './class-names.js';
 import { digestOnnx, openOnnx } from './onnx/index.js';
-import { type BaseOptions, checkBaseOptions, MINI, type OpenHooks } from './options.js';
-import type { Preprocessing } from './preprocess.js';
+import { type BaseOptions, checkBaseOptions, MINI, modelFile, type OpenHooks } from './options.js';
+import { type Preprocessing, scalesItself } from './preprocess.js';
 import { type BaseSpec, digestGraph } from './spec.js';
 
 function slug(file: string): string {
@@ -25,12 +27,23 @@ export async function openMini(): Promise<Source & { readonly preprocess: 'tf'; 
   return { name: MINI.name, graph: await readModel(MINI.file), preprocess: 'tf', size: MINI.size, where: MINI.name };
 }
 
+/** A base's layers, cut at the tap. */
 async function openSource(options: BaseOptions, hooks: OpenHooks): Promise<Source> {
   const application = applications.get(options.base);
-  if (application) return openApplication(application, options, hooks);
-  if (options.base === MINI.name) return openMini();
-  const graph = await readModel(options.base);
-  return { name: slug(options.base), graph, preprocess: null, size: null, where: options.base };
+  if (application) return cutSource(await openApplication(application, options, hooks), options.layer);
+  if (options.base === MINI.name) return cutSource(await openMini(), options.layer);
+  const file = modelFile(options.base);
+  const { notes, ...graph } = await readModel(file, options.layer);
+  for (const note of notes) hooks.onWarning?.(note);
+  const preprocess = (await teachableMachine(file)) ? 'tf' : null;
+  return { name: slug(options.base), graph, preprocess, size: null, where: file };
+}
+
+function cutSource(source: Source, layer = source.graph.output): Source {
+  const { graph, where } = source;
+  if (graph.nodes.some(({ name }) => name === layer)) return { ...source, graph: cutAt(graph, layer) };
+  const suggestions = suggestLayers({ nodes: graph.nodes, outputs: [graph.output] }, layer);
+  throw new ModelError(`${where} has no layer ${JSON.stringify(layer)}: ${suggestions}`);
 }
 
 function inputShape(graph: Graph): Shape {
@@ -51,7 +64,7 @@ function sized({ graph, size, where }: Source, inputSize: BaseOptions['inputSize
   return height === shape[0] && width === shape[1] ? graph : resize(graph, height, width);
 }
 
-const PROBABILITIES: readonly Activation[] = ['softmax', 'sigmoid'];
+const PROBABILITIES: readonly Activation[] = ['softmax', 'sigmoid', 'log_softmax'];
 
 function givesProbabilities(op: Op): boolean {
   return op.kind === 'Softmax' || ('activation' in op && PROBABILITIES.includes(op.activation));
@@ -66,23 +79,20 @@ function checkTap(graph: Graph): void {
   while (node && KEEPS_VALUES.includes(node.op.kind)) node = nodes.get(node.inputs[0] ?? '');
   if (!node || !givesProbabilities(node.op)) return;
   const what = 'activation' in node.op ? node.op.activation : 'softmax';
+  const [before = ''] = node.inputs;
+  const pool = graph.nodes.findLast(
+    ({ op }) => op.kind === 'GlobalAveragePooling2D' || op.kind === 'GlobalMaxPooling2D',
+  );
+  const or = pool && pool.name !== before ? `, or the pooled features before its classifier, --layer ${pool.name}` : '';
   throw new ModelError(
-    `layer ${node.name} gives probabilities (${what}), which make poor features: tap the layer before it, ` +
-      `--layer ${node.inputs[0] ?? ''}`,
+    `layer ${node.name} gives probabilities (${what}), which make poor features: tap the layer before it, --layer ${before}${or}`,
   );
 }
 
-function nearest(name: string, graph: Graph): string {
-  const names = graph.nodes.map((node) => node.name).filter((other) => !other.includes('\0'));
-  const close = names.filter((other) => other.includes(name) || name.includes(other)).slice(0, 5);
-  return close.length > 0 ? `did you mean ${close.join(', ')}?` : `the last ones are ${names.slice(-5).join(', ')}`;
-}
-
-function defaultPreprocess(source: Source): Preprocessing {
-  if (source.preprocess) return source.preprocess;
-  const first = source.graph.nodes.filter((node) => node.inputs.includes(source.graph.input));
-  if (first.every(({ op }) => op.kind === 'Rescaling' || op.kind === 'Normalization')) return 'none';
-  throw unknownPreprocessing(source.where);
+function defaultPreprocess({ preprocess, graph, where }: Source): Preprocessing {
+  if (preprocess) return preprocess;
+  if (scalesItself(graph)) return 'none';
+  throw unknownPreprocessing(where);
 }
 
 const unknownPreprocessing = (where: string): UsageError =>
@@ -146,15 +156,13 @@ function makeSpec({ image: mode = 'photo', store = 'float32' }: BaseOptions, fou
   return { format: 1, ...found, image, type: store, precision: 'float32' };
 }
 
-/** The graph at its input size, cut at the tap. */
-export function tapped(source: Source, options: BaseOptions): Graph {
-  const whole = sized(source, options.inputSize);
-  const { layer = whole.output } = options;
-  if (whole.nodes.every((node) => node.name !== layer)) {
-    throw new ModelError(`${source.where} has no layer ${JSON.stringify(layer)}: ${nearest(layer, whole)}`);
+/** The graph at its input size. */
+function tapped(source: Source, options: BaseOptions): Graph {
+  const { graph } = source;
+  if (graph.output === graph.input) {
+    throw new ModelError(`layer ${graph.input} is the input itself: tap a layer after it`);
   }
-  if (layer === whole.input) throw new ModelError(`layer ${layer} is the input itself: tap a layer after it`);
-  return cutAt(whole, layer);
+  return sized(source, options.inputSize);
 }
 
 /**
@@ -168,7 +176,9 @@ export async function openArchitecture(
   checkBaseOptions(options);
   if (isOnnx(options.base)) throw noLayers(options.base);
   const application = applications.get(options.base);
-  const source = application ? emptyApplication(application, options) : await openSource(options, {});
+  const source = application
+    ? cutSource(emptyApplication(application, options), options.layer)
+    : await openSource(options, {});
   return { name: source.name, graph: tapped(source, options) };
 }
 
@@ -177,6 +187,11 @@ async function open(options: BaseOptions, hooks: OpenHooks, classifier = false):
   if (isOnnx(options.base)) return openOnnxBase(options, classifier);
   const source = await openSource(options, hooks);
   const preprocess = options.preprocess ?? defaultPreprocess(source);
+  if (preprocess !== 'none' && source.preprocess === null && scalesItself(source.graph)) {
+    hooks.onWarning?.(
+      `${source.where} scales its pixels itself, in its own first layers: --preprocess ${preprocess} does so once more before them; leave it out unless that is meant`,
+    );
+  }
   const graph = tapped(source, options);
   const layer = graph.output;
   checkWeights(graph);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../errors.js';
@@ -35,6 +36,8 @@ export interface BaseOptions {
 
 export interface OpenHooks {
   readonly signal?: AbortSignal;
+  /** Something people should know of a base that opens all the same. */
+  readonly onWarning?: (message: string) => void;
   /** While weights are downloaded: bytes so far, and in all where the server says. */
   readonly onDownload?: (file: string, received: number, total: number | null) => void;
 }
@@ -47,6 +50,12 @@ export const MINI = {
 
 /** Names of the bases that need no model file. */
 export const baseNames = (): string[] => [MINI.name, ...applications.keys()].sort();
+
+/** The model file that a base is given as: a folder stands for the model.json in it. */
+export function modelFile(base: string): string {
+  const inside = path.join(base, 'model.json');
+  return existsSync(inside) ? inside : base;
+}
 
 /** Whether a base is given as a file: anything with a slash or a suffix. */
 export const isFile = (base: string): boolean => /[/\\]/.test(base) || path.extname(base) !== '';
@@ -84,7 +93,7 @@ export function checkBaseOptions(options: BaseOptions): void {
 
 /** The file that holds a base's weights, where it is one that is known without opening or downloading anything. */
 export function baseFile(options: BaseOptions): string | null {
-  if (isFile(options.base)) return path.resolve(options.base);
+  if (isFile(options.base)) return path.resolve(modelFile(options.base));
   if (options.base === MINI.name) return MINI.file;
   const { weights = 'imagenet' } = options;
   return weights === 'imagenet' || randomSeed(weights) !== null ? null : path.resolve(weights);

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { Op } from '../graph/graph.js';
+import type { Graph, Op } from '../graph/graph.js';
 
 /** What happens to pixels (0 to 255) before the base: the modes of `keras/src/applications/imagenet_utils.py`. */
 export type Preprocessing = 'tf' | 'caffe' | 'torch' | 'none';
@@ -39,4 +39,27 @@ export function preprocessingOps(mode: Preprocessing, channels: number): { name:
       CAFFE_MEAN.map((mean) => -mean),
     ),
   ];
+}
+
+/** Leave values as they are: layers that are idle at inference, and those that move pixels about. */
+const MOVES: readonly Op['kind'][] = [
+  'Identity',
+  'Resizing',
+  'CenterCrop',
+  'Cropping2D',
+  'ZeroPadding2D',
+  'ReverseChannels',
+  'Slice',
+];
+
+/** Whether a model scales its pixels itself: all that takes its input does, at once or behind layers that move pixels about. */
+export function scalesItself(graph: Graph): boolean {
+  const scales = (name: string): boolean => {
+    const users = graph.nodes.filter(({ inputs }) => inputs.includes(name));
+    const each = users.map(({ op, name: user }) => {
+      return op.kind === 'Rescaling' || op.kind === 'Normalization' || (MOVES.includes(op.kind) && scales(user));
+    });
+    return each.length > 0 && each.every(Boolean);
+  };
+  return scales(graph.input);
 }

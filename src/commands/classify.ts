@@ -1,4 +1,4 @@
-import { type BaseOptions, type OpenHooks, openClassifier } from '../base/index.js';
+import { type BaseOptions, classNames, isFile, type OpenHooks, openClassifier } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { imageBatches } from '../extract/batches.js';
@@ -22,9 +22,12 @@ export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks {
 export interface ClassScore {
   /** Place among the classifier's outputs, from 0. */
   readonly index: number;
-  /** ImageNet's name for it; absent where the classifier does not have ImageNet's 1,000 classes. */
+  /**
+   * Its name: of a `metadata.json` or `labels.txt` beside the model, as Teachable Machine writes them, or ImageNet's where there are
+   * 1,000 classes; else absent.
+   */
   readonly label?: string;
-  /** WordNet's identifier of the class; absent with `label`. */
+  /** WordNet's identifier of a class of ImageNet; else absent. */
   readonly wnid?: string;
   /** What the model gives: a probability where it ends in softmax or sigmoid. */
   readonly score: number;
@@ -47,6 +50,13 @@ function largest(scores: Float32Array, count: number): number[] {
     .slice(0, count);
 }
 
+/** What each output of a classifier is called: by names beside its file, or ImageNet's where it has as many. */
+async function classesOf(base: string, count: number): Promise<readonly Pick<ClassScore, 'label' | 'wnid'>[] | null> {
+  const own = isFile(base) ? await classNames(base) : null;
+  if (own?.length === count) return own.map((label) => ({ label }));
+  return count === IMAGENET ? imagenetClasses() : null;
+}
+
 /**
  * Classifies images with a base's own top (`include_top=True`), or with a whole model: what Keras's `decode_predictions` gives.
  * @returns one result an image, in order; images that cannot be used are told of and left out
@@ -56,7 +66,7 @@ export async function* classify(options: ClassifyOptions): AsyncGenerator<Classi
   checkOptions('classify', options);
   const { batchSize = DEFAULT_BATCH_SIZE, top = 5 } = options;
   const base = await openClassifier(options, options);
-  const classes = base.spec.features === IMAGENET ? await imagenetClasses() : null;
+  const classes = await classesOf(options.base, base.spec.features);
   const runner = await VectorRunner.open(base, await openEngine(options), options, batchSize);
   try {
     for await (const batch of imageBatches(options.paths, [base.spec], { ...options, batchSize })) {

@@ -33,7 +33,23 @@ export type Activation =
   | 'hard_sigmoid'
   | 'hard_sigmoid_v2'
   | 'hard_silu'
-  | 'exponential';
+  | 'exponential'
+  | 'mish'
+  | 'log_softmax'
+  | 'log_sigmoid'
+  | 'hard_tanh'
+  | 'tanh_shrink'
+  | 'soft_shrink'
+  | 'hard_shrink'
+  | 'squareplus'
+  | 'sparse_plus'
+  | 'sparse_sigmoid';
+
+/** A function of each value alone that is no activation. */
+export type Elementwise = 'abs' | 'exp' | 'log' | 'sqrt' | 'rsqrt' | 'square' | 'reciprocal' | 'sin' | 'cos';
+
+/** How values between pixels come about: keras/src/backend/tensorflow/image.py, `resize`. */
+export type Interpolation = 'nearest' | 'bilinear' | 'bicubic' | 'lanczos3' | 'lanczos5';
 
 export interface Convolution {
   readonly kernelSize: Pair;
@@ -50,9 +66,31 @@ export type Op =
   | ({ readonly kind: 'Conv2D'; readonly filters: number; readonly groups: number } & Convolution)
   | ({ readonly kind: 'DepthwiseConv2D'; readonly depthMultiplier: number } & Convolution)
   | ({ readonly kind: 'SeparableConv2D'; readonly filters: number; readonly depthMultiplier: number } & Convolution)
+  /** `outputPadding`: null where Keras chooses the size of what comes out. */
+  | ({ readonly kind: 'Conv2DTranspose'; readonly filters: number; readonly outputPadding: Pair | null } & Convolution)
   | { readonly kind: 'BatchNormalization'; readonly epsilon: number; readonly scale: boolean; readonly center: boolean }
   /** Over the last axis. */
   | { readonly kind: 'LayerNormalization'; readonly epsilon: number; readonly scale: boolean; readonly center: boolean }
+  /** Of groups of channels, over all but the batch. */
+  | {
+      readonly kind: 'GroupNormalization';
+      readonly groups: number;
+      readonly epsilon: number;
+      readonly scale: boolean;
+      readonly center: boolean;
+    }
+  /** x over its length along the last axis; nothing stays nothing. */
+  | { readonly kind: 'UnitNormalization' }
+  /** Of query, value and key (default: the value), `[steps, size]` each. */
+  | {
+      readonly kind: 'MultiHeadAttention';
+      readonly heads: number;
+      readonly keyDim: number;
+      readonly valueDim: number;
+      /** Size of a step of the output. Default: that of the query. */
+      readonly outputDim: number | null;
+      readonly useBias: boolean;
+    }
   /** ConvNeXt's: x * gamma, one gamma a channel. */
   | { readonly kind: 'LayerScale' }
   | { readonly kind: 'Activation'; readonly activation: Activation }
@@ -74,7 +112,25 @@ export type Op =
       readonly padding: Padding;
     }
   | { readonly kind: 'GlobalAveragePooling2D' | 'GlobalMaxPooling2D'; readonly keepdims: boolean }
+  /** Over axes that count from 0, the batch, and are never negative; `[]` takes none. */
+  | {
+      readonly kind: 'Reduce';
+      readonly by: 'mean' | 'max' | 'min' | 'sum';
+      readonly axes: readonly number[];
+      readonly keepdims: boolean;
+    }
   | { readonly kind: 'ZeroPadding2D' | 'Cropping2D'; readonly margins: Margins }
+  /** `fit`: how a picture of another aspect ratio is brought to the size; `pad` with zeros. */
+  | {
+      readonly kind: 'Resizing';
+      readonly height: number;
+      readonly width: number;
+      readonly interpolation: Interpolation;
+      readonly antialias: boolean;
+      readonly fit: 'stretch' | 'crop' | 'pad';
+    }
+  /** A smaller picture is enlarged and cropped instead. */
+  | { readonly kind: 'CenterCrop'; readonly height: number; readonly width: number }
   | { readonly kind: 'UpSampling2D'; readonly size: Pair; readonly interpolation: 'nearest' | 'bilinear' }
   | { readonly kind: 'Add' | 'Multiply' | 'Subtract' | 'Divide' | 'Average' | 'Maximum' | 'Minimum' }
   /** Inception-ResNet's: the first input plus `scale` times the second. */
@@ -86,6 +142,20 @@ export type Op =
   /** One size may be -1: what is left. */
   | { readonly kind: 'Reshape'; readonly targetShape: readonly number[] }
   | { readonly kind: 'Permute'; readonly dims: readonly number[] }
+  /** Python's `start:stop:step` of one axis, counted from 0, the batch, and never negative. */
+  | {
+      readonly kind: 'Slice';
+      readonly axis: number;
+      readonly start: number | null;
+      readonly stop: number | null;
+      readonly step: number;
+    }
+  /** Takes out an axis of size 1, or puts one in; counted from 0, the batch, and never negative. */
+  | { readonly kind: 'Squeeze' | 'ExpandDims'; readonly axis: number }
+  /** null: no limit. */
+  | { readonly kind: 'Clip'; readonly min: number | null; readonly max: number | null }
+  | { readonly kind: 'Elementwise'; readonly by: Elementwise }
+  | { readonly kind: 'Power'; readonly exponent: number }
   /** Layers that do nothing at inference (Dropout and its kin), under their Keras class name. */
   | { readonly kind: 'Identity'; readonly className: string }
   /** One value, or one a channel: x * scale + offset. */
@@ -98,7 +168,9 @@ export type Op =
       readonly invert: boolean;
     }
   /** RGB to BGR (Keras's `caffe` preprocessing; its own layer graph has no name for it). */
-  | { readonly kind: 'ReverseChannels' };
+  | { readonly kind: 'ReverseChannels' }
+  /** A layer of a file that is not supported, which nothing that is run may depend on. */
+  | { readonly kind: 'Refused'; readonly className: string; readonly reason: string };
 
 export type OpOf<K extends Op['kind']> = Extract<Op, { kind: K }>;
 
@@ -117,7 +189,7 @@ export interface Node {
 
 /** The class of Keras that a node came from. */
 export const classOf = ({ op, className }: Node): string =>
-  className ?? (op.kind === 'Identity' ? op.className : op.kind);
+  className ?? (op.kind === 'Identity' || op.kind === 'Refused' ? op.className : op.kind);
 
 /** A layer graph with one image input, immutable. Nodes stand in Keras's order (`model.layers`), inputs before users. */
 export interface Graph {

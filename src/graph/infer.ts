@@ -1,74 +1,11 @@
 import { ModelError } from '../errors.js';
-import type { Convolution, Graph, Margins, Node, Op, Padding, Pair, Shape } from './graph.js';
+import type { Convolution, Graph, Margins, Node, Op, OpOf, Padding, Pair, Shape } from './graph.js';
+import { type WeightSpec, weightSpecs } from './weight-specs.js';
 
-/** What one weight of a layer is called in Keras, and the shape it must have. */
-export interface WeightSpec {
-  readonly name: string;
-  readonly shape: readonly number[];
-}
+export { type WeightSpec, weightSpecs };
 
 /** The largest number of values that one example may have at any node: refuses absurd models before any memory is asked for. */
 const MAX_VALUES = 2 ** 31 - 1;
-
-/**
- * The weights of a layer in the order in which Keras saves them.
- * @throws ModelError when a size that they depend on is left open
- */
-export function weightSpecs(op: Op, inputs: readonly Shape[]): WeightSpec[] {
-  const channels = (): number => {
-    const size = inputs[0]?.at(-1);
-    if (typeof size !== 'number') throw new ModelError('the number of channels must be known');
-    return size;
-  };
-  const bias = (op: { useBias: boolean }, size: number): WeightSpec[] =>
-    op.useBias ? [{ name: 'bias', shape: [size] }] : [];
-  switch (op.kind) {
-    case 'Conv2D':
-      return [
-        { name: 'kernel', shape: [...op.kernelSize, channels() / op.groups, op.filters] },
-        ...bias(op, op.filters),
-      ];
-    case 'DepthwiseConv2D':
-      return [
-        { name: 'depthwise_kernel', shape: [...op.kernelSize, channels(), op.depthMultiplier] },
-        ...bias(op, channels() * op.depthMultiplier),
-      ];
-    case 'SeparableConv2D':
-      return [
-        { name: 'depthwise_kernel', shape: [...op.kernelSize, channels(), op.depthMultiplier] },
-        { name: 'pointwise_kernel', shape: [1, 1, channels() * op.depthMultiplier, op.filters] },
-        ...bias(op, op.filters),
-      ];
-    case 'BatchNormalization': {
-      const names = [...(op.scale ? ['gamma'] : []), ...(op.center ? ['beta'] : []), 'moving_mean', 'moving_variance'];
-      return names.map((name) => ({ name, shape: [channels()] }));
-    }
-    case 'LayerNormalization': {
-      const names = [...(op.scale ? ['gamma'] : []), ...(op.center ? ['beta'] : [])];
-      return names.map((name) => ({ name, shape: [channels()] }));
-    }
-    case 'LayerScale':
-      return [{ name: 'gamma', shape: [channels()] }];
-    case 'Dense':
-      return [{ name: 'kernel', shape: [channels(), op.units] }, ...bias(op, op.units)];
-    case 'PReLU': {
-      const shape = (inputs[0] ?? []).map((size, i) => (op.sharedAxes.includes(i + 1) ? 1 : size));
-      if (!shape.every((size) => size !== null)) {
-        throw new ModelError('PReLU without shared axes needs a fixed input size');
-      }
-      return [{ name: 'alpha', shape }];
-    }
-    case 'Normalization':
-      if (op.mean !== null) return [];
-      return [
-        { name: 'mean', shape: [channels()] },
-        { name: 'variance', shape: [channels()] },
-        { name: 'count', shape: [] },
-      ];
-    default:
-      return [];
-  }
-}
 
 /** How one spatial axis of a window operation is laid out: its output size and, for `same`, TensorFlow's padding. */
 export function windowAxis(
@@ -83,6 +20,36 @@ export function windowAxis(
   const out = Math.ceil(size / stride);
   const total = Math.max((out - 1) * stride + reach - size, 0);
   return { out, before: Math.floor(total / 2), after: Math.ceil(total / 2) };
+}
+
+/**
+ * How one spatial axis of a transposed convolution is laid out: its output size, and how many of the values that each input
+ * spreads are cut off in front and behind (negative: zeros are added): keras/src/backend/common/backend_utils.py.
+ */
+export function transposedAxis(
+  size: number,
+  kernel: number,
+  stride: number,
+  padding: Padding,
+  outputPadding: number | null,
+): { out: number; before: number; after: number } {
+  const full = (size - 1) * stride + kernel;
+  if (padding === 'valid') {
+    const out = full + (outputPadding ?? Math.max(stride - kernel, 0));
+    return { out, before: 0, after: full - out };
+  }
+  const out = outputPadding === null ? size * stride : (size - 1) * stride + (kernel % 2) + outputPadding;
+  const before = Math.floor(Math.max(full - out, 0) / 2);
+  return { out, before, after: full - out - before };
+}
+
+/** The values that Python's `start:stop:step` takes of an axis. */
+export function sliceAxis(size: number, { start, stop, step }: Pick<OpOf<'Slice'>, 'start' | 'stop' | 'step'>) {
+  const [low, high] = step > 0 ? [0, size] : [-1, size - 1];
+  const bound = (value: number): number => Math.min(Math.max(value < 0 ? value + size : value, low), high);
+  const from = start === null ? (step > 0 ? low : high) : bound(start);
+  const to = stop === null ? (step > 0 ? high : low) : bound(stop);
+  return { from, to, count: Math.max(Math.ceil((to - from) / step), 0) };
 }
 
 const NO_DILATION: Pair = [1, 1];
@@ -132,7 +99,9 @@ export function inferShape(op: Op, inputs: readonly Shape[]): Shape {
   const merges = ['Add', 'Multiply', 'Average', 'Maximum', 'Minimum', 'Concatenate'].includes(op.kind);
   const pairs = ['Subtract', 'Divide', 'CustomScaleLayer'].includes(op.kind);
   const wanted = op.kind === 'InputLayer' ? 0 : pairs ? 2 : 1;
-  if (merges ? inputs.length < 1 : inputs.length !== wanted) {
+  const attends = op.kind === 'MultiHeadAttention' && (inputs.length === 2 || inputs.length === 3);
+  if (op.kind === 'Refused') throw new ModelError(op.reason);
+  if (merges ? inputs.length < 1 : inputs.length !== wanted && !attends) {
     throw new ModelError(`expected ${wanted} input${wanted === 1 ? '' : 's'}, found ${inputs.length}`);
   }
   const shape = inputs[0] ?? [];
@@ -149,6 +118,41 @@ export function inferShape(op: Op, inputs: readonly Shape[]): Shape {
       return slide(shape, op.kernelSize, op, last === null ? null : last * op.depthMultiplier, op.dilation);
     case 'SeparableConv2D':
       return slide(shape, op.kernelSize, op, op.filters, op.dilation);
+    case 'Conv2DTranspose': {
+      const { kernelSize, strides, padding, outputPadding } = op;
+      const axis = (size: number, i: 0 | 1): number =>
+        transposedAxis(size, kernelSize[i], strides[i], padding, outputPadding?.[i] ?? null).out;
+      return [...scale(shape, axis).slice(0, 2), op.filters];
+    }
+    case 'GroupNormalization':
+      if (last === null || last % op.groups !== 0)
+        throw new ModelError(`${last} channels do not divide into ${op.groups} groups`);
+      return shape;
+    case 'MultiHeadAttention':
+      if (inputs.some((input) => input.length !== 2)) {
+        throw new ModelError(`attention is over [steps, size] only, found ${inputs.map(show).join(' and ')}`);
+      }
+      return [shape[0] ?? null, op.outputDim ?? last];
+    case 'Reduce': {
+      if (op.axes.some((axis) => axis < 1 || axis > shape.length)) {
+        throw new ModelError(`there are no axes ${op.axes.join(', ')} to take together in ${show(shape)}`);
+      }
+      if (op.keepdims) return shape.map((size, i) => (op.axes.includes(i + 1) ? 1 : size));
+      return shape.filter((_, i) => !op.axes.includes(i + 1));
+    }
+    case 'Resizing':
+    case 'CenterCrop':
+      return [op.height, op.width, scale(shape, (size) => size)[2] ?? null];
+    case 'Slice': {
+      if (op.axis < 1 || op.axis > shape.length) throw new ModelError(`${show(shape)} has no axis ${op.axis}`);
+      return shape.map((size, i) => (size === null || i + 1 !== op.axis ? size : sliceAxis(size, op).count));
+    }
+    case 'Squeeze':
+      if (shape[op.axis - 1] !== 1) throw new ModelError(`axis ${op.axis} of ${show(shape)} is not of size 1`);
+      return shape.filter((_, i) => i + 1 !== op.axis);
+    case 'ExpandDims':
+      if (op.axis < 1 || op.axis > shape.length + 1) throw new ModelError(`${show(shape)} has no place ${op.axis}`);
+      return [...shape.slice(0, op.axis - 1), 1, ...shape.slice(op.axis - 1)];
     case 'MaxPooling2D':
     case 'AveragePooling2D':
       return slide(shape, op.poolSize, op, last);

@@ -64,7 +64,22 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   hard_silu: 'hard_silu',
   hard_swish: 'hard_silu',
   exponential: 'exponential',
+  exp: 'exponential',
+  mish: 'mish',
+  celu: 'elu',
+  log_softmax: 'log_softmax',
+  log_sigmoid: 'log_sigmoid',
+  hard_tanh: 'hard_tanh',
+  tanh_shrink: 'tanh_shrink',
+  soft_shrink: 'soft_shrink',
+  hard_shrink: 'hard_shrink',
+  squareplus: 'squareplus',
+  sparse_plus: 'sparse_plus',
+  sparse_sigmoid: 'sparse_sigmoid',
 };
+
+/** Policies of another precision than float32. */
+const REDUCED = ['mixed_float16', 'mixed_bfloat16', 'float16', 'bfloat16', 'float64'];
 
 /**
  * The config of one layer, read attribute by attribute. What no reader has asked for at the end must be null, false or harmless:
@@ -85,6 +100,22 @@ export class Attributes {
 
   has(name: string): boolean {
     return Object.hasOwn(this.config, name) && this.config[name] !== null && this.config[name] !== undefined;
+  }
+
+  /** An attribute as it is, for a reader that checks it. */
+  raw(name: string): unknown {
+    return this.get(name);
+  }
+
+  /** The policy of another precision than float32 that the layer was built with; null for none. */
+  get reduced(): string | null {
+    const policy = this.policy();
+    return isText(policy) && REDUCED.includes(policy) ? policy : null;
+  }
+
+  private policy(): unknown {
+    const { dtype } = this.config;
+    return isFields(dtype) && isFields(dtype.config) ? dtype.config.name : dtype;
   }
 
   private get(name: string): unknown {
@@ -125,13 +156,13 @@ export class Attributes {
     return typeof value === 'boolean' ? value : this.fail(name, 'true or false');
   }
 
-  /** Two whole numbers from 1 on; one number counts for both. */
-  pair(name: string, fallback?: Pair): Pair {
+  /** Two whole numbers from `least` (default: 1) on; one number counts for both. */
+  pair(name: string, fallback?: Pair, least = 1): Pair {
     const value = this.get(name) ?? fallback;
     const both = isNumber(value) ? [value, value] : value;
-    const fits = (n: unknown): n is number => isNumber(n) && Number.isInteger(n) && n >= 1 && n <= 65_536;
+    const fits = (n: unknown): n is number => isNumber(n) && Number.isInteger(n) && n >= least && n <= 65_536;
     if (!Array.isArray(both) || both.length !== 2 || !both.every(fits))
-      return this.fail(name, 'two whole numbers from 1');
+      return this.fail(name, `two whole numbers from ${least}`);
     return [both[0] as number, both[1] as number];
   }
 
@@ -183,7 +214,7 @@ export class Attributes {
 
   activation(name = 'activation', fallback = 'linear'): Activation {
     let value: unknown = this.get(name) ?? fallback;
-    if (isFields(value)) value = isFields(value.config) ? (value.config.name ?? value.class_name) : value.class_name;
+    if (isFields(value) && value.class_name === 'function') value = value.config;
     if (value === 'hard_sigmoid') return this.keras3 ? 'hard_sigmoid' : 'hard_sigmoid_v2';
     const known = isText(value) && Object.hasOwn(ACTIVATIONS, value) ? ACTIVATIONS[value] : undefined;
     return known ?? this.fail(name, `a known activation (${[...Object.keys(ACTIVATIONS), 'hard_sigmoid'].join(', ')})`);
@@ -212,10 +243,9 @@ export class Attributes {
   finish(): void {
     this.only('data_format', 'channels_last', null);
     for (const name of ['ragged', 'sparse']) this.only(name, false, null);
-    const { dtype } = this.config;
-    const policy = isFields(dtype) && isFields(dtype.config) ? dtype.config.name : dtype;
-    if (policy !== undefined && policy !== null && policy !== 'float32' && policy !== 'float64') {
-      this.fail('dtype', 'float32 (save the model with that policy)');
+    const policy = this.policy();
+    if (policy !== undefined && policy !== null && policy !== 'float32' && this.reduced === null) {
+      this.fail('dtype', 'float32 or a policy of mixed precision');
     }
     for (const [name, value] of Object.entries(this.config)) {
       if (this.asked.has(name) || HARMLESS.has(name) || value === null || value === false) continue;

@@ -1,72 +1,99 @@
 import { ModelError } from '../errors.js';
-import { unpack } from './attributes.js';
 import { type Fields, isFields, isNumber, isText } from './json.js';
-import type { Argument } from './operations.js';
 
 /** A tensor that a call takes. */
 export type Reference = readonly [layer: string, call: number, output: number];
 
-/** One call of a layer or an operation. */
+/** The place of a tensor among those that a call takes. */
+export class Taken {
+  constructor(readonly index: number) {}
+}
+
+/** Numbers that a call is given, as an array of some shape. */
+export class Constant {
+  constructor(
+    readonly shape: readonly number[],
+    readonly values: readonly number[],
+  ) {}
+}
+
+/** One call of a layer or an operation: tensors are `Taken`, arrays of numbers `Constant`, all else is JSON. */
 export interface Call {
-  /** The tensors that it takes. */
+  /** The tensors that it takes, in order. */
   readonly from: readonly Reference[];
-  /** All that it takes, in order. */
-  readonly args: readonly Argument[];
+  readonly args: readonly unknown[];
+  readonly kwargs: Fields;
+}
+
+const MAX_DEPTH = 8;
+const MAX_CONSTANT = 65_536;
+
+/** An array of numbers that is nested evenly; null for anything else. */
+function constantOf(value: unknown): Constant | null {
+  if (isNumber(value)) return new Constant([], [value]);
+  if (!Array.isArray(value) || value.length === 0) return null;
+  const parts = value.map(constantOf);
+  const [first] = parts;
+  if (!first || !parts.every((part) => part !== null && part.shape.join() === first.shape.join())) return null;
+  const values = parts.flatMap((part) => [...(part?.values ?? [])]);
+  return values.length > MAX_CONSTANT ? null : new Constant([value.length, ...first.shape], values);
 }
 
 /** What one call takes: Keras 2 lists `[layer, call, output, kwargs]`, Keras 3 the arguments with tensors among them. */
-export function inbound(call: unknown, where: string, numbersToo: boolean): Call {
-  if (Array.isArray(call)) {
-    const list = isText(call[0]) ? [call] : call;
-    const from = list.map((item: unknown) => {
-      const kwargs: unknown = Array.isArray(item) ? item[3] : undefined;
-      if (isFields(kwargs) && Object.keys(kwargs).some((key) => key !== 'training' && key !== 'mask')) {
-        throw new ModelError(`${where}: call arguments (${Object.keys(kwargs).join(', ')}) are not supported`);
-      }
-      return reference(item, where);
-    });
-    return { from, args: from.map(() => 'tensor') };
-  }
+export function inbound(call: unknown, where: string): Call {
+  if (Array.isArray(call)) return legacyCall(isText(call[0]) ? [call] : call, where);
   if (!isFields(call)) throw new ModelError(`${where}: inbound_nodes are in no known form`);
   const from: Reference[] = [];
-  const args: Argument[] = [];
-  const walk = (value: unknown, depth: number): void => {
-    if (Array.isArray(value) && depth < 4) {
-      for (const item of value) walk(item, depth + 1);
-    } else if (isFields(value) && value.class_name === '__keras_tensor__' && isFields(value.config)) {
-      from.push(reference(value.config.keras_history, where));
-      args.push('tensor');
-    } else if (numbersToo && (isNumber(value) || isConstant(value))) {
-      args.push(constant(value, where));
-    } else if (value !== null) {
-      throw new ModelError(
-        `${where}: a constant as argument (${JSON.stringify(value)?.slice(0, 60)}) is not supported`,
-      );
+  const walk = (value: unknown, depth: number): unknown => {
+    if (depth > MAX_DEPTH) throw new ModelError(`${where}: its arguments nest more than ${MAX_DEPTH} deep`);
+    if (Array.isArray(value)) return value.map((item) => walk(item, depth + 1));
+    if (!isFields(value)) return value;
+    if (value.class_name === '__keras_tensor__' && isFields(value.config)) {
+      return new Taken(from.push(reference(value.config.keras_history, where)) - 1);
     }
+    // Keras 3 writes an array into a call as __numpy__, a tensor as __tensor__
+    const isArray = value.class_name === '__numpy__' || value.class_name === '__tensor__';
+    return isArray && isFields(value.config) ? (constantOf(value.config.value) ?? value) : value;
   };
-  walk(call.args ?? [], 0);
-  for (const [key, value] of Object.entries(isFields(call.kwargs) ? call.kwargs : {})) {
-    const empty = value === null || (Array.isArray(value) && value.every((item) => item === null));
-    if (key !== 'training' && !empty) throw new ModelError(`${where}: call argument ${key} is not supported`);
-  }
-  return { from, args };
+  const args = Array.isArray(call.args) ? call.args.map((arg) => walk(arg, 0)) : [];
+  const kwargs = isFields(call.kwargs) ? call.kwargs : {};
+  return { from, args, kwargs: Object.fromEntries(Object.entries(kwargs).map(([key, arg]) => [key, walk(arg, 0)])) };
 }
 
-/** Keras 3 writes an array into a call as `{"class_name": "__numpy__", …}`, a tensor as `__tensor__`. */
-const isConstant = (value: unknown): value is Fields =>
-  isFields(value) && (value.class_name === '__numpy__' || value.class_name === '__tensor__');
+/** Stands where a tensor would when the first argument is a number. */
+const NUMBER = '_CONSTANT_VALUE';
 
-/** One number, or one a channel. */
-function constant(value: number | Fields, where: string): number[] {
-  if (isNumber(value)) return [value];
-  const numbers = unpack(value);
-  const plain = isFields(value.config) && Array.isArray(value.config.value) ? value.config.value : [];
-  const perChannel = plain.every(isNumber) || (numbers?.length ?? 0) === 1;
-  if (numbers && perChannel && numbers.length > 0 && numbers.length <= 65_536 && numbers.every(isNumber)) {
-    return numbers as number[];
+const isReference = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.length >= 3 &&
+  value.length <= 4 &&
+  isText(value[0]) &&
+  isNumber(value[1]) &&
+  (isNumber(value[2]) || value[0] === NUMBER);
+
+function legacyCall(list: readonly unknown[], where: string): Call {
+  const from: Reference[] = [];
+  const take = (item: unknown): unknown => {
+    if (Array.isArray(item) && item[0] === NUMBER) return constantOf(item[2]) ?? item[2];
+    return new Taken(from.push(reference(item, where)) - 1);
+  };
+  const first = list.map(take);
+  const walk = (value: unknown): unknown => {
+    if (isReference(value)) return take(value);
+    if (Array.isArray(value) && value.some(isReference)) return value.map(walk);
+    return value;
+  };
+  const kwargs: Record<string, unknown> = {};
+  for (const item of list) {
+    const own: unknown = Array.isArray(item) ? item[3] : undefined;
+    for (const [key, value] of Object.entries(isFields(own) ? own : {}))
+      if (!(key in kwargs)) kwargs[key] = walk(value);
   }
-  throw new ModelError(`${where}: a constant that is neither one number nor one a channel is not supported`);
+  return { from, args: [first.length === 1 ? first[0] : first], kwargs };
 }
+
+/** What an argument holds as numbers, whether it is a `Constant` or a list of them; null for anything else. */
+export const numbersOf = (value: unknown): Constant | null => (value instanceof Constant ? value : constantOf(value));
 
 function reference(item: unknown, where: string): Reference {
   if (Array.isArray(item)) {
@@ -76,9 +103,15 @@ function reference(item: unknown, where: string): Reference {
   throw new ModelError(`${where}: expected [layer, call, output], found ${JSON.stringify(item)?.slice(0, 80)}`);
 }
 
-/** `input_layers` or `output_layers`: a list of references, or one alone. */
+/** `input_layers` or `output_layers`: a reference alone, or lists and named ones of them, in order. */
 export function references(value: unknown, source: string): Reference[] {
-  if (!Array.isArray(value) || value.length === 0)
-    throw new ModelError(`${source}: the model has no inputs or no outputs`);
-  return isText(value[0]) ? [reference(value, source)] : value.map((item) => reference(item, source));
+  const found: Reference[] = [];
+  const walk = (item: unknown, depth: number): void => {
+    if (Array.isArray(item) && !isText(item[0]) && depth < MAX_DEPTH) for (const one of item) walk(one, depth + 1);
+    else if (isFields(item) && depth < MAX_DEPTH) for (const one of Object.values(item)) walk(one, depth + 1);
+    else found.push(reference(item, source));
+  };
+  if (value !== null && typeof value === 'object') walk(value, 0);
+  if (found.length === 0) throw new ModelError(`${source}: the model has no inputs or no outputs`);
+  return found;
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import * as h5wasm from 'h5wasm/node';
 import { ModelError } from '../errors.js';
 import { errorCode, readStart, whyUnreadable } from '../files/index.js';
+import { fromFloat16 } from '../float16.js';
 import type { Tensor } from '../graph/graph.js';
 
 /** What an HDF5 file begins with. */
@@ -64,7 +65,7 @@ export class Hdf5Group {
     }
   }
 
-  /** A float32 data set as it is, read only where its shape is the one that is asked for. */
+  /** A data set of floats, read only where its shape is the one that is asked for. */
   tensor(path: string, shape?: readonly number[]): Tensor {
     const entity = this.entity(path);
     if (!(entity instanceof h5wasm.Dataset)) throw new ModelError(`${this.file}: the data set ${path} is missing`);
@@ -78,6 +79,8 @@ export class Hdf5Group {
           `${this.file}: ${path} has shape (${found.join(', ')}), more than a file of ${this.bytes} bytes can hold`,
         );
       }
+      const half = halfPrecision(entity);
+      if (half) return { shape: found, data: half };
       const value: unknown = entity.value;
       if (typeof value === 'bigint') return { shape: found, data: Float32Array.of(Number(value)) }; // an int64 counter
       if (typeof value === 'number') return { shape: found, data: Float32Array.of(value) };
@@ -112,6 +115,38 @@ export class Hdf5Group {
     }
   }
 }
+
+/** The part of HDF5's library that reads values as they lie. */
+interface RawReader {
+  readonly HEAPU8: Uint8Array;
+  _malloc(bytes: number): number;
+  _free(address: number): void;
+  get_dataset_data(file: bigint, path: string, a: null, b: null, c: null, address: bigint): unknown;
+}
+
+let library: RawReader | undefined;
+
+/**
+ * Values of 16 bits, which the library leaves as they are: float16, and bfloat16, which Keras stores without a type.
+ * @returns null for a data set of another type
+ */
+function halfPrecision(dataset: h5wasm.Dataset): Float32Array | null {
+  const { size, total_size: count, type } = dataset.metadata;
+  const isFloat16 = dataset.dtype === '<e';
+  if (size !== 2 || !library || !(isFloat16 || type === OPAQUE)) return null;
+  const address = library._malloc(2 * count);
+  if (address === 0) throw new RangeError('there is no memory for it');
+  try {
+    library.get_dataset_data(dataset.file_id, dataset.path, null, null, null, BigInt(address));
+    const bits = new Uint16Array(library.HEAPU8.slice(address, address + 2 * count).buffer);
+    return isFloat16 ? fromFloat16(bits) : new Float32Array(Uint32Array.from(bits, (value) => value << 16).buffer);
+  } finally {
+    library._free(address);
+  }
+}
+
+/** H5T_OPAQUE */
+const OPAQUE = 5;
 
 /** An empty list is stored as an empty array of some other type. */
 function toTexts(value: unknown): string[] {
@@ -163,6 +198,7 @@ function withOnly<T>(files: Files, file: string, use: () => T): { result: T; oth
 export async function withHdf5<T>(file: string, use: (root: Hdf5Group) => T, name = file): Promise<T> {
   if (!(await isHdf5(file))) throw new ModelError(`${name} is not an HDF5 file: expected one that Keras has written`);
   const module = await h5wasm.ready;
+  library = module as unknown as RawReader;
   module.activate_throwing_error_handler(); // otherwise it prints its own stack of errors
   const { size } = await stat(file);
   const { result, other } = withOnly(module.FS as unknown as Files, file, () => {

@@ -7,7 +7,7 @@ export {
 export { graphFromConfig } from './config.js';
 export { type DownloadOptions, downloadWeights, isPublished, kerasModels } from './download.js';
 export { type ImagenetClass, imagenetClasses } from './imagenet-classes.js';
-export { readModel } from './load.js';
+export { type Model, readModel, readOutline } from './load.js';
 export { counterUniform, randomWeights } from './random-weights.js';
 export { loadWeights, weightShapes } from './weights.js';
 export { archiveFile, h5File, isShard, MODEL_JSON, tfjsFiles } from './write.js';

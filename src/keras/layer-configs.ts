@@ -11,9 +11,10 @@ export interface LayerConfig {
   readonly className: string;
   readonly config: unknown;
   readonly calls: readonly Call[];
-  /** Whether it is an operation of `keras.ops`, which have no layer of their own. */
-  readonly isOperation: boolean;
-  readonly fields: Fields;
+  /** Whether it is an operation of `keras.ops`, which have no layer of their own; null where the file does not say. */
+  readonly isOperation: boolean | null;
+  /** Why it cannot be read, said after its name, where that is known before its attributes are looked at. */
+  readonly refusal: string | null;
 }
 
 /** The layers of one model, whose names are its own alone. */
@@ -27,24 +28,26 @@ export function layerConfigs(list: readonly unknown[], source: string, prefix: s
 
 function layerConfig(item: unknown, source: string): LayerConfig {
   if (!isFields(item)) throw new ModelError(`${source}: a layer that is not a JSON object`);
-  const { class_name: className, config, module, registered_name: registered } = item;
+  const { class_name: className, config, module } = item;
   const inner = isFields(config) ? config.name : undefined;
   const name = item.name ?? inner;
   if (!isText(className) || className.length > 512) throw new ModelError(`${source}: a layer without class_name`);
   if (!isText(name) || name === '' || name.length > 512 || name.includes('\0')) {
     throw new ModelError(`${source}: a ${className} layer without a name`);
   }
-  const own = module === undefined || module === null || (isText(module) && /^(tf_)?keras\b/.test(module));
-  if (!own || (isText(registered) && registered.includes('>'))) {
-    throw new ModelError(
-      `${source}: layer ${name} (${isText(registered) ? registered : className}) is not one of Keras's own layers and is not supported`,
-    );
-  }
   const nodes = item.inbound_nodes ?? [];
   if (!Array.isArray(nodes)) throw new ModelError(`${source}: layer ${name}: inbound_nodes must be a list`);
-  const isOperation = isText(module) && /^keras(\.src)?\.ops\b/.test(module);
-  const calls = nodes.map((call) => inbound(call, `${source}: layer ${name}`, isOperation));
-  return { name, className, config, calls, isOperation, fields: item };
+  const isOperation = isText(module) ? /^keras(\.src)?\.ops\b/.test(module) : null;
+  const calls = nodes.map((call) => inbound(call, `${source}: layer ${name}`));
+  return { name, className, config, calls, isOperation, refusal: foreign(item, className) };
+}
+
+/** What is said of a layer that is not Keras's own; null for one that is. */
+function foreign({ module, registered_name: registered }: Fields, className: string): string | null {
+  const own = module === undefined || module === null || (isText(module) && /^(tf_)?keras\b/.test(module));
+  const isTensorflow = className === 'TFOpLambda' || className === 'SlicingOpLambda'; // of Keras 2, some name its module
+  if (isTensorflow || (own && !(isText(registered) && registered.includes('>')))) return null;
+  return `(${isText(registered) ? registered : className}) is not one of Keras's own layers and is not supported`;
 }
 
 /**

@@ -1,9 +1,12 @@
 import { ModelError } from '../errors.js';
-import type { Convolution, Op, Pair } from '../graph/graph.js';
+import type { Convolution, Interpolation, Op, Pair } from '../graph/graph.js';
 import type { Attributes } from './attributes.js';
 
-/** Layers that give their input back at inference. */
-const IDLE = [
+/**
+ * Layers that give their input back at inference: those of keras/src/layers/regularization, and of
+ * keras/src/layers/preprocessing/image_preprocessing all whose `transform_images` does nothing but in training.
+ */
+export const IDLE = [
   'Dropout',
   'SpatialDropout1D',
   'SpatialDropout2D',
@@ -13,14 +16,47 @@ const IDLE = [
   'GaussianNoise',
   'ActivityRegularization',
   'Identity',
-  'RandomBrightness',
-  'RandomContrast',
-  'RandomFlip',
-  'RandomRotation',
-  'RandomTranslation',
-  'RandomZoom',
   'StochasticDepth',
+  'AugMix',
+  'CutMix',
+  'Equalization',
+  'MixUp',
+  'RandAugment',
+  'RandomBrightness',
+  'RandomColorDegeneration',
+  'RandomColorJitter',
+  'RandomContrast',
+  'RandomElasticTransform',
+  'RandomErasing',
+  'RandomFlip',
+  'RandomGaussianBlur',
+  'RandomGrayscale',
+  'RandomHeight',
+  'RandomHue',
+  'RandomInvert',
+  'RandomPerspective',
+  'RandomPosterization',
+  'RandomRotation',
+  'RandomSaturation',
+  'RandomSharpness',
+  'RandomShear',
+  'RandomTranslation',
+  'RandomWidth',
+  'RandomZoom',
+  'Solarization',
 ];
+
+/** What `interpolation` may be called. @throws ModelError for one that is not supported */
+export function readInterpolation(name: string): Interpolation {
+  const found = INTERPOLATIONS.find((one) => one === name);
+  if (!found) throw new ModelError(`the interpolation ${name} is not supported: use ${INTERPOLATIONS.join(', ')}`);
+  return found;
+}
+
+const INTERPOLATIONS: readonly Interpolation[] = ['nearest', 'bilinear', 'bicubic', 'lanczos3', 'lanczos5'];
+
+/** A layer that activates and no more, under the names of its class, as another layer's `activation` may be. */
+export const ACTIVATION_LAYERS = ['LeakyReLU', 'ReLU', 'ELU', 'Softmax', 'ThresholdedReLU', 'Activation'];
 
 function convolution(a: Attributes): Convolution {
   return {
@@ -79,6 +115,67 @@ const READERS: Readonly<Record<string, (a: Attributes) => Op>> = {
       scale: a.boolean('scale', true),
       center: a.boolean('center', true),
     };
+  },
+  Conv2DTranspose: (a) => {
+    a.only('groups', 1, null);
+    const read = convolution(a);
+    if (read.dilation.some((rate) => rate !== 1)) throw new ModelError(`${a.where}: dilation_rate must be 1`);
+    const outputPadding = a.has('output_padding') ? a.pair('output_padding', undefined, 0) : null;
+    return { kind: 'Conv2DTranspose', filters: a.count('filters'), outputPadding, ...read };
+  },
+  GroupNormalization: (a) => {
+    lastAxis(a);
+    return {
+      kind: 'GroupNormalization',
+      groups: a.number('groups', 32),
+      epsilon: a.number('epsilon', 1e-3),
+      scale: a.boolean('scale', true),
+      center: a.boolean('center', true),
+    };
+  },
+  UnitNormalization: (a) => {
+    lastAxis(a);
+    return { kind: 'UnitNormalization' };
+  },
+  MultiHeadAttention: (a) => {
+    for (const name of ['dropout', 'seed', 'query_shape', 'key_shape', 'value_shape']) ignore(a, name);
+    a.only('attention_axes', null, [1]);
+    a.only('sliding_window', null);
+    a.only('use_gate', false, null);
+    const keyDim = a.count('key_dim');
+    const output = a.has('output_shape') ? a.integers('output_shape') : [];
+    if (output.length > 1)
+      throw new ModelError(`${a.where}: output_shape must be one number, found ${output.join(', ')}`);
+    return {
+      kind: 'MultiHeadAttention',
+      heads: a.count('num_heads'),
+      keyDim,
+      valueDim: a.has('value_dim') ? a.count('value_dim') : keyDim,
+      outputDim: output[0] ?? null,
+      useBias: a.boolean('use_bias', true),
+    };
+  },
+  GlobalAveragePooling1D: (a) => ({ kind: 'Reduce', by: 'mean', axes: [1], keepdims: a.boolean('keepdims', false) }),
+  GlobalMaxPooling1D: (a) => ({ kind: 'Reduce', by: 'max', axes: [1], keepdims: a.boolean('keepdims', false) }),
+  Resizing: (a) => {
+    const [crop, pad] = [a.boolean('crop_to_aspect_ratio', false), a.boolean('pad_to_aspect_ratio', false)];
+    a.only('fill_mode', 'constant', null);
+    ignore(a, 'fill_value');
+    if (pad && a.number('fill_value', 0) !== 0) throw new ModelError(`${a.where}: fill_value must be 0`);
+    return {
+      kind: 'Resizing',
+      height: a.count('height'),
+      width: a.count('width'),
+      interpolation: a.choice('interpolation', INTERPOLATIONS, 'bilinear'),
+      antialias: a.boolean('antialias', false),
+      fit: crop ? 'crop' : pad ? 'pad' : 'stretch',
+    };
+  },
+  CenterCrop: (a) => ({ kind: 'CenterCrop', height: a.count('height'), width: a.count('width') }),
+  ThresholdedReLU: (a) => {
+    const threshold = a.number('theta', 1);
+    if (threshold < 0) throw new ModelError(`${a.where}: theta must be 0 or more`);
+    return { kind: 'ReLU', maxValue: null, negativeSlope: 0, threshold };
   },
   LayerScale: (a) => {
     for (const name of ['init_values', 'projection_dim']) ignore(a, name); // the shape of its weight says it all

@@ -1,7 +1,8 @@
 import { ModelError } from '../errors.js';
-import type { Graph, Node } from '../graph/graph.js';
+import type { Graph, Node, Tensor } from '../graph/graph.js';
+import type { WeightSpec } from '../graph/infer.js';
 import { withArchive } from './archive.js';
-import { type Architecture, readArchitecture } from './config.js';
+import { type Architecture, graphAt, readArchitecture } from './config.js';
 import { head, withHdf5 } from './hdf5.js';
 import { isText, parseFields } from './json.js';
 import { readTfjs } from './tfjs.js';
@@ -19,12 +20,29 @@ function inFile<T>(file: string, check: () => T): T {
   }
 }
 
-const layerOf =
-  ({ layerOf }: Architecture) =>
-  (node: Node): string =>
-    layerOf.get(node.name) ?? node.name;
+/** A model out of a file, cut at a layer: the graph with its weights. */
+export interface Model extends Graph {
+  /** What people should know of how it is read, a sentence each. */
+  readonly notes: readonly string[];
+}
 
-async function readWholeH5(file: string): Promise<Graph> {
+type ReadWeights = (specs: ReadonlyMap<string, WeightSpec[]>) => Map<string, Tensor[]>;
+
+/** The part of an architecture that a layer depends on, with the weights that it needs and no others. */
+function bind(architecture: Architecture, file: string, layer: string | undefined, read: ReadWeights): Model {
+  const graph = graphAt(architecture, file, layer);
+  const layerOf = ({ name }: Node): string => architecture.layerOf.get(name) ?? '';
+  const bound = inFile(file, () => bindWeights(graph, layerOf, read(specsByLayer(graph, layerOf))));
+  return { ...bound, notes: architecture.notes };
+}
+
+/** What a model file holds, before any layer of it is asked for. */
+interface Opened {
+  readonly architecture: Architecture;
+  bind(layer: string | undefined): Model;
+}
+
+async function openH5<T>(file: string, use: (opened: Opened) => T): Promise<T> {
   return withHdf5(file, (root) => {
     const config = root.text('model_config');
     const group = root.child('model_weights');
@@ -34,32 +52,27 @@ async function readWholeH5(file: string): Promise<Graph> {
       );
     }
     const architecture = readArchitecture(parseFields(config, file), file, root.text('keras_version'));
-    return inFile(file, () => {
-      const specs = specsByLayer(architecture.graph, layerOf(architecture));
-      const weights = readByName(group, architecture.layers, specs, file);
-      return bindWeights(architecture.graph, layerOf(architecture), weights);
-    });
+    const read: ReadWeights = (specs) => readByName(group, architecture.layers, specs, file);
+    return use({ architecture, bind: (layer) => bind(architecture, file, layer, read) });
   });
 }
 
-async function readArchive(file: string): Promise<Graph> {
+async function openArchive<T>(file: string, use: (opened: Opened) => T): Promise<T> {
   return withArchive(file, async ({ config, metadata, weights }) => {
     const version = metadata === null ? null : parseFields(metadata, file).keras_version;
     const architecture = readArchitecture(parseFields(config, file), file, isText(version) ? version : null);
     return withHdf5(
       weights,
-      (root) =>
-        inFile(file, () => {
-          const specs = specsByLayer(architecture.graph, layerOf(architecture));
-          const tensors = readByPlace(root, architecture.layers, specs, file);
-          return bindWeights(architecture.graph, layerOf(architecture), tensors);
-        }),
+      (root) => {
+        const read: ReadWeights = (specs) => readByPlace(root, architecture.layers, specs, file);
+        return use({ architecture, bind: (layer) => bind(architecture, file, layer, read) });
+      },
       file,
     );
   });
 }
 
-async function readLayersModel(file: string): Promise<Graph> {
+async function openTfjs<T>(file: string, use: (opened: Opened) => T): Promise<T> {
   const { topology, weights } = await readTfjs(file);
   if (topology === null) {
     throw new ModelError(
@@ -67,32 +80,42 @@ async function readLayersModel(file: string): Promise<Graph> {
     );
   }
   const architecture = readArchitecture(topology.config, file, topology.version);
-  return inFile(file, () => {
-    const specs = specsByLayer(architecture.graph, layerOf(architecture));
+  const read: ReadWeights = (specs) => {
     const owners = architecture.layers.flatMap((layer) => withWeights(layer, specs));
-    const tensors = new Map(
+    return new Map(
       owners.map(({ path }) => [
         path,
         (specs.get(path) ?? []).map(({ name, shape }) => weights.find(path, name, shape)),
       ]),
     );
-    return bindWeights(architecture.graph, layerOf(architecture), tensors);
-  });
+  };
+  return use({ architecture, bind: (layer) => bind(architecture, file, layer, read) });
 }
 
-/**
- * Reads a whole model with its weights: `.h5` of Keras 2 and 3, `.keras` of Keras 3, and the `model.json` of a TensorFlow.js
- * layers model, told apart by content.
- * @throws ModelError when the file is no such model, is damaged, or holds what is not supported
- */
-export async function readModel(file: string): Promise<Graph> {
+/** Opens a model file by what it begins with. */
+async function open<T>(file: string, use: (opened: Opened) => T): Promise<T> {
   const start = await head(file, 8);
-  if (start[0] === 0x50 && start[1] === 0x4b) return readArchive(file);
-  if (start[0] === 0x89 && start[1] === 0x48) return readWholeH5(file);
-  if (/^\s*\{/.test(start.toString('latin1'))) return readLayersModel(file);
+  if (start[0] === 0x50 && start[1] === 0x4b) return openArchive(file, use);
+  if (start[0] === 0x89 && start[1] === 0x48) return openH5(file, use);
+  if (/^\s*\{/.test(start.toString('latin1'))) return openTfjs(file, use);
   throw new ModelError(
     start.length === 0
       ? `${file} is empty: expected a Keras model`
       : `${file} is neither a .keras archive nor an HDF5 file nor a model.json`,
   );
+}
+
+/**
+ * Reads a model with its weights: `.h5` of Keras 2 and 3, `.keras` of Keras 3, and the `model.json` of a TensorFlow.js layers
+ * model, told apart by content.
+ * @param layer what is read is all that this layer, or model within the model, depends on. Default: the model's one output
+ * @throws ModelError when the file is no such model, is damaged, or when what the layer depends on is not supported
+ */
+export function readModel(file: string, layer?: string): Promise<Model> {
+  return open(file, ({ bind }) => bind(layer));
+}
+
+/** Reads the architecture of such a file alone: all its layers, those that are not supported too. */
+export function readOutline(file: string): Promise<Architecture> {
+  return open(file, ({ architecture }) => architecture);
 }

@@ -1,9 +1,12 @@
 import { ModelError } from '../errors.js';
-import type { Activation, Op } from '../graph/graph.js';
+import type { Activation, Elementwise, Shape } from '../graph/graph.js';
+import { Arguments, type Operand } from './arguments.js';
 import type { Attributes } from './attributes.js';
-
-/** What an operation is called with: the output of another node, or numbers that Keras wrote into the file (one, or one a channel). */
-export type Argument = 'tensor' | readonly number[];
+import { type Call, Constant } from './calls.js';
+import { axisFrom, type Expression, type Step, step } from './expression.js';
+import { getItem } from './get-item.js';
+import { knownClasses, readInterpolation } from './layers.js';
+import { TENSORFLOW } from './tensorflow-functions.js';
 
 /** Operations of one tensor that are activations. */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
@@ -17,10 +20,244 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   Softsign: 'softsign',
   HardSigmoid: 'hard_sigmoid',
   HardSilu: 'hard_silu',
-  Exp: 'exponential',
+  Mish: 'mish',
+  LogSigmoid: 'log_sigmoid',
+  HardTanh: 'hard_tanh',
+  TanhShrink: 'tanh_shrink',
+  SparsePlus: 'sparse_plus',
+  SparseSigmoid: 'sparse_sigmoid',
 };
 
-const ARITHMETIC: Readonly<Record<string, 'Add' | 'Subtract' | 'Multiply' | 'Divide' | 'Maximum' | 'Minimum'>> = {
+const ELEMENTWISE: Readonly<Record<string, Elementwise>> = {
+  Absolute: 'abs',
+  Abs: 'abs',
+  Exp: 'exp',
+  Log: 'log',
+  Sqrt: 'sqrt',
+  Rsqrt: 'rsqrt',
+  Square: 'square',
+  Reciprocal: 'reciprocal',
+  Sin: 'sin',
+  Cos: 'cos',
+};
+
+const REDUCTIONS = { Mean: 'mean', Max: 'max', Min: 'min', Sum: 'sum', Amax: 'max', Amin: 'min' } as const;
+
+const rescaling = (scale: readonly number[], offset: readonly number[], of: Expression): Step =>
+  step({ kind: 'Rescaling', scale, offset }, of);
+
+type Arithmetic = 'Add' | 'Subtract' | 'Multiply' | 'Divide' | 'Maximum' | 'Minimum';
+
+/** Arithmetic between a tensor and numbers; null where it is not supported. */
+function withNumbers(kind: Arithmetic, numbers: readonly number[], x: number, numbersFirst: boolean): Step | null {
+  const [one = 0] = numbers;
+  switch (kind) {
+    case 'Add':
+      return rescaling([1], numbers, x);
+    case 'Multiply':
+      return rescaling(numbers, [0], x);
+    case 'Subtract':
+      if (numbersFirst) return rescaling([-1], numbers, x);
+      return rescaling(
+        [1],
+        numbers.map((value) => -value),
+        x,
+      );
+    case 'Divide':
+      if (numbersFirst) return rescaling(numbers, [0], step({ kind: 'Elementwise', by: 'reciprocal' }, x));
+      return rescaling(
+        numbers.map((value) => 1 / value),
+        [0],
+        x,
+      );
+    case 'Maximum':
+      return numbers.length === 1 ? step({ kind: 'Clip', min: one, max: null }, x) : null;
+    case 'Minimum':
+      return numbers.length === 1 ? step({ kind: 'Clip', min: null, max: one }, x) : null;
+  }
+}
+
+function arithmetic(kind: Arithmetic, first: Operand, second: Operand): Step | null {
+  if (first instanceof Constant)
+    return second instanceof Constant ? null : withNumbers(kind, first.values, second, true);
+  return second instanceof Constant ? withNumbers(kind, second.values, first, false) : step({ kind }, first, second);
+}
+
+function power(x: Operand, exponent: Operand): Step | null {
+  if (x instanceof Constant || !(exponent instanceof Constant) || exponent.values.length !== 1) return null;
+  const [value = 1] = exponent.values;
+  return value === 2 ? step({ kind: 'Elementwise', by: 'square' }, x) : step({ kind: 'Power', exponent: value }, x);
+}
+
+function reduction(name: keyof typeof REDUCTIONS, p: Arguments): Step {
+  const x = p.tensor(0, 'x', 'input_tensor');
+  const axes = p.axes(x, 1, 'axis').sort();
+  const keepdims = p.flag(2, false, 'keepdims');
+  const by = REDUCTIONS[name];
+  if (axes.join() !== '1,2' || p.rank(x) !== 3 || by === 'min' || by === 'sum')
+    return step({ kind: 'Reduce', by, axes, keepdims }, x);
+  return step({ kind: by === 'mean' ? 'GlobalAveragePooling2D' : 'GlobalMaxPooling2D', keepdims }, x);
+}
+
+function resize(p: Arguments): Step | null {
+  const x = p.tensor(0, 'images');
+  const [height, width, ...more] = p.integers(1, 'size');
+  const by = p.text(2, 'bilinear', 'interpolation', 'method');
+  if (height === undefined || width === undefined || more.length > 0) return null;
+  const crop = p.flag(-1, false, 'crop_to_aspect_ratio');
+  const pad = p.flag(-1, false, 'pad_to_aspect_ratio');
+  if (p.number(-1, 'fill_value', 0) !== 0 || p.text(-1, 'constant', 'fill_mode') !== 'constant') return null;
+  if (p.text(-1, 'channels_last', 'data_format') !== 'channels_last') return null;
+  if (p.flag(-1, false, 'preserve_aspect_ratio')) return null;
+  const antialias = p.flag(-1, false, 'antialias');
+  const fit = crop ? 'crop' : pad ? 'pad' : 'stretch';
+  return step({ kind: 'Resizing', height, width, interpolation: readInterpolation(by), antialias, fit }, x);
+}
+
+/** Sizes of an example out of a shape that has the batch in front. */
+function reshape(p: Arguments): Step | null {
+  const x = p.tensor(0, 'x', 'tensor');
+  const value = p.get(1, 'newshape', 'shape');
+  const sizes = Array.isArray(value)
+    ? value.map((size) => size ?? -1)
+    : value instanceof Constant
+      ? value.values
+      : null;
+  if (!sizes?.every((size): size is number => Number.isInteger(size))) return null;
+  const [batch, ...targetShape] = sizes;
+  if (batch !== -1 || targetShape.filter((size) => size < 1).length > 1) return null;
+  const known = p.shape(x).every((size) => size !== null);
+  if (!known && targetShape.includes(-1)) return null;
+  return step({ kind: 'Reshape', targetShape }, x);
+}
+
+function pad(p: Arguments): Step | null {
+  const x = p.tensor(0, 'x', 'tensor');
+  const widths = p.integers(1, 'pad_width', 'paddings');
+  if (p.text(2, 'constant', 'mode').toLowerCase() !== 'constant' || (p.optional(-1, 'constant_values') ?? 0) !== 0) {
+    return null;
+  }
+  const [a, b, top = 0, bottom = 0, left = 0, right = 0, c, d] = widths;
+  if (widths.length !== 8 || [a, b, c, d].some((size) => size !== 0) || widths.some((size) => size < 0)) return null;
+  return step(
+    {
+      kind: 'ZeroPadding2D',
+      margins: [
+        [top, bottom],
+        [left, right],
+      ],
+    },
+    x,
+  );
+}
+
+/** A new axis for each tensor, along which they are joined. */
+function stack(p: Arguments): Step {
+  const parts = p.tensors(0, 'x', 'values');
+  const axis = axisFrom(p.number(1, 'axis', 0), p.rank(parts[0] ?? 0) + 1);
+  return step({ kind: 'Concatenate', axis }, ...parts.map((part) => step({ kind: 'ExpandDims', axis }, part)));
+}
+
+function squeeze(p: Arguments): Step {
+  const x = p.tensor(0, 'x', 'input');
+  const axes = p.axes(x, 1, 'axis').sort((a, b) => b - a);
+  const [first = 1, ...rest] = axes;
+  return rest.reduce((y, axis) => step({ kind: 'Squeeze', axis }, y), step({ kind: 'Squeeze', axis: first }, x));
+}
+
+const FLOATS = ['float16', 'bfloat16', 'float32', 'float64'];
+
+/** One reader for each operation; null where its arguments are not supported. */
+const READERS: Readonly<Record<string, (p: Arguments) => Step | null>> = {
+  Power: (p) => power(p.operand(0, 'x1', 'x'), p.operand(1, 'x2', 'y')),
+  GetItem: getItem,
+  Stack: stack,
+  Squeeze: squeeze,
+  Reshape: reshape,
+  Pad: pad,
+  Resize: resize,
+  ExpandDims: (p) => {
+    const x = p.tensor(0, 'x', 'input');
+    return step({ kind: 'ExpandDims', axis: axisFrom(p.number(1, 'axis', -1), p.rank(x) + 1) }, x);
+  },
+  Concatenate: (p) => {
+    const parts = p.tensors(0, 'xs', 'values');
+    return step({ kind: 'Concatenate', axis: axisFrom(p.number(1, 'axis', -1), p.rank(parts[0] ?? 0)) }, ...parts);
+  },
+  Repeat: (p) => {
+    const x = p.tensor(0, 'x', 'input');
+    const [count = 0, ...more] = p.integers(1, 'repeats');
+    const [axis = 0] = p.axes(x, 2, 'axis');
+    if (more.length > 0 || count < 1 || count > 4096 || p.shape(x)[axis - 1] !== 1) return null;
+    return step({ kind: 'Concatenate', axis }, ...new Array<number>(count).fill(x));
+  },
+  Transpose: (p) => {
+    const x = p.tensor(0, 'x', 'a');
+    const [batch, ...dims] = p.integers(1, 'axes', 'perm');
+    return batch === 0 ? step({ kind: 'Permute', dims }, x) : null;
+  },
+  Flip: (p) => {
+    const x = p.tensor(0, 'x', 'tensor');
+    const axes = p.axes(x, 1, 'axis');
+    const [axis = 0] = axes;
+    if (axes.length !== 1) return null;
+    if (axis === p.rank(x) && p.shape(x).at(-1) === 3) return step({ kind: 'ReverseChannels' }, x);
+    return step({ kind: 'Slice', axis, start: null, stop: null, step: -1 }, x);
+  },
+  Cast: (p) => {
+    const x = p.tensor(0, 'x');
+    return FLOATS.includes(p.text(1, '', 'dtype')) ? step({ kind: 'Identity', className: 'Cast' }, x) : null;
+  },
+  StopGradient: (p) => step({ kind: 'Identity', className: 'StopGradient' }, p.tensor(0, 'x', 'input', 'variable')),
+  Copy: (p) => step({ kind: 'Identity', className: 'Copy' }, p.tensor(0, 'x', 'input')),
+  Clip: (p) => {
+    const x = p.tensor(0, 'x', 't');
+    const min = p.optional(1, 'x_min', 'clip_value_min');
+    const max = p.optional(2, 'x_max', 'clip_value_max');
+    return step({ kind: 'Clip', min, max }, x);
+  },
+  Gelu: (p) => {
+    const x = p.tensor(0, 'x', 'features');
+    return step({ kind: 'Activation', activation: p.flag(1, true, 'approximate') ? 'gelu_tanh' : 'gelu' }, x);
+  },
+  LeakyRelu: (p) => {
+    const x = p.tensor(0, 'x', 'features');
+    return step({ kind: 'LeakyReLU', negativeSlope: p.optional(1, 'negative_slope', 'alpha') ?? 0.2 }, x);
+  },
+  Elu: (p) => step({ kind: 'ELU', alpha: p.number(1, 'alpha', 1) }, p.tensor(0, 'x', 'features')),
+  Softmax: (p) => {
+    const x = p.tensor(0, 'x', 'logits');
+    return step({ kind: 'Softmax', axis: axisFrom(p.number(1, 'axis', -1), p.rank(x)) }, x);
+  },
+  LogSoftmax: (p) => {
+    const x = p.tensor(0, 'x', 'logits');
+    const isLast = axisFrom(p.number(1, 'axis', -1), p.rank(x)) === p.rank(x);
+    return isLast ? step({ kind: 'Activation', activation: 'log_softmax' }, x) : null;
+  },
+  Squareplus: (p) => {
+    const x = p.tensor(0, 'x');
+    return p.number(1, 'b', 4) === 4 ? step({ kind: 'Activation', activation: 'squareplus' }, x) : null;
+  },
+  Negative: (p) => rescaling([-1], [0], p.tensor(0, 'x')),
+  Normalize: (p) => {
+    const x = p.tensor(0, 'x');
+    const axes = p.axes(x, 1, 'axis', 'dim');
+    p.get(-1, 'epsilon');
+    if ((p.optional(2, 'order') ?? 2) !== 2 || axes.join() !== `${p.rank(x)}`) return null;
+    return step({ kind: 'UnitNormalization' }, x);
+  },
+  // ITU-R BT.601's weights, as TensorFlow rounds them: tensorflow/python/ops/image_ops_impl.py
+  RGBToGrayscale: (p) => {
+    const scaled = rescaling([0.2989, 0.587, 0.114], [0], p.tensor(0, 'images'));
+    return step({ kind: 'Reduce', by: 'sum', axes: [3], keepdims: true }, scaled);
+  },
+  GrayscaleToRGB: (p) => {
+    const x = p.tensor(0, 'images');
+    return p.shape(x).at(-1) === 1 ? step({ kind: 'Concatenate', axis: 3 }, x, x, x) : null;
+  },
+};
+
+const ARITHMETIC: Readonly<Record<string, Arithmetic>> = {
   Add: 'Add',
   Subtract: 'Subtract',
   Multiply: 'Multiply',
@@ -30,78 +267,52 @@ const ARITHMETIC: Readonly<Record<string, 'Add' | 'Subtract' | 'Multiply' | 'Div
   Minimum: 'Minimum',
 };
 
-/** Arithmetic between a tensor and numbers, as the Rescaling that it is; null where it is none. */
-function withNumbers(kind: string, numbers: readonly number[], first: boolean): Op | null {
-  const each = (change: (value: number) => number): number[] => numbers.map(change);
-  switch (kind) {
-    case 'Add':
-      return { kind: 'Rescaling', scale: [1], offset: numbers };
-    case 'Multiply':
-      return { kind: 'Rescaling', scale: numbers, offset: [0] };
-    case 'Subtract':
-      return first
-        ? { kind: 'Rescaling', scale: [-1], offset: numbers }
-        : { kind: 'Rescaling', scale: [1], offset: each((value) => -value) };
-    case 'Divide':
-      return first ? null : { kind: 'Rescaling', scale: each((value) => 1 / value), offset: [0] };
-    default:
-      return null;
-  }
-}
+const own = <T>(table: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined;
 
-/** Whether the axes are those of rows and columns, in whatever way they are counted. */
-const overImage = (axes: readonly number[], rank: number): boolean => {
-  const counted = axes.map((axis) => (axis < 0 ? axis + rank + 1 : axis)).sort();
-  return rank === 3 && counted.join() === '1,2';
-};
+function operation(name: string, p: Arguments): Step | null {
+  const kind = own(ARITHMETIC, name);
+  if (kind) return arithmetic(kind, p.operand(0, 'x1', 'x', 'value'), p.operand(1, 'x2', 'y', 'bias'));
+  const activation = own(ACTIVATIONS, name);
+  if (activation) return step({ kind: 'Activation', activation }, p.tensor(0, 'x', 'features'));
+  const by = own(ELEMENTWISE, name);
+  if (by) return step({ kind: 'Elementwise', by }, p.tensor(0, 'x'));
+  if (Object.hasOwn(REDUCTIONS, name)) return reduction(name as keyof typeof REDUCTIONS, p);
+  return own(READERS, name)?.(p) ?? null;
+}
 
 /**
- * What a node of `keras.ops` computes. Keras 3 saves each (`x + 3.0`, `keras.ops.relu(x)`) as a node of its own.
- * @param args in the order of the call
+ * Whether a node without a module, as Keras 3 writes it into `.h5`, is an operation: by a name that no layer has, or by numbers and
+ * tensors side by side where the layer of that name takes one list.
+ */
+export const looksLikeOperation = (className: string, { args }: Call): boolean =>
+  Object.hasOwn(ARITHMETIC, className) && args.length > 1
+    ? true
+    : !knownClasses().includes(className) &&
+      [ARITHMETIC, ACTIVATIONS, ELEMENTWISE, REDUCTIONS, READERS].some((table) => Object.hasOwn(table, className));
+
+/** Whether a layer is a function of TensorFlow, as Keras 2 saves it. */
+export const isTensorflow = (className: string): boolean =>
+  className === 'TFOpLambda' || className === 'SlicingOpLambda';
+
+/**
+ * What a node of an operation computes: of `keras.ops`, which Keras 3 saves each (`x + 3.0`, `keras.ops.relu(x)`) as a node of its
+ * own, or of TensorFlow, which Keras 2 saves as `TFOpLambda` and `SlicingOpLambda`.
+ * @param shapes of the tensors that it takes
  * @throws ModelError for an operation that is not supported
  */
-export function readOperation(className: string, a: Attributes, args: readonly Argument[]): Op {
-  const op = operation(className, a, args);
-  if (!op) {
-    const shown = args
-      .map((arg) => (arg === 'tensor' ? arg : arg.slice(0, 4).join(' ')))
-      .slice(0, 8)
-      .join(', ');
-    throw new ModelError(`${a.where}: the operation ${className}(${shown}) of keras.ops is not supported`);
+export function readOperation(className: string, a: Attributes, call: Call, shapes: readonly Shape[]): Step {
+  const called = isTensorflow(className) ? String(a.raw('function')) : className;
+  const name = isTensorflow(className) ? own(TENSORFLOW, called) : className;
+  const p = new Arguments(call, a, shapes);
+  const found = name === undefined ? null : operation(name, p);
+  if (!found) {
+    const what = isTensorflow(className)
+      ? `the function tf.${called}(${p})`
+      : `the operation ${className}(${p}) of keras.ops`;
+    throw new ModelError(`${a.where}: ${what} is not supported`);
   }
+  p.finish();
   a.finish();
-  return op;
-}
-
-function operation(className: string, a: Attributes, args: readonly Argument[]): Op | null {
-  const [x, y] = args;
-  const tensors = args.length > 0 && args.every((arg) => arg === 'tensor');
-  const arithmetic = Object.hasOwn(ARITHMETIC, className) ? ARITHMETIC[className] : undefined;
-  if (arithmetic && args.length === 2) {
-    if (tensors) return { kind: arithmetic };
-    if (x === 'tensor' && y !== undefined && y !== 'tensor') return withNumbers(arithmetic, y, false);
-    if (y === 'tensor' && x !== undefined && x !== 'tensor') return withNumbers(arithmetic, x, true);
-    return null;
-  }
-  if (!tensors) return null;
-  if (className === 'Concatenate') return { kind: 'Concatenate', axis: a.integers('axis')[0] ?? -1 };
-  if (args.length !== 1) return null;
-  const activation = Object.hasOwn(ACTIVATIONS, className) ? ACTIVATIONS[className] : undefined;
-  if (activation) return { kind: 'Activation', activation };
-  switch (className) {
-    case 'Gelu':
-      return { kind: 'Activation', activation: a.boolean('approximate', true) ? 'gelu_tanh' : 'gelu' };
-    case 'Softmax':
-      return { kind: 'Softmax', axis: a.integers('axis')[0] ?? -1 };
-    case 'Negative':
-      return { kind: 'Rescaling', scale: [-1], offset: [0] };
-    case 'Mean':
-    case 'Max': {
-      if (!overImage(a.integers('axis'), a.lastAxis)) return null;
-      const kind = className === 'Mean' ? 'GlobalAveragePooling2D' : 'GlobalMaxPooling2D';
-      return { kind, keepdims: a.boolean('keepdims', false) };
-    }
-    default:
-      return null;
-  }
+  return found;
 }

@@ -1,9 +1,9 @@
 import { ModelError, WeightsError } from '../errors.js';
 import { classOf, type Graph, type Node, type Tensor } from '../graph/graph.js';
 import { checkWeights, inferShapes, inLayer, inputShapes, show, type WeightSpec, weightSpecs } from '../graph/infer.js';
-import type { LayerEntry } from './config.js';
 import { type Hdf5Group, withHdf5 } from './hdf5.js';
 import { isAutoName, toSnakeCase } from './naming.js';
+import type { LayerEntry } from './reader.js';
 import type { StoredLayer } from './stored-layer.js';
 import { isTfjs, readTfjs } from './tfjs.js';
 
@@ -57,9 +57,12 @@ export function readByName(
     const own = group.child(layer.name);
     const names = own?.texts('weight_names');
     if (!own || !names) throw new ModelError(`${file}: the weights of layer ${layer.name} are missing`);
+    const taken = new Set<string>();
     for (const owner of owners) {
       const wanted = specs.get(owner.path) ?? [];
       const mine = owner === layer ? names : within(names, owner, wanted);
+      const twice = mine.find((name) => taken.size === taken.add(name).size);
+      if (twice) throw new ModelError(`${file}: two layers of ${layer.name} would take the weight ${twice}`);
       if (mine.length !== wanted.length) {
         throw new ModelError(
           `${file}: layer ${owner.path} (${owner.className}) needs ${wanted.length} weights and the file holds ${mine.length}`,
@@ -79,13 +82,19 @@ function within(names: readonly string[], owner: LayerEntry, wanted: readonly We
   const segments = owner.path.split('/');
   return wanted.flatMap(({ name }) => {
     for (let from = 0; from < segments.length; from++) {
-      const ending = [...segments.slice(from), name].join('/');
-      const found = names.filter((other) => strip(other) === ending || strip(other).endsWith(`/${ending}`));
+      const endings = spellings(owner, name).map((one) => [...segments.slice(from), one].join('/'));
+      const found = names.filter((other) =>
+        endings.some((ending) => strip(other) === ending || strip(other).endsWith(`/${ending}`)),
+      );
       if (found.length === 1) return found;
     }
     return [];
   });
 }
+
+/** What a weight may be called: Keras 3 calls the kernel of a DepthwiseConv2D so, Keras 2 depthwise_kernel. */
+const spellings = ({ className }: LayerEntry, name: string): string[] =>
+  className === 'DepthwiseConv2D' && name === 'depthwise_kernel' ? [name, 'kernel'] : [name];
 
 /** Keras 3's layout: groups named by class and number, in the order of the layers; weights are numbered. */
 export function readByPlace(
@@ -110,16 +119,17 @@ export function readByPlace(
       for (const [path, tensors] of readByPlace(own, layer.layers, specs, file)) weights.set(path, tensors);
       continue;
     }
-    const vars = own?.child('vars');
-    const names = vars?.names() ?? [];
-    if (!vars || names.length !== wanted.length) {
+    const inner = [...new Set(wanted.flatMap(({ place }) => (place === undefined ? [] : [place.split('/')[0] ?? ''])))];
+    const groups = inner.length > 0 ? inner.map((name) => own?.child(name)) : [own];
+    const held = groups.reduce((sum, group) => sum + (group?.child('vars')?.names().length ?? 0), 0);
+    if (!own || held !== wanted.length) {
       throw new ModelError(
-        `${file}: layer ${layer.path} (${layer.className}) needs ${wanted.length} weights and the file holds ${names.length}`,
+        `${file}: layer ${layer.path} (${layer.className}) needs ${wanted.length} weights and the file holds ${held}`,
       );
     }
     weights.set(
       layer.path,
-      wanted.map(({ shape }, i) => vars.tensor(String(i), shape)),
+      wanted.map(({ shape, place }, i) => own.tensor(place ?? `vars/${i}`, shape)),
     );
   }
   return weights;

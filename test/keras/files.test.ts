@@ -170,8 +170,8 @@ describe('configs', () => {
       sequential(layer('MaxPooling2D', { data_format: 'channels_first' })),
       /data_format must be "channels_last"/,
     ],
-    ['half precision', sequential(layer('ReLU', { dtype: 'mixed_float16' })), /dtype must be float32/],
-    ['an unknown activation', sequential(layer('Activation', { activation: 'mish' })), /activation must be a known/],
+    ['whole numbers', sequential(layer('ReLU', { dtype: 'int8' })), /dtype must be float32 or a policy of mixed/],
+    ['an unknown activation', sequential(layer('Activation', { activation: 'glu' })), /activation must be a known/],
     [
       'a kernel that is absurd',
       sequential(layer('Conv2D', { filters: 2, kernel_size: [-1, 3] })),

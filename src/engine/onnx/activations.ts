@@ -38,6 +38,31 @@ export function activate(b: Builder, x: string, activation: Activation, rank: nu
       return b.node('HardSwish', [x]);
     case 'exponential':
       return b.node('Exp', [x]);
+    case 'mish':
+      return b.node('Mul', [x, b.node('Tanh', [b.node('Softplus', [x])])]);
+    case 'log_softmax':
+      return b.node('LogSoftmax', [x], { axis: { i: axisOf(rank, rank) } });
+    case 'log_sigmoid':
+      return b.node('Neg', [b.node('Softplus', [b.node('Neg', [x])])]);
+    case 'hard_tanh':
+      return b.node('Clip', [x, b.constant([-1]), b.constant([1])]);
+    case 'tanh_shrink':
+      return b.node('Sub', [x, b.node('Tanh', [x])]);
+    case 'soft_shrink':
+      return b.node('Shrink', [x], { lambd: { f: 0.5 }, bias: { f: 0.5 } });
+    case 'hard_shrink':
+      return b.node('Shrink', [x], { lambd: { f: 0.5 }, bias: { f: 0 } });
+    case 'squareplus': {
+      const root = b.node('Sqrt', [b.node('Add', [b.node('Mul', [x, x]), b.constant([4])])]);
+      return b.node('Mul', [b.node('Add', [x, root]), b.constant([0.5])]);
+    }
+    case 'sparse_plus': {
+      // (t + 1)² / 4 with t clipped to -1 … 1, and what lies above 1
+      const half = b.node('HardSigmoid', [x], { alpha: { f: 0.5 }, beta: { f: 0.5 } });
+      return b.node('Add', [b.node('Mul', [half, half]), b.node('Relu', [b.node('Sub', [x, b.constant([1])])])]);
+    }
+    case 'sparse_sigmoid':
+      return b.node('HardSigmoid', [x], { alpha: { f: 0.5 }, beta: { f: 0.5 } });
   }
 }
 

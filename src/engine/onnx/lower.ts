@@ -1,9 +1,11 @@
 import { ModelError } from '../../errors.js';
 import type { Attribute } from '../../formats/onnx/write.js';
 import type { Convolution, Margins, Op, OpOf, Tensor } from '../../graph/graph.js';
-import { windowAxis } from '../../graph/infer.js';
+import { transposedAxis, windowAxis } from '../../graph/infer.js';
 import { activate, relu } from './activations.js';
+import { attend } from './attention.js';
 import { axisOf, type Builder, type Shape, transpose, type Value } from './builder.js';
+import { clip, elementwise, reduce, resample, reshapeAxis, slice } from './rearrange.js';
 
 /** The name of the compiled model's one input: `[n, height, width, channels]`. */
 export const INPUT = 'images';
@@ -49,6 +51,53 @@ function depthwiseKernel(kernel: Tensor): Tensor {
   const { data, shape } = transpose(kernel, [2, 3, 0, 1]);
   const [channels = 0, multiplier = 0, height = 0, width = 0] = shape;
   return { data, shape: [channels * multiplier, 1, height, width] };
+}
+
+/** A transposed convolution, as TensorFlow lays it out. */
+function convolveBack(b: Builder, x: Value, op: OpOf<'Conv2DTranspose'>, weights: readonly Tensor[]): string {
+  const [kernel, bias] = weights as [Tensor, Tensor?];
+  const turned = transpose(kernel, [3, 2, 0, 1]); // [h, w, filters, channels] -> [channels, filters, h, w]
+  const axis = (i: 0 | 1) =>
+    transposedAxis(x.shape[i] ?? 0, op.kernelSize[i], op.strides[i], op.padding, op.outputPadding?.[i] ?? null);
+  const [rows, columns] = [axis(0), axis(1)];
+  const y = b.node('ConvTranspose', [x.name, b.constant(turned.data, turned.shape)], {
+    kernel_shape: op.kernelSize,
+    strides: op.strides,
+  });
+  const full = (i: 0 | 1): number => ((x.shape[i] ?? 0) - 1) * op.strides[i] + op.kernelSize[i];
+  const cut = (size: number, { out, before }: typeof rows): readonly [number, number] => [
+    before,
+    Math.min(before + out, size),
+  ];
+  const [[top, bottom], [left, right]] = [cut(full(0), rows), cut(full(1), columns)];
+  const inside = b.node('Slice', [y, b.integers([top, left]), b.integers([bottom, right]), b.integers([2, 3])]);
+  const [down, across] = [Math.max(-rows.after, 0), Math.max(-columns.after, 0)];
+  const whole = down + across === 0 ? inside : b.node('Pad', [inside, b.integers([0, 0, 0, 0, 0, 0, down, across])]);
+  return bias ? b.node('Add', [whole, b.constant(bias.data, [bias.data.length, 1, 1])]) : whole;
+}
+
+/** Of groups of channels: keras/src/layers/normalization/group_normalization.py. */
+function groupNorm(b: Builder, x: Value, op: OpOf<'GroupNormalization'>, weights: readonly Tensor[]): string {
+  const { shape } = x;
+  const turned = shape.length === 2 ? b.node('Transpose', [x.name], { perm: [0, 2, 1] }) : x.name;
+  const lies = shape.length === 3 ? [shape[2], shape[0], shape[1]] : [...shape].reverse(); // channels first
+  const rows = b.node('Reshape', [turned, b.integers([0, op.groups, -1])]);
+  const [ones, zeros] = [new Float32Array(op.groups).fill(1), new Float32Array(op.groups)];
+  const scale = [b.constant(ones, [op.groups]), b.constant(zeros, [op.groups])];
+  const normal = b.node('InstanceNormalization', [rows, ...scale], { epsilon: { f: op.epsilon } });
+  const y = b.node('Reshape', [normal, b.integers([0, ...lies.map(Number)])]);
+  const back = shape.length === 2 ? b.node('Transpose', [y], { perm: [0, 2, 1] }) : y;
+  const rest = [...weights];
+  const gamma = op.scale ? Array.from(rest.shift()?.data ?? []) : [1];
+  const beta = op.center ? Array.from(rest.shift()?.data ?? []) : [0];
+  return affine(b, { name: back, shape }, gamma, beta);
+}
+
+/** x over its length along the last axis. */
+function unitNorm(b: Builder, x: Value): string {
+  const axis = axisOf(x.shape.length, x.shape.length);
+  const length = b.node('ReduceL2', [x.name, b.integers([axis])]);
+  return b.node('Div', [x.name, b.node('Max', [length, b.constant([1e-12])])]);
 }
 
 /** x * scale + offset, one value or one a channel. */
@@ -155,6 +204,30 @@ export function lower(b: Builder, op: Op, inputs: readonly Value[], weights: rea
       const y = convolve(b, { name: middle, shape: out }, plain, kernel, bias, 1);
       return activate(b, y, op.activation, rank);
     }
+    case 'Conv2DTranspose':
+      return activate(b, convolveBack(b, x, op, weights), op.activation, rank);
+    case 'GroupNormalization':
+      return groupNorm(b, x, op, weights);
+    case 'UnitNormalization':
+      return unitNorm(b, x);
+    case 'MultiHeadAttention':
+      return attend(b, op, inputs, weights);
+    case 'Reduce':
+      return reduce(b, x, op, out);
+    case 'Resizing':
+    case 'CenterCrop':
+      return resample(b, x, op);
+    case 'Slice':
+      return slice(b, x, op);
+    case 'Squeeze':
+    case 'ExpandDims':
+      return reshapeAxis(b, x, op, out);
+    case 'Clip':
+      return clip(b, x.name, op);
+    case 'Elementwise':
+      return elementwise(b, x.name, op.by);
+    case 'Power':
+      return b.node('Pow', [x.name, b.constant([op.exponent])]);
     case 'LayerNormalization':
       return layerNorm(b, x, op, weights);
     case 'LayerScale':
@@ -251,6 +324,8 @@ export function lower(b: Builder, op: Op, inputs: readonly Value[], weights: rea
       return normalize(b, x, op, weights);
     case 'ReverseChannels':
       return b.node('Gather', [x.name, b.integers([2, 1, 0])], { axis: { i: rank === 3 ? 1 : rank } });
+    case 'Refused':
+      throw new ModelError(op.reason);
     case 'BatchNormalization':
       throw new ModelError('batch normalization must be folded before a graph is lowered');
   }

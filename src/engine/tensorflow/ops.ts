@@ -1,12 +1,13 @@
 import type { Tensor as Value } from '@tensorflow/tfjs-core';
 import { ModelError } from '../../errors.js';
-import type { Activation, Convolution, Op, OpOf, Padding, Pair, Tensor } from '../../graph/graph.js';
-import { windowAxis } from '../../graph/infer.js';
+import type { Op, OpOf, Tensor } from '../../graph/graph.js';
+import { activation, relu, softmax } from './activations.js';
+import { attend } from './attention.js';
+import { type Constant, convolution, type Image, transposed } from './convolution.js';
+import { clip, elementwise, reduce, resample, slice } from './rearrange.js';
 import type { Tfjs } from './runtime.js';
 
 type Shape = readonly number[];
-/** Every value carries the batch axis in front and Keras's axes behind it, channels last. */
-type Image = ReturnType<Tfjs['tensor4d']>;
 
 /** Computes one layer for a batch; what it makes on the way is freed by whoever calls it. */
 export type Step = (inputs: readonly Value[]) => Value;
@@ -45,6 +46,35 @@ export function compileLayer(tf: Tfjs, layer: Layer, keep: (constant: Value) => 
       const convolved = convolution(tf, op, shape, weights, constant);
       return one((x) => act(bias ? tf.add(convolved(x as Image), bias) : convolved(x as Image)));
     }
+    case 'Conv2DTranspose': {
+      const [kernel, bias] = weights as [Tensor, Tensor?];
+      const addend = bias && constant(bias.data, bias.shape);
+      const act = activation(tf, op.activation);
+      const spread = transposed(tf, op, shape, kernel, constant);
+      return one((x) => act(addend ? tf.add(spread(x as Image), addend) : spread(x as Image)));
+    }
+    case 'GroupNormalization':
+      return one(groupNorm(tf, op, shape, weights, constant));
+    case 'UnitNormalization':
+      return one((x) => tf.div(x, tf.maximum(tf.norm(x, 2, -1, true), 1e-12)));
+    case 'MultiHeadAttention':
+      return attend(tf, op, inputs, weights, constant);
+    case 'Reduce':
+      return one(reduce(tf, op));
+    case 'Resizing':
+    case 'CenterCrop':
+      return one(resample(tf, op, shape, constant));
+    case 'Slice':
+      return one(slice(tf, op, shape));
+    case 'Squeeze':
+    case 'ExpandDims':
+      return one((x) => tf.reshape(x, [-1, ...output]));
+    case 'Clip':
+      return one(clip(tf, op));
+    case 'Elementwise':
+      return one(elementwise(tf, op.by));
+    case 'Power':
+      return one((x) => tf.pow(x, op.exponent));
     case 'LayerNormalization':
       return one(layerNorm(tf, op, weights, constant));
     case 'LayerScale': {
@@ -137,153 +167,6 @@ export function compileLayer(tf: Tfjs, layer: Layer, keep: (constant: Value) => 
   }
 }
 
-type Constant = (values: ArrayLike<number>, dims: Shape) => Value;
-
-function activation(tf: Tfjs, name: Activation): (x: Value) => Value {
-  switch (name) {
-    case 'linear':
-      return (x) => x;
-    case 'relu':
-      return (x) => tf.relu(x);
-    case 'relu6':
-      return (x) => tf.relu6(x);
-    case 'sigmoid':
-      return (x) => tf.sigmoid(x);
-    case 'tanh':
-      return (x) => tf.tanh(x);
-    case 'softmax':
-      return (x) => tf.softmax(x);
-    case 'elu':
-      return (x) => tf.elu(x);
-    case 'selu':
-      return (x) => tf.selu(x);
-    case 'softplus':
-      return (x) => tf.softplus(x);
-    case 'softsign':
-      return (x) => tf.div(x, tf.add(tf.abs(x), 1));
-    case 'silu':
-      return (x) => tf.mul(x, tf.sigmoid(x));
-    case 'gelu':
-      return (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
-    case 'gelu_tanh':
-      return (x) => {
-        const inner = tf.mul(tf.add(x, tf.mul(tf.mul(tf.square(x), x), 0.044715)), Math.sqrt(2 / Math.PI));
-        return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(inner), 1));
-      };
-    case 'hard_sigmoid':
-      return (x) => tf.mul(tf.relu6(tf.add(x, 3)), 1 / 6);
-    case 'hard_sigmoid_v2':
-      return (x) => tf.clipByValue(tf.add(tf.mul(x, 0.2), 0.5), 0, 1);
-    case 'hard_silu':
-      return (x) => tf.mul(x, tf.mul(tf.relu6(tf.add(x, 3)), 1 / 6));
-    case 'exponential':
-      return (x) => tf.exp(x);
-    default:
-      throw new ModelError(`the tensorflow engine does not know the activation ${name satisfies never}`);
-  }
-}
-
-/** Keras's ReLU with all its options: keras/src/activations/activations.py. */
-function relu(tf: Tfjs, { maxValue, negativeSlope, threshold }: OpOf<'ReLU'>): (x: Value) => Value {
-  return (x) => {
-    let positive = threshold === 0 ? tf.relu(x) : tf.mul(x, tf.cast(tf.greater(x, threshold), 'float32'));
-    if (maxValue !== null) positive = tf.clipByValue(positive, 0, maxValue);
-    if (negativeSlope === 0) return positive;
-    return tf.sub(positive, tf.mul(tf.relu(tf.sub(threshold, x)), negativeSlope));
-  };
-}
-
-/** tfjs has softmax over the last axis only. */
-function softmax(tf: Tfjs, axis: number, rank: number): (x: Value) => Value {
-  if (axis === rank) return (x) => tf.softmax(x);
-  const swap = Array.from({ length: rank + 1 }, (_, i) => (i === axis ? rank : i === rank ? axis : i));
-  return (x) => tf.transpose(tf.softmax(tf.transpose(x, swap)), swap);
-}
-
-/** A convolution without its bias. */
-function convolution(
-  tf: Tfjs,
-  op: OpOf<'Conv2D' | 'DepthwiseConv2D' | 'SeparableConv2D'>,
-  shape: Shape,
-  weights: readonly Tensor[],
-  constant: Constant,
-): (x: Image) => Image {
-  const [first, second] = weights as [Tensor, Tensor?];
-  if (op.kind === 'Conv2D') return grouped(tf, op, shape, first, constant);
-  const depthwise = eachChannel(tf, op, shape, first, constant);
-  if (op.kind === 'DepthwiseConv2D' || !second) return depthwise;
-  const pointwise = constant(second.data, second.shape) as Image;
-  return (x) => tf.conv2d(depthwise(x), pointwise, 1, 'valid');
-}
-
-/** Neither tfjs nor TensorFlow's CPU kernels convolve in groups, so each group is a convolution of its own. */
-function grouped(tf: Tfjs, op: OpOf<'Conv2D'>, shape: Shape, kernel: Tensor, constant: Constant): (x: Image) => Image {
-  const window = windowOf(tf, op, shape);
-  const whole = constant(window.spread(kernel).data, window.spread(kernel).shape) as Image;
-  if (op.groups === 1) return (x) => window.run(x, (y, strides, pad) => tf.conv2d(y, whole, strides, pad));
-  return (x) =>
-    window.run(x, (y, strides, pad) => {
-      const kernels = tf.split(whole, op.groups, 3);
-      return tf.concat(
-        tf.split(y, op.groups, 3).map((part, i) => tf.conv2d(part as Image, kernels[i] as Image, strides, pad)),
-        3,
-      );
-    });
-}
-
-function eachChannel(tf: Tfjs, op: Convolution, shape: Shape, kernel: Tensor, constant: Constant): (x: Image) => Image {
-  const window = windowOf(tf, op, shape, true);
-  const spread = window.spread(kernel);
-  const filter = constant(spread.data, spread.shape) as Image;
-  return (x) => window.run(x, (y, strides, pad) => tf.depthwiseConv2d(y, filter, strides, pad));
-}
-
-/**
- * How a window slides where the backends do not: dilation becomes zeros inside the kernel (TensorFlow's depthwise CPU kernel
- * has none), a depthwise stride that differs by axis becomes stride 1 with the rows and columns between left out, and
- * padding that differs by side is put on first (WebAssembly's own is wrong for some even kernels).
- */
-function windowOf(tf: Tfjs, op: Convolution, shape: Shape, isDepthwise = false) {
-  const axis = (i: 0 | 1) => windowAxis(shape[i] ?? 0, op.kernelSize[i], op.strides[i], op.dilation[i], op.padding);
-  const [h, w] = [axis(0), axis(1)];
-  const isUneven = isDepthwise && op.strides[0] !== op.strides[1];
-  const isCentred = h.before === h.after && w.before === w.after;
-  const margins: [number, number][] = [
-    [0, 0],
-    [h.before, h.after],
-    [w.before, w.after],
-    [0, 0],
-  ];
-  return {
-    spread: (kernel: Tensor): Tensor =>
-      op.dilation.every((step) => step === 1) ? kernel : dilate(kernel, op.dilation),
-    run(x: Image, convolve: (x: Image, strides: [number, number], padding: Padding) => Value): Image {
-      if (isCentred && !isUneven) return convolve(x, [...op.strides], op.padding) as Image;
-      const padded = tf.pad(x, margins);
-      if (!isUneven) return convolve(padded, [...op.strides], 'valid') as Image;
-      const every = convolve(padded, [1, 1], 'valid');
-      const end = [x.shape[0], (h.out - 1) * op.strides[0] + 1, (w.out - 1) * op.strides[1] + 1, every.shape[3] ?? 1];
-      return tf.stridedSlice(every, [0, 0, 0, 0], end, [1, ...op.strides, 1]) as Image;
-    },
-  };
-}
-
-/** `[h, w, c, m]` -> `[(h - 1) * rows + 1, (w - 1) * columns + 1, c, m]`, zeros between. */
-function dilate(kernel: Tensor, [rows, columns]: Pair): Tensor {
-  const [height = 0, width = 0, channels = 0, filters = 0] = kernel.shape;
-  const tap = channels * filters;
-  const wide = (width - 1) * columns + 1;
-  const shape = [(height - 1) * rows + 1, wide, channels, filters];
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  for (let i = 0; i < height; i++) {
-    for (let j = 0; j < width; j++) {
-      const from = (i * width + j) * tap;
-      data.set(kernel.data.subarray(from, from + tap), (i * rows * wide + j * columns) * tap);
-    }
-  }
-  return { shape, data };
-}
-
 /** Over the last axis: keras/src/layers/normalization/layer_normalization.py. */
 function layerNorm(tf: Tfjs, op: OpOf<'LayerNormalization'>, weights: readonly Tensor[], constant: Constant) {
   const [gamma, beta] = op.scale ? weights : [undefined, weights[0]];
@@ -292,6 +175,27 @@ function layerNorm(tf: Tfjs, op: OpOf<'LayerNormalization'>, weights: readonly T
   return (x: Value): Value => {
     const { mean, variance } = tf.moments(x, -1, true);
     const normal = tf.div(tf.sub(x, mean), tf.sqrt(tf.add(variance, op.epsilon)));
+    const scaled = factor ? tf.mul(normal, factor) : normal;
+    return addend ? tf.add(scaled, addend) : scaled;
+  };
+}
+
+/** Of groups of channels: keras/src/layers/normalization/group_normalization.py. */
+function groupNorm(
+  tf: Tfjs,
+  op: OpOf<'GroupNormalization'>,
+  shape: Shape,
+  weights: readonly Tensor[],
+  constant: Constant,
+) {
+  const [gamma, beta] = op.scale ? weights : [undefined, weights[0]];
+  const factor = gamma && constant(gamma.data, gamma.shape);
+  const addend = beta && constant(beta.data, beta.shape);
+  const channels = shape.at(-1) ?? 1;
+  return (x: Value): Value => {
+    const grouped = tf.reshape(x, [x.shape[0] ?? 1, -1, op.groups, channels / op.groups]);
+    const { mean, variance } = tf.moments(grouped, [1, 3], true);
+    const normal = tf.reshape(tf.div(tf.sub(grouped, mean), tf.sqrt(tf.add(variance, op.epsilon))), x.shape);
     const scaled = factor ? tf.mul(normal, factor) : normal;
     return addend ? tf.add(scaled, addend) : scaled;
   };
