@@ -7,7 +7,12 @@ import { Console } from './progress.js';
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
   const options = optionsOf<MapsOptions>(given);
-  const result = await maps({ ...options, signal: interrupt(), onDownload: console.download });
+  const result = await maps({
+    ...options,
+    signal: interrupt(),
+    onDownload: console.download,
+    onWarning: (message) => console.line(`note: ${message}`),
+  });
   const { shown, channels, height, width, out } = result;
   console.line(`${shown} of ${channels} feature maps of ${height}x${width} -> ${path.relative('', out)}`);
   if (given.values.json) printJson(result);

@@ -1334,7 +1334,7 @@ export const OPTIONS = [
     only: 'library',
     describe: 'is told what costs nothing but should be known',
     group: 'Run',
-    commands: ['features', 'train', 'sweep', 'train plan', 'predict', 'classify', 'cache verify'],
+    commands: ['features', 'train', 'sweep', 'train plan', 'predict', 'classify', 'maps', 'cache verify'],
   },
   {
     name: 'onLabels',
