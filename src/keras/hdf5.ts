@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import * as h5wasm from 'h5wasm/node';
+import type * as H5wasm from 'h5wasm/node';
 import { ModelError } from '../errors.js';
 import { errorCode, readStart, whyUnreadable } from '../files/index.js';
 import { fromFloat16 } from '../float16.js';
@@ -26,13 +26,32 @@ export async function head(file: string, length: number): Promise<Buffer> {
   }
 }
 
+/** Loaded when the first HDF5 file is opened: its WebAssembly reserves gigabytes of address space. */
+let h5wasm: typeof H5wasm;
+
+async function loadHdf5(name: string): Promise<Awaited<typeof H5wasm.ready>> {
+  const { error: print } = console;
+  console.error = () => {}; // it keeps this to print raw text of its own with
+  try {
+    h5wasm = await import('h5wasm/node');
+    return await h5wasm.ready;
+  } catch (error) {
+    throw new ModelError(
+      `${name} cannot be opened: HDF5 needs more address space than this process may have; raise its limit (ulimit -v)`,
+      { cause: error },
+    );
+  } finally {
+    console.error = print;
+  }
+}
+
 /** No byte of a file becomes more than this many when it is inflated: data sets that claim more hold nothing. */
 const MOST_DEFLATED = 1032;
 
 /** A group of an open HDF5 file of so many bytes. */
 export class Hdf5Group {
   constructor(
-    private readonly group: h5wasm.Group,
+    private readonly group: H5wasm.Group,
     private readonly file: string,
     private readonly bytes: number,
   ) {}
@@ -130,7 +149,7 @@ let library: RawReader | undefined;
  * Values of 16 bits, which the library leaves as they are: float16, and bfloat16, which Keras stores without a type.
  * @returns null for a data set of another type
  */
-function halfPrecision(dataset: h5wasm.Dataset): Float32Array | null {
+function halfPrecision(dataset: H5wasm.Dataset): Float32Array | null {
   const { size, total_size: count, type } = dataset.metadata;
   const isFloat16 = dataset.dtype === '<e';
   if (size !== 2 || !library || !(isFloat16 || type === OPAQUE)) return null;
@@ -197,12 +216,12 @@ function withOnly<T>(files: Files, file: string, use: () => T): { result: T; oth
  */
 export async function withHdf5<T>(file: string, use: (root: Hdf5Group) => T, name = file): Promise<T> {
   if (!(await isHdf5(file))) throw new ModelError(`${name} is not an HDF5 file: expected one that Keras has written`);
-  const module = await h5wasm.ready;
+  const module = await loadHdf5(name);
   library = module as unknown as RawReader;
   module.activate_throwing_error_handler(); // otherwise it prints its own stack of errors
   const { size } = await stat(file);
   const { result, other } = withOnly(module.FS as unknown as Files, file, () => {
-    let opened: h5wasm.File;
+    let opened: H5wasm.File;
     try {
       opened = new h5wasm.File(file, 'r');
       if (opened.file_id < 0n) throw new RangeError('no file id');

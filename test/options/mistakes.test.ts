@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { costOf } from '../../bench/start.js';
 import { readArguments } from '../../pipeline/arguments.js';
@@ -240,6 +241,19 @@ test('a command mistyped gets the nearest, escapes of a terminal are shown as te
   const help = await permafrost(['train', '--help'], root);
   assert.equal(help.code, 0);
   assert.match(help.stdout, /--learning-rate, --lr N/);
+});
+
+test('with little address space help is printed, and what needs more says so', {
+  skip: process.platform !== 'linux',
+}, () => {
+  const limited = (command: string) =>
+    spawnSync('sh', ['-c', `ulimit -v 8000000; exec "${process.execPath}" "${root}/dist/pipeline/cli.js" ${command}`], {
+      encoding: 'utf8',
+    });
+  assert.equal(limited('--help').status, 0);
+  const { status, stderr } = limited('bases');
+  assert.equal(status, 1);
+  assert.match(stderr, /^permafrost: [^\n]* needs more address space than this process may have[^\n]*\n$/);
 });
 
 test('nothing heavy is loaded before a command is called', () => {
