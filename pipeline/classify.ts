@@ -2,7 +2,7 @@ import { type ClassifyOptions, type ClassScore, classify } from '../src/commands
 import { DataError } from '../src/errors.js';
 import { plain } from '../src/plain.js';
 import { type Arguments, optionsOf } from './arguments.js';
-import { interrupt, printJson } from './io.js';
+import { interrupt, printJson, shownNames } from './io.js';
 import { Console } from './progress.js';
 
 const described = ({ index, label, score }: ClassScore): string => `${label ?? index} ${score.toFixed(4)}`;
@@ -22,5 +22,5 @@ export async function run(given: Arguments): Promise<void> {
     if (given.values.json) printJson(result);
     else process.stdout.write(`${[result.path, ...result.top.map(described)].map(plain).join('\t')}\n`);
   }
-  if (count === 0) throw new DataError(`no image could be used in ${options.paths.join(', ')}`);
+  if (count === 0) throw new DataError(`no image could be used in ${shownNames(options)}`);
 }

@@ -2,17 +2,17 @@ import { headInfo, type Prediction, type PredictOptions, predict } from '../src/
 import { type PredictionFormat, predictionChunks, writePredictions } from '../src/commands/prediction-table.js';
 import { DataError, UsageError } from '../src/errors.js';
 import { type Arguments, optionsOf } from './arguments.js';
-import { interrupt } from './io.js';
+import { interrupt, shownNames } from './io.js';
 import { Console } from './progress.js';
 
 /** @throws DataError where there is none at all */
-async function* some(predictions: AsyncIterable<Prediction>, paths: readonly string[]): AsyncGenerator<Prediction> {
+async function* some(predictions: AsyncIterable<Prediction>, named: string): AsyncGenerator<Prediction> {
   let count = 0;
   for await (const prediction of predictions) {
     count++;
     yield prediction;
   }
-  if (count === 0) throw new DataError(`no image could be used in ${paths.join(', ')}`);
+  if (count === 0) throw new DataError(`no image could be used in ${named}`);
 }
 
 export async function run(given: Arguments): Promise<void> {
@@ -30,7 +30,7 @@ export async function run(given: Arguments): Promise<void> {
     onDownload: console.download,
     onWarning: (message) => console.line(message),
   });
-  const used = some(predictions, options.paths);
+  const used = some(predictions, shownNames(options));
   if (out !== undefined) await writePredictions(String(out), used, classes, format);
   else for await (const chunk of predictionChunks(used, classes, format)) process.stdout.write(chunk);
 }

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { canonicalJson, type Json } from '../canonical.js';
+import type { Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import { realSystem, removeStale, type StoreOptions, storeError, writeFiles } from '../files/index.js';
+import { discard, realSystem, removeStale, type StoreOptions, storeError, writeFiles } from '../files/index.js';
 import type { Node, Op, Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
 import { type Base, type BaseModel, layerGraph } from './base.js';
 import { digestOnnx, type OnnxModel, rereadOnnx, writeOnnx } from './onnx/index.js';
+import { seal, unseal } from './sealed.js';
 import { type BaseSpec, baseDigest, digestGraph } from './spec.js';
 
 /** The files that hold the weights of a kept base: of layers, in the order of the nodes; of an ONNX model, the model. */
@@ -51,6 +52,15 @@ export async function keepBase(cache: string, base: Base, { system = realSystem 
   }
 }
 
+/** Takes what a cache keeps of a base away, where it is damaged. @throws CacheError when that fails */
+export async function dropBase(
+  cache: string,
+  spec: BaseSpec,
+  { system = realSystem }: StoreOptions = {},
+): Promise<void> {
+  await discard(system, keptDir(cache, spec));
+}
+
 interface KeptFiles {
   readonly json: string;
   readonly file: string;
@@ -59,14 +69,14 @@ interface KeptFiles {
 
 function onnxFiles(name: string, onnx: OnnxModel): KeptFiles {
   const { layout, tap, tapLayout, batched } = onnx;
-  const json = canonicalJson({ format: 1, kind: 'onnx', name, layout, tap, tapLayout, batched });
+  const json = seal({ format: 1, kind: 'onnx', name, layout, tap, tapLayout, batched });
   return { json, file: ONNX, bytes: [writeOnnx(onnx)] };
 }
 
 function layerFiles(base: Base): KeptFiles {
   const { nodes, input, output } = layerGraph(base);
   const tensors = nodes.flatMap((node) => node.weights);
-  const json = canonicalJson({
+  const json = seal({
     format: 1,
     name: base.name,
     input,
@@ -119,7 +129,7 @@ export async function keptBase(cache: string, spec: BaseSpec): Promise<Base | nu
     throw new CacheError(`${dir} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   try {
-    const kept = JSON.parse(json) as KeptOnnx | KeptLayers;
+    const kept = fieldsOf(json);
     const base: Base = {
       name: kept.name,
       model: kept.kind === 'onnx' ? onnxModel(kept, bytes, spec) : layerModel(kept, bytes, spec),
@@ -137,6 +147,16 @@ export async function keptBase(cache: string, spec: BaseSpec): Promise<Base | nu
       },
     );
   }
+}
+
+/** What `base.json` may hold; up to version 0.1.0 it carried no digest of itself. */
+const FIELDS = ['format', 'kind', 'name', 'layout', 'tap', 'tapLayout', 'batched', 'input', 'output', 'nodes'];
+
+/** @throws RangeError where a byte is another than was written */
+function fieldsOf(json: string): KeptOnnx | KeptLayers {
+  const fields = unseal(json) ?? (JSON.parse(json) as Record<string, Json>);
+  if (Object.keys(fields).some((key) => !FIELDS.includes(key))) throw new RangeError('its digest differs');
+  return fields as unknown as KeptOnnx | KeptLayers;
 }
 
 /** Kept once for all input sizes: the sizes of its images are those of the spec, and pooling takes maps of any size. */

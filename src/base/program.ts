@@ -1,4 +1,4 @@
-import type { Engine, EngineOptions, OnnxProgram, Runner } from '../engine/engine.js';
+import type { Engine, LoadOptions, OnnxProgram, Runner } from '../engine/engine.js';
 import { compile } from '../engine/onnx/compile.js';
 import { EngineError } from '../errors.js';
 import { OWN_IMPORTS } from '../formats/onnx/write.js';
@@ -43,7 +43,7 @@ export function onnxProgram(base: Base, input: 'float32' | 'uint8'): OnnxProgram
 export async function loadBase(
   base: Base,
   engine: Engine,
-  options: EngineOptions & { readonly input: 'float32' | 'uint8' },
+  options: LoadOptions & { readonly input: 'float32' | 'uint8' },
 ): Promise<Runner> {
   if (base.model.kind === 'layers') return engine.load(vectorGraph(base), options);
   if (!engine.loadOnnx) {

@@ -6,10 +6,9 @@ import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { imagenetClasses } from '../keras/index.js';
 import { checkOptions } from '../options/check.js';
+import { type NamedImages, namesOf } from './names.js';
 
-export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks {
-  /** Image files, or folders of them. */
-  readonly paths: readonly string[];
+export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks, NamedImages {
   /** How many of the likeliest classes to give. Default 5. */
   readonly top?: number;
   /** Default 8. */
@@ -65,11 +64,12 @@ async function classesOf(base: string, count: number): Promise<readonly Pick<Cla
 export async function* classify(options: ClassifyOptions): AsyncGenerator<Classification> {
   checkOptions('classify', options);
   const { batchSize = DEFAULT_BATCH_SIZE, top = 5 } = options;
+  const paths = await namesOf(options);
   const base = await openClassifier(options, options);
   const classes = await classesOf(options.base, base.spec.features);
   const runner = await VectorRunner.open(base, await openEngine(options), options, batchSize);
   try {
-    for await (const batch of imageBatches(options.paths, [base.spec], { ...options, batchSize })) {
+    for await (const batch of imageBatches(paths, [base.spec], { ...options, batchSize })) {
       const scores = await runner.run(batch.map(({ pixels }) => pixels[0] as Pixels));
       for (const [i, { path }] of batch.entries()) {
         const row = scores[i] as Float32Array;

@@ -1,4 +1,4 @@
-import { type BaseOptions, nameBase, type OpenHooks } from '../base/index.js';
+import { type BaseOptions, nameBase, type OpenHooks, superseded } from '../base/index.js';
 import { CacheError, UsageError } from '../errors.js';
 import { hashedFiles } from '../extract/hashes.js';
 import { JoinedSets, type VectorTable } from '../heads/joined-sets.js';
@@ -9,6 +9,7 @@ import type { DataFile, LabelledData } from '../labels/labels.js';
 import { metadataFiles } from '../labels/metadata.js';
 import type { Task } from '../labels/targets.js';
 import { FeatureSet, FileIndex, fingerprint } from '../store/index.js';
+import { olderSets } from './superseded.js';
 
 /** How labels are read. */
 export type ReadingOptions = Omit<LabelFileOptions, 'missing' | 'task'>;
@@ -114,6 +115,12 @@ async function openSets(options: CorpusOptions, cache: string): Promise<JoinedSe
   const { spec, name } = await nameBase(cache, { ...options, base }, options);
   const set = await FeatureSet.find(cache, fingerprint(spec));
   if (set) return JoinedSets.of([set]);
+  const [old] = await olderSets(cache, spec);
+  if (old !== undefined) {
+    throw new CacheError(
+      `the features of ${name} in ${cache} were ${superseded(old.spec)}: run ${remedy(options)}, or train on the old ones with --features ${old.dir}`,
+    );
+  }
   throw new CacheError(`there are no features of ${name} with these settings in ${cache}: run ${remedy(options)}`);
 }
 

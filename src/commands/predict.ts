@@ -7,25 +7,24 @@ import {
   nameBase,
   type OpenHooks,
   openBase,
+  renewed,
 } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { HeadError } from '../errors.js';
 import { imageBatches } from '../extract/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
-import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { realSystem, whyUnreadable } from '../files/index.js';
 import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import type { SetFacts } from '../heads/joined-sets.js';
-import { PIXELS_REVISIONS } from '../images/index.js';
 import { checkOptions } from '../options/check.js';
 import { FeatureSet, fingerprint, type SetSpec } from '../store/index.js';
+import { type NamedImages, namesOf } from './names.js';
 import { specOf } from './train.js';
+import { vectorSource } from './vector-source.js';
 
-export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, OpenHooks {
-  /** Image files, or folders of them. */
-  readonly paths: readonly string[];
+export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, OpenHooks, NamedImages {
   /** A head's folder, or its name in `cache/heads`. */
   readonly head: string;
   /** Default `cache`. */
@@ -99,20 +98,10 @@ export async function matchBase(
   const given = { inputSize: [input.height, input.width] as const, image: image.mode, preprocess, store, ...options };
   const named = { ...given, base: options.base };
   const base = kept ? await nameBase(cache, named, options) : await openBase(named, options);
-  if (fingerprint(base.spec as unknown as SetSpec) !== facts.fingerprint) {
+  if (fingerprint(base.spec as unknown as SetSpec) !== fingerprint(renewed(spec) as unknown as SetSpec)) {
     throw new HeadError(`${options.base} is not the base that this head was trained on (${baseDigest(spec)})`);
   }
-  return kept ?? (base as Base);
-}
-
-/** @throws HeadError where pixels are made otherwise now than when the head was trained: its vectors would be others */
-function checkPixels(name: string, facts: SetFacts): void {
-  const { mode, pixels } = specOf(facts.set).image;
-  const now = PIXELS_REVISIONS[mode];
-  if (pixels === now) return;
-  throw new HeadError(
-    `the head ${name} was trained on ${mode} pixels of revision ${pixels}, and this version makes revision ${now}: run features, then train, again`,
-  );
+  return kept ?? { ...(base as Base), spec };
 }
 
 /** @returns what the head says of one image, from its outputs */
@@ -141,39 +130,34 @@ export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo>
 /**
  * Runs images through the base and the head.
  * @returns one prediction an image, in order; images that cannot be used are told of and left out
- * @throws HeadError when the head is damaged or its base cannot be matched; DataError when there are no such files
+ * @throws HeadError when the head is damaged or its base cannot be matched; DataError when there are no such files; CacheError where the
+ *   head was trained on pixels of another revision; EngineError where the engine computes something else
  */
 export async function* predict(options: PredictOptions): AsyncGenerator<Prediction> {
   checkOptions('predict', options);
   const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
+  const paths = await namesOf(options);
   const head = await findHead(options.head, cache);
   const { info } = head;
   const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
   const bases: Base[] = [];
-  for (const one of facts) checkPixels(options.head, one);
   for (const one of facts) bases.push(await matchBase(one, options, cache, facts.length > 1));
   const engine = await openEngine(options);
   const predictor = await HeadPredictor.open(head);
-  const runners: VectorRunner[] = [];
   try {
-    for (const base of bases) runners.push(await VectorRunner.open(base, engine, options, batchSize));
-    const specs = bases.map(({ spec }) => spec);
-    for await (const batch of imageBatches(options.paths, specs, { ...options, batchSize })) {
-      const flat = new Float32Array(batch.length * info.dim);
-      let left = 0;
-      for (const [b, runner] of runners.entries()) {
-        const vectors = await runner.run(batch.map(({ pixels }) => pixels[b] as Pixels));
-        for (const [i, vector] of vectors.entries()) flat.set(vector, i * info.dim + left);
-        left += specs[b]?.features ?? 0;
+    const source = await vectorSource(bases, facts, engine, { ...options, cache, batchSize });
+    try {
+      for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize })) {
+        const outputs = await predictor.predict(await source.vectors(batch), batch.length);
+        const columns = outputs.length / batch.length;
+        for (const [i, { path }] of batch.entries()) {
+          yield { path, ...said(info, Array.from(outputs.subarray(i * columns, (i + 1) * columns))) };
+        }
       }
-      const outputs = await predictor.predict(flat, batch.length);
-      const columns = outputs.length / batch.length;
-      for (const [i, { path }] of batch.entries()) {
-        yield { path, ...said(info, Array.from(outputs.subarray(i * columns, (i + 1) * columns))) };
-      }
+    } finally {
+      await source.release();
     }
   } finally {
-    for (const runner of runners) await runner.release();
     await predictor.release();
   }
 }

@@ -15,6 +15,12 @@ export interface EngineOptions {
   readonly threads?: number;
 }
 
+/** How one graph is loaded. */
+export interface LoadOptions extends EngineOptions {
+  /** Whether the engine may rewrite the graph. Default true. */
+  readonly optimize?: boolean;
+}
+
 /** Runs one graph. */
 export interface Runner {
   /**
@@ -38,6 +44,8 @@ export interface Engine {
   readonly name: EngineName;
   /** Version of the library that does the work. */
   readonly version: string;
+  /** Whether it rewrites graphs, which `optimize: false` turns off. */
+  readonly optimizes?: true;
   /** One sentence for people where the engine runs, but not as it should. */
   readonly notice?: string;
   /**
@@ -46,8 +54,8 @@ export interface Engine {
    */
   load(
     graph: Graph,
-    options?: EngineOptions & { readonly outputs?: readonly string[]; readonly input?: 'float32' | 'uint8' },
+    options?: LoadOptions & { readonly outputs?: readonly string[]; readonly input?: 'float32' | 'uint8' },
   ): Promise<Runner>;
   /** Runs an ONNX model as it is; absent where the engine runs layer graphs only. */
-  loadOnnx?(program: OnnxProgram, options?: EngineOptions): Promise<Runner>;
+  loadOnnx?(program: OnnxProgram, options?: LoadOptions): Promise<Runner>;
 }

@@ -10,6 +10,7 @@ import { decodeFor, type Pixels } from './vectors.js';
 export interface ReadyImage {
   /** As given; in a folder, below it. */
   readonly path: string;
+  readonly sha256: string;
   /** One for each spec. */
   readonly pixels: readonly Pixels[];
 }
@@ -57,7 +58,7 @@ export async function* imageBatches(
       if (image === null) return null;
       const pixels: Pixels[] = [];
       for (const spec of specs) pixels.push(await decodeFor(spec, image.bytes, image.format));
-      return { path: file.shown, pixels };
+      return { path: file.shown, sha256: image.sha256, pixels };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       onWarning?.(`${file.shown} is left out: ${error.message}`);

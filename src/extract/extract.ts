@@ -118,7 +118,7 @@ export async function extract(
   const runner = new LazyRunner(async () => {
     const base = await open();
     await keepBase(cache, base, options);
-    return VectorRunner.open(base, engine, options, batchSize);
+    return VectorRunner.open(base, engine, { ...options, cache }, batchSize);
   });
 
   const claimed = new KeySet();

@@ -1,5 +1,5 @@
-import { type Base, type BaseSpec, loadBase } from '../base/index.js';
-import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
+import { type Base, type BaseSpec, checkRevision, loadProven, type ProofOptions } from '../base/index.js';
+import type { Engine, Runner } from '../engine/engine.js';
 import { fromFloat16, toFloat16 } from '../float16.js';
 import { type DecodeOptions, decodeImage, type ImageFormat } from '../images/index.js';
 
@@ -29,9 +29,14 @@ export class VectorRunner {
     this.buffer = floats(spec) ? new Float32Array(length) : new Uint8Array(length);
   }
 
-  static async open(base: Base, engine: Engine, options: EngineOptions, batchSize: number): Promise<VectorRunner> {
+  /**
+   * @throws CacheError where the spec is of another revision of the pixels than this version gives; EngineError where the engine
+   *   cannot run the base, or computes something else
+   */
+  static async open(base: Base, engine: Engine, options: ProofOptions, batchSize: number): Promise<VectorRunner> {
+    checkRevision(base.name, base.spec);
     const input = floats(base.spec) ? 'float32' : 'uint8';
-    const runner = await loadBase(base, engine, { ...options, input });
+    const runner = await loadProven(base, engine, { ...options, input }, batchSize);
     return new VectorRunner(runner, base.spec, batchSize);
   }
 

@@ -14,4 +14,4 @@ export { errorCode, storeError, whyUnreadable, whyUnwritable } from './failure.j
 export { openRegular } from './open.js';
 export { tryFolder, tryOutput, writeOutput, writeOutputs } from './output.js';
 export { readLines, readNamed, readStart, readWhole } from './read.js';
-export { realSystem, type StoreFile, type StoreOptions, type StoreSystem } from './system.js';
+export { type FileIdentity, realSystem, type StoreFile, type StoreOptions, type StoreSystem } from './system.js';

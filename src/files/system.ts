@@ -15,6 +15,15 @@ export interface StoreFile {
   close(): Promise<void>;
 }
 
+/** What tells a file from another, and from itself at another time. */
+export interface FileIdentity {
+  readonly isFile: boolean;
+  /** Device, inode, bytes, and when it was last written and last changed in any way (ns since 1970, which no program can set back). */
+  readonly facts: readonly string[];
+  /** The later of the two times, in ms since 1970. */
+  readonly touched: number;
+}
+
 /** All that the store asks of the machine: file operations, clock and process, as one object, so that tests can make each fail. */
 export interface StoreSystem {
   /** `read` takes regular files only (see `openRegular`); `create` fails where the file exists; `append` makes it where it is absent. */
@@ -33,6 +42,8 @@ export interface StoreSystem {
   modified(path: string): Promise<number>;
   /** What a path leads to, links followed; null where nothing is there. */
   kind(path: string): Promise<'file' | 'folder' | 'other' | null>;
+  /** What the file is that a path leads to, links followed. */
+  identity(path: string): Promise<FileIdentity>;
   /** The path with all links followed. */
   realPath(path: string): Promise<string>;
   /** Bytes of a file. */
@@ -153,6 +164,16 @@ export const realSystem: StoreSystem = {
       if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return null;
       throw error;
     }
+  },
+
+  async identity(path) {
+    const found = await fs.stat(path, { bigint: true });
+    const { dev, ino, size, mtimeNs, ctimeNs } = found;
+    return {
+      isFile: found.isFile(),
+      facts: [dev, ino, size, mtimeNs, ctimeNs].map(String),
+      touched: Math.max(Number(mtimeNs / 1_000_000n), Number(ctimeNs / 1_000_000n)),
+    };
   },
 
   realPath: (path) => fs.realpath(path),

@@ -46,7 +46,7 @@ export const COMMANDS = [
   {
     name: 'predict',
     describe: 'classify images with a head: one line an image',
-    usage: '<paths..>',
+    usage: '[paths..]',
     examples: [
       ['permafrost predict new.jpg more/ --head first', 'files, and folders of them'],
       ['permafrost predict more/ --head first --format csv --out predictions.csv', 'into a file'],
@@ -55,7 +55,7 @@ export const COMMANDS = [
   {
     name: 'classify',
     describe: 'classify images with the classifier that a base was trained with: one line an image',
-    usage: '<paths..>',
+    usage: '[paths..]',
     examples: [
       ['permafrost classify cat.jpg --base mobilenet', 'the five likeliest of ImageNet’s classes'],
       ['permafrost classify pictures --base ./model.keras --preprocess none --top 1', 'with a model of your own'],
@@ -122,7 +122,7 @@ export const COMMANDS = [
   },
   {
     name: 'cache gc',
-    describe: 'take out what is not wanted any more: by age, by size, or unreferenced; shows it first',
+    describe: 'take out what is not wanted any more: by age, by size, outdated, or unreferenced; shows it first',
     examples: [
       ['permafrost cache gc --older-than 30d', 'shows which sets would go'],
       ['permafrost cache gc --max-size 10GB --yes', 'takes out those used least recently'],

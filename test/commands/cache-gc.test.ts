@@ -3,9 +3,11 @@ import { copyFile, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/p
 import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { baseDigest } from '../../src/base/index.js';
+import { seal } from '../../src/base/sealed.js';
 import { sha256Hex } from '../../src/canonical.js';
 import { collectGarbage, listSets } from '../../src/commands/cache/index.js';
 import { CacheError, DataError, UsageError } from '../../src/errors.js';
+import { PIXELS_REVISIONS } from '../../src/images/index.js';
 import { FeatureSet, realSystem, type SetSpec } from '../../src/store/index.js';
 import { fixture } from '../helpers/fixtures.js';
 import { saveQuickHead } from '../helpers/saved-head.js';
@@ -25,7 +27,8 @@ async function make(cache: string, i: number, days: number, rows = 20): Promise<
   await mkdir(kept, { recursive: true });
   await writeFile(join(kept, 'base.json'), '{}');
   await writeFile(join(kept, 'weights.f32'), new Uint8Array(1000));
-  await writeFile(join(cache, 'bases', `_opened-${i}.json`), JSON.stringify({ key: '', name: 'x', spec }));
+  const opened = seal({ key: `${i}`, name: 'x', spec, base: baseDigest(digests(i)) });
+  await writeFile(join(cache, 'bases', `_opened-${i}.json`), opened);
   await set.markUsed();
   const then = new Date(Date.now() - days * DAY);
   for (const name of await readdir(set.dir)) await utimes(join(set.dir, name), then, then);
@@ -164,4 +167,30 @@ test('what is needed must be known', async (t) => {
   await mkdir(join(cache, 'heads', 'cut'));
   await writeFile(join(cache, 'heads', 'cut', 'head.json'), '{"fingerprint":');
   await assert.rejects(collectGarbage(cache, { olderThan: 0 }), { name: 'CacheError', message: /cut.*is not JSON/ });
+});
+
+test('superseded: sets made from pixels of an older revision go, and no others', async (t) => {
+  const cache = await folder(t);
+  const image = (mode: keyof typeof PIXELS_REVISIONS, back: number) => ({
+    mode,
+    pixels: PIXELS_REVISIONS[mode] - back,
+  });
+  const specs: SetSpec[] = [image('photo', 0), image('photo', 1), image('keras', 1), image('keras', 0)].map((image) => {
+    return { format: 1, features: 4, type: 'float32', image };
+  });
+  const dirs: string[] = [];
+  for (const spec of specs) {
+    const set = await FeatureSet.create(cache, 'base', spec);
+    await set.markUsed();
+    const then = new Date(Date.now() - DAY);
+    for (const name of await readdir(set.dir)) await utimes(join(set.dir, name), then, then);
+    dirs.push(set.dir);
+  }
+  assert.deepEqual((await collectGarbage(cache)).garbage, []);
+  const { garbage } = await collectGarbage(cache, { superseded: true, yes: true });
+  assert.deepEqual(garbage.map(({ path }) => path).sort(), [dirs[1], dirs[2]].sort());
+  const now = PIXELS_REVISIONS.photo;
+  const reason = garbage.find(({ path }) => path === dirs[1])?.reason;
+  assert.equal(reason, `made from photo pixels of revision ${now - 1}, and this version gives revision ${now}`);
+  assert.deepEqual((await readdir(cache)).sort(), [dirs[0], dirs[3]].map((dir) => basename(dir ?? '')).sort());
 });

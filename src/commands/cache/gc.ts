@@ -1,10 +1,9 @@
 import path from 'node:path';
-import { baseDigest } from '../../base/index.js';
+import { baseDigest, readShortcut, superseded } from '../../base/index.js';
 import {
   discard,
   errorCode,
   isTemporary,
-  readWhole,
   realSystem,
   type StoreSystem,
   staleNames,
@@ -21,6 +20,8 @@ export interface GcOptions extends StoreOptions {
   readonly olderThan?: number;
   /** Of the whole cache, in bytes: while it is larger the sets go that were not used for the longest time. */
   readonly maxSize?: number;
+  /** Sets go that were made from pixels of an older revision. Default false. */
+  readonly superseded?: boolean;
   /** Sets that no head of the cache was trained on go; with `labels`, those that hold something labelled stay. Default false. */
   readonly unreferenced?: boolean;
   /** Label files: with `unreferenced`, vectors of contents that none of them names go too. */
@@ -68,8 +69,8 @@ interface Candidate {
 type Plan = Garbage & { readonly act: () => Promise<void> };
 
 /**
- * Takes out of a cache what is not wanted any more: sets by age, by size or because nothing refers to them, and always what
- * nothing can use: bases that no set and no head needs, shortcuts to such, and what dead runs left. Heads are never touched.
+ * Takes out of a cache what is not wanted any more: sets by age, by size, because their pixels are outdated or because nothing
+ * refers to them, and always what nothing can use: bases that no set and no head needs, shortcuts to such, and what dead runs left. Heads are never touched.
  * It is a dry run without `yes`.
  * @throws UsageError for options that do not go together; CacheError, DataError or LabelError where what is needed is not known
  */
@@ -96,6 +97,12 @@ export async function collectGarbage(cache: string, options: GcOptions = {}): Pr
     const idle = system.now() - candidate.used;
     if (options.olderThan !== undefined && idle > options.olderThan) {
       drop(candidate, `not used for ${Math.floor(idle / DAY)} days`);
+    }
+  }
+  if (options.superseded) {
+    for (const candidate of candidates) {
+      const old = superseded(candidate.set.spec);
+      if (old !== null) drop(candidate, old);
     }
   }
   if (unreferenced) {
@@ -177,22 +184,14 @@ async function unusedBases(
       const reason = 'no set and no head needs it';
       plans.push({ kind: 'base', path: place, reason, bytes, act: () => discard(system, place) });
     }
-    if (/^_opened-.*\.json$/.test(name) && !prints.has((await printOf(system, place)) ?? '')) {
-      const reason = 'it names a set that is not there';
+    if (!/^_opened-.*\.json$/.test(name)) continue;
+    const found = await readShortcut(place, system);
+    if (found === null || !prints.has(fingerprint(found.named.spec as unknown as SetSpec))) {
+      const reason = found === null ? 'it is damaged, or of another version' : 'it names a set that is not there';
       plans.push({ kind: 'shortcut', path: place, reason, bytes, act: () => system.unlink(place) });
     }
   }
   return plans;
-}
-
-/** The fingerprint that a shortcut leads to; null where it is damaged. */
-async function printOf(system: StoreSystem, shortcut: string): Promise<string | null> {
-  try {
-    const text = Buffer.from(await readWhole(system, shortcut, 2 ** 20)).toString('utf8');
-    return fingerprint((JSON.parse(text) as { spec: SetSpec }).spec);
-  } catch {
-    return null;
-  }
 }
 
 /** What runs that are dead left half done, wherever they write. */

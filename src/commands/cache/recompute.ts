@@ -4,7 +4,7 @@ import type { EngineOptions } from '../../engine/engine.js';
 import { openEngine } from '../../engine/index.js';
 import { CacheError, ImageError } from '../../errors.js';
 import { decodeFor, type Pixels, VectorRunner } from '../../extract/vectors.js';
-import { PIXELS_REVISIONS, readImage } from '../../images/index.js';
+import { readImage } from '../../images/index.js';
 import type { FeatureSet } from '../../store/index.js';
 
 /** What the vectors of other engines, versions and processors may differ by, of the largest value: docs/format.md, "What counts as equal". */
@@ -67,16 +67,10 @@ export async function recompute(
   options: EngineOptions = {},
 ): Promise<Recomputed> {
   const base = await baseOf(cache, set);
-  const { mode, pixels } = base.spec.image;
-  if (pixels !== PIXELS_REVISIONS[mode]) {
-    throw new CacheError(
-      `${set.dir} was made with pixels of revision ${pixels}, and this version makes ${PIXELS_REVISIONS[mode]}: they cannot be compared`,
-    );
-  }
   const engine = await openEngine(options);
   const { makers } = await set.info(() => {});
   const sameEngine = makers.every((maker) => maker.engine === engine.name && maker.engineVersion === engine.version);
-  const runner = await VectorRunner.open(base, engine, options, BATCH);
+  const runner = await VectorRunner.open(base, engine, { ...options, cache }, BATCH);
   const d = set.spec.features;
   const count = { images: 0, identical: 0, close: 0 };
   const different: { path: string; sha256: string; difference: number }[] = [];

@@ -13,15 +13,16 @@ const product = (values: readonly number[]): number => values.reduce((a, b) => a
 export const onnxEngine: Engine = {
   name: 'onnx',
   version: runtimeVersion,
+  optimizes: true,
 
-  async load(graph, { device, threads, outputs, input = 'float32' } = {}): Promise<Runner> {
-    const { session, asked } = await open(graph, { device, threads, outputs, input });
+  async load(graph, { device, threads, optimize, outputs, input = 'float32' } = {}): Promise<Runner> {
+    const { session, asked } = await open(graph, { device, threads, optimize, outputs, input });
     const pair = graph.nodes.some((node) => node.op.kind === 'Dense');
     return new SessionRunner(session, asked, inputShape(graph), input, pair);
   },
 
-  async loadOnnx({ graph, imports, batched }, { device, threads } = {}): Promise<Runner> {
-    const options = { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }), imports };
+  async loadOnnx({ graph, imports, batched }, { device, threads, optimize = true } = {}): Promise<Runner> {
+    const options = { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }), optimize, imports };
     const session = await createSession(graph, options);
     const sizes = ({ dims }: ValueInfo): number[] => dims.slice(1).map(Number);
     const [images, output] = [graph.inputs[0], graph.outputs[0]];
@@ -105,17 +106,19 @@ function oneByOne(runner: Runner): Runner {
 /** Only the session outlives this: the compiled graph is as large as the weights. */
 async function open(
   graph: Graph,
-  { device, threads, outputs, input }: LoadOptions,
+  { device, threads, optimize = true, outputs, input }: OpenOptions,
 ): Promise<{ session: ort.InferenceSession; asked: Compiled['outputs'] }> {
   const compiled = compile(graph, { input, ...(outputs ? { outputs } : {}) });
   const session = await createSession(compiled.graph, {
     ...(device ? { device } : {}),
     ...(threads === undefined ? {} : { threads }),
+    optimize,
   });
   return { session, asked: compiled.outputs };
 }
 
-interface LoadOptions {
+interface OpenOptions {
+  readonly optimize: boolean | undefined;
   readonly device: Device | undefined;
   readonly threads: number | undefined;
   readonly outputs: readonly string[] | undefined;

@@ -1,0 +1,176 @@
+import path from 'node:path';
+import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
+import { type Agreement, agreement, inWords, type Tolerance, within } from '../engine/agreement.js';
+import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
+import { processor } from '../engine/processor.js';
+import { EngineError } from '../errors.js';
+import { readWhole, realSystem, type StoreOptions, type StoreSystem, writeAtomically } from '../files/index.js';
+import { Random } from '../random.js';
+import type { Base } from './base.js';
+import { isKept, keptDir } from './kept.js';
+import { loadBase } from './program.js';
+import { seal, unseal } from './sealed.js';
+
+/** Bumped when bases are compiled otherwise, or other pictures are shown, so that all are proved anew. */
+const REVISION = 1;
+/** What reordered sums of float32 may differ by. */
+const EXACT: Tolerance = { kind: 'largest', limit: 1e-4 };
+/** Where values are rounded to 8 or 16 bits on the way, an optimizer may round them once less. */
+const ROUNDED: Tolerance = { kind: 'cosine', least: 0.999 };
+const LARGEST = 2 ** 16;
+
+export interface ProofOptions extends EngineOptions, StoreOptions {
+  /** The cache that keeps the base, and then its proof. Default: none, so that it is proved in each process. */
+  readonly cache?: string;
+}
+
+type Input = 'float32' | 'uint8';
+
+/** Proofs of this process: those of a cache that cannot be written cost once in each. */
+const proved = new Set<string>();
+
+/**
+ * Loads a base in an engine, and compares it with itself computed without the engine's optimizer, once for each engine, version,
+ * device and processor: at one image and at the batch size, two made pictures.
+ * @throws EngineError where they differ, and as `loadBase`
+ */
+export async function loadProven(
+  base: Base,
+  engine: Engine,
+  options: ProofOptions & { readonly input: Input },
+  batchSize: number,
+): Promise<Runner> {
+  const { cache, system = realSystem, input } = options;
+  if (engine.optimizes !== true) return loadBase(base, engine, options);
+  const facts = factsOf(base, engine, options);
+  const key = sha256Hex(canonicalJson(facts));
+  const dir = cache === undefined ? undefined : keptDir(cache, base.spec);
+  const name = `_proof-${key.slice(0, 16)}.json`;
+  if (proved.has(key) || (dir !== undefined && (await isProved(path.join(dir, name), facts, system)))) {
+    proved.add(key);
+    return loadBase(base, engine, options);
+  }
+  const pictures = [picture(base, input, noise), picture(base, input, smooth)];
+  const reference = await withRunner(
+    await loadBase(base, engine, { ...options, device: 'cpu', optimize: false }),
+    (runner) => vectors(runner, pictures, 1),
+  );
+  const runner = await loadBase(base, engine, options);
+  try {
+    const tolerance = rounds(base) ? ROUNDED : EXACT;
+    let worst: Agreement = { difference: 0, cosine: 1 };
+    for (const size of new Set([1, batchSize])) {
+      const got = await vectors(runner, pictures, size);
+      for (const [i, vector] of got.entries()) {
+        const expected = reference[i % pictures.length] as Float32Array;
+        const found = agreement(expected, vector, base.spec.features);
+        if (!within(found, tolerance)) throw unproved(base, engine, options, inWords(found, tolerance));
+        worst = {
+          difference: Math.max(worst.difference, found.difference),
+          cosine: Math.min(worst.cosine, found.cosine),
+        };
+      }
+    }
+    proved.add(key);
+    if (cache !== undefined && dir !== undefined && (await isKept(cache, base.spec, { system }))) {
+      const bytes = Buffer.from(seal({ ...facts, ...worst }));
+      await writeAtomically(system, dir, name, [bytes]).catch(() => {}); // it is held in memory
+    }
+    return runner;
+  } catch (error) {
+    await runner.release();
+    throw error;
+  }
+}
+
+/** All that a proof is for. */
+function factsOf({ spec }: Base, engine: Engine, { device = 'cpu' }: EngineOptions): Record<string, Json> {
+  const { graph, weights, input, preprocess, pooling, precision } = spec;
+  const { model, flags } = processor();
+  return {
+    revision: REVISION,
+    base: { graph, weights, input, preprocess, pooling, floats: spec.image.mode === 'keras-bilinear' },
+    engine: engine.name,
+    version: engine.version,
+    device,
+    precision,
+    processor: { model, flags },
+  };
+}
+
+async function isProved(file: string, facts: Record<string, Json>, system: StoreSystem): Promise<boolean> {
+  try {
+    const fields = unseal(Buffer.from(await readWhole(system, file, LARGEST)).toString('utf8'));
+    const { difference: _, cosine: __, ...found } = fields ?? {};
+    return canonicalJson(found) === canonicalJson(facts);
+  } catch {
+    return false;
+  }
+}
+
+function unproved({ name }: Base, engine: Engine, { device = 'cpu' }: EngineOptions, found: string): EngineError {
+  const other = device === 'cpu' ? '--engine tensorflow' : '--device cpu';
+  return new EngineError(
+    `${name} gives other vectors with ${engine.name} ${engine.version} on ${device} (${processor().model}) than without its optimizer, ${found}: ` +
+      `use ${other}, or another version of the engine, and report it`,
+  );
+}
+
+/** Whether a model rounds values on the way. */
+function rounds({ model }: Base): boolean {
+  if (model.kind === 'layers') return false;
+  const { nodes, initializers, inputs } = model.onnx.graph;
+  return (
+    nodes.some(({ op }) => /Quantize|Integer/.test(op)) ||
+    [...initializers, ...inputs].some(({ type }) => type === 'float16' || type === 'bfloat16')
+  );
+}
+
+type Draw = (row: number, column: number, channel: number, size: number) => number;
+
+const noise: () => Draw = () => {
+  const random = new Random('a base is proved');
+  return () => random.below(256);
+};
+
+/** Slopes and waves: large areas of one sign. */
+const smooth: () => Draw = () => (row, column, channel, size) =>
+  Math.round(127.5 + 127.5 * Math.sin((row * (channel + 1) + 2 * column) / (size / 5)));
+
+/** `[height, width, channels]`, 0 to 255 */
+function picture({ spec }: Base, input: Input, draw: () => Draw): Float32Array | Uint8Array {
+  const { height, width, channels } = spec.input;
+  const value = draw();
+  const pixels = Float32Array.from({ length: height * width * channels }, (_, i) =>
+    value(Math.floor(i / channels / width), Math.floor(i / channels) % width, i % channels, Math.max(height, width)),
+  );
+  return input === 'uint8' ? Uint8Array.from(pixels) : pixels;
+}
+
+/** @returns a vector for each picture, again and again until a batch is full */
+async function vectors(
+  runner: Runner,
+  pictures: readonly (Float32Array | Uint8Array)[],
+  batchSize: number,
+): Promise<Float32Array[]> {
+  const found: Float32Array[] = [];
+  const length = pictures[0]?.length ?? 0;
+  for (let start = 0; start < pictures.length; start += batchSize) {
+    const shown = Array.from({ length: batchSize }, (_, i) => pictures[(start + i) % pictures.length] as Float32Array);
+    const batch =
+      pictures[0] instanceof Uint8Array ? new Uint8Array(length * batchSize) : new Float32Array(length * batchSize);
+    for (const [i, pixels] of shown.entries()) batch.set(pixels, i * length);
+    const [computed = new Float32Array()] = await runner.run(batch, batchSize);
+    const d = computed.length / batchSize;
+    for (let i = 0; i < batchSize; i++) found.push(computed.slice(i * d, (i + 1) * d));
+  }
+  return found;
+}
+
+async function withRunner<T>(runner: Runner, use: (runner: Runner) => Promise<T>): Promise<T> {
+  try {
+    return await use(runner);
+  } finally {
+    await runner.release();
+  }
+}
