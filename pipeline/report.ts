@@ -1,10 +1,12 @@
 import type { TrainResult } from '../src/commands/train.js';
-import type { Intervals } from '../src/metrics/bootstrap.js';
-import type { Metrics } from '../src/metrics/metrics.js';
+import type { Intervals } from '../src/metrics/intervals.js';
+import type { ClassificationMetrics, Metrics } from '../src/metrics/metrics.js';
 import { table } from './table.js';
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 const decimals = (value: number): string => value.toFixed(3);
+/** Of numbers in any unit: four figures. */
+const figures = (value: number): string => String(Number(value.toPrecision(4)));
 
 /** A value with its interval, where both are there: `AUC 0.982 [0.961, 0.997]`. */
 function measured(
@@ -18,16 +20,24 @@ function measured(
   return `${what} ${show(value)}${ends}`;
 }
 
+/** What answering without looking at an image gets right. */
+type Baselines = Partial<Pick<TrainResult, 'majority' | 'commonest' | 'meanAnswer'>>;
+
 /** @returns what a head is told by in one line, by the kind of its metrics; intervals in brackets */
-export function metricsLine(metrics: Metrics, majority: number | null = null): string {
+export function metricsLine(
+  metrics: Metrics,
+  { majority = null, commonest = null, meanAnswer = null }: Baselines = {},
+): string {
   const of = (name: string) => (metrics.intervals as Intervals | null)?.of[name];
-  const beside = majority === null ? '' : ` (always the commonest class: ${percent(majority)})`;
+  const always = commonest === null ? 'the commonest class' : `${commonest}, the commonest in training`;
+  const beside = majority === null ? '' : ` (always ${always}: ${percent(majority)})`;
+  const mean = meanAnswer === null ? '' : ` (always ${figures(meanAnswer.mean)}, the mean: ${figures(meanAnswer.mae)})`;
   const parts =
     'r2' in metrics
       ? [
           measured('R²', metrics.r2, of('r2')),
-          measured('mean error', metrics.mae, of('mae')),
-          measured('root mean square', metrics.rmse, of('rmse')),
+          `${measured('mean error', metrics.mae, of('mae'), figures)}${mean}`,
+          measured('root mean square', metrics.rmse, of('rmse'), figures),
         ]
       : 'hammingLoss' in metrics
         ? [
@@ -46,24 +56,36 @@ export function metricsLine(metrics: Metrics, majority: number | null = null): s
   return parts.filter((part) => part !== '').join(', ');
 }
 
+/** Classes whose confusion is shown as a whole. */
+const SHOWN = 12;
+/** Of more, how many of the worst. */
+const WORST = 5;
+
 /** What people read at the end of a training. */
 export function trainReport(result: TrainResult): string[] {
-  const { task, classes, metrics, testMetrics, majority, threshold, temperature, folds, epochs, bestEpoch } = result;
+  const { task, classes, metrics, testMetrics, threshold, temperature, folds, epochs, bestEpoch } = result;
   const what = task === 'regression' ? 'regression head' : `${task} head ${shortList(classes)}`;
   const sides = folds === null ? `${result.val} to validate` : `${folds.length} parts, each predicted by the others`;
   const best = folds === null ? `best of ${epochs} epochs is ${bestEpoch}, ` : '';
   const lines = [`${what}: ${result.train} images to train on, ${sides}, ${best}${result.seconds.toFixed(1)} s`];
+  lines.push(...unfinished(result));
   if (metrics) {
-    lines.push(`${folds === null ? 'validation' : 'cross-validation'}: ${metricsLine(metrics, majority)}`);
-    if (folds === null && !testMetrics)
-      lines.push('these images also chose the epoch, so expect a little less on new ones');
+    lines.push(`${folds === null ? 'validation' : 'cross-validation'}: ${metricsLine(metrics, result)}`);
+    lines.push(...chosenOnThese(result));
     if (task === 'binary' && threshold && threshold.criterion !== 'fixed') {
       lines.push(
         `${classes[1]} is said above ${decimals(threshold.values[0] ?? 0.5)} (${threshold.criterion} on validation)`,
       );
     }
     if (temperature !== null) lines.push(`temperature ${decimals(temperature)}, folded in`);
-    if ('confusion' in metrics && classes.length <= 12) lines.push(...confusion(classes, metrics.confusion));
+    if ('confusion' in metrics) {
+      if (classes.length <= SHOWN) lines.push(...confusion(classes, metrics.confusion));
+      else lines.push(...worst(classes, metrics));
+      lines.push(...unseen(classes, metrics));
+    }
+    if ('r2' in metrics && metrics.r2 !== null && metrics.r2 < 0) {
+      lines.push('R² below 0 is worse than always the mean: give --l2, fewer --epochs, or more images');
+    }
   } else {
     lines.push('no validation images: every epoch was run and nothing is measured');
   }
@@ -72,8 +94,60 @@ export function trainReport(result: TrainResult): string[] {
   return lines;
 }
 
+/** A loss that was still falling at the last epoch. */
+function unfinished({ end, val, epochs, folds, chosen }: TrainResult): string[] {
+  if (end !== 'epochs' || val === 0) return [];
+  if (!chosen?.includes('epoch'))
+    return ['not converged: lbfgs was still descending: give more --epochs, or a larger --l2'];
+  const where = folds === null ? `at epoch ${epochs}, the last` : 'at the last epoch of a part';
+  return [`not converged: the loss was still falling ${where}: give more --epochs, or a higher --learning-rate`];
+}
+
+/** @returns what the metrics are too good by, where no test images measure it */
+function chosenOnThese({ chosen, testMetrics }: TrainResult): string[] {
+  if (testMetrics || chosen === null || chosen.length === 0) return [];
+  const names = chosen.map((one) => `the ${one}`);
+  const last = names.pop() as string;
+  const list = names.length === 0 ? last : `${names.join(', ')} and ${last}`;
+  return [`these images also chose ${list}, so expect a little less on new ones`];
+}
+
+/** Classes of which nothing was recognised. */
+function unseen(classes: readonly string[], { classes: each }: ClassificationMetrics): string[] {
+  const missed = classes.flatMap((name, k) => {
+    const { support = 0, recall = 0 } = each[k] ?? {};
+    return support > 0 && recall === 0 ? [`${name} (0 of ${support})`] : [];
+  });
+  if (missed.length === 0) return [];
+  const shown = missed.slice(0, WORST).join(', ');
+  const more = missed.length > WORST ? ` and ${missed.length - WORST} more` : '';
+  return [`never recognised: ${shown}${more}: give --class-weight balanced, or more images of them`];
+}
+
+/** Of many classes those of the lowest recall, and which are taken for which. */
+function worst(classes: readonly string[], { classes: each, confusion: matrix }: ClassificationMetrics): string[] {
+  const byRecall = each
+    .map(({ recall, support }, k) => ({ name: classes[k], recall, support }))
+    .filter(({ support, recall }) => support > 0 && recall < 1)
+    .sort((a, b) => a.recall - b.recall || b.support - a.support)
+    .slice(0, WORST)
+    .map(({ name, recall, support }) => `${name} ${percent(recall)} of ${support}`);
+  const pairs = matrix
+    .flatMap((cells, is) => cells.map((count, said) => ({ is, said, count })))
+    .filter(({ is, said, count }) => is !== said && count > 0)
+    .sort((a, b) => b.count - a.count)
+    .slice(0, WORST)
+    .map(
+      ({ is, said, count }) => `${classes[is]} taken for ${classes[said]} ${count} ${count === 1 ? 'time' : 'times'}`,
+    );
+  return [
+    ...(byRecall.length === 0 ? [] : [`  lowest recall: ${byRecall.join(', ')}`]),
+    ...(pairs.length === 0 ? [] : [`  most confused: ${pairs.join(', ')}`]),
+  ];
+}
+
 const shortList = (classes: readonly string[]): string =>
-  classes.length <= 12 ? classes.join(' / ') : `of ${classes.length} classes`;
+  classes.length <= SHOWN ? classes.join(' / ') : `of ${classes.length} classes`;
 
 function confusion(classes: readonly string[], matrix: readonly (readonly number[])[]): string[] {
   const names = classes.map((name) => name.slice(0, 20));

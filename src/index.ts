@@ -88,7 +88,7 @@ export type { SweepRow } from './heads/sweep-row.js';
 export type { ImageMode } from './images/index.js';
 export type { Targets, Task } from './labels/targets.js';
 export type { Colormap, Grid } from './maps/index.js';
-export type { Intervals } from './metrics/bootstrap.js';
+export type { Intervals } from './metrics/intervals.js';
 export type {
   ClassificationMetrics,
   ClassMetrics,

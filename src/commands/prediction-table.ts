@@ -1,6 +1,7 @@
 import { Float32, Table, Utf8, vectorFromArray } from 'apache-arrow';
 import { type StoreOptions, writeOutput } from '../files/index.js';
 import { ArrowFileWriter, ArrowPieces } from '../formats/arrow/file.js';
+import { csvField } from '../formats/csv.js';
 import type { PREDICTION_FORMATS } from '../options/choices.js';
 import { plain } from '../plain.js';
 import type { Prediction } from './predict.js';
@@ -11,16 +12,13 @@ export type PredictionFormat = (typeof PREDICTION_FORMATS)[number];
 /** Predictions of a batch of an Arrow file. */
 const BATCH = 1024;
 
-/** @returns a cell of a CSV file (RFC 4180) */
-const cell = (value: string | number): string =>
-  /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
-
-const csvHeader = (classes: readonly string[]): string => ['path', 'label', 'score', ...classes].map(cell).join(',');
+const csvHeader = (classes: readonly string[]): string =>
+  ['path', 'label', 'score', ...classes].map(csvField).join(',');
 
 const LINES: Readonly<Record<Exclude<PredictionFormat, 'arrow'>, (prediction: Prediction) => string>> = {
   plain: ({ path, label, score }) => `${plain(path)}\t${plain(label)}\t${score.toFixed(4)}`,
   json: (prediction) => JSON.stringify(prediction),
-  csv: ({ path, label, score, scores }) => [path, label, score, ...Object.values(scores)].map(cell).join(','),
+  csv: ({ path, label, score, scores }) => [path, label, score, ...Object.values(scores)].map(csvField).join(','),
 };
 
 /** Columns `path`, `label`, `score`, and `score_<class>` of each class. */

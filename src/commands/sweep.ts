@@ -2,17 +2,18 @@ import path from 'node:path';
 import { HeadError, LabelError, UsageError } from '../errors.js';
 import { placeFiles, tryPlace } from '../heads/files.js';
 import { finishHead, type Sides, sidesOf } from '../heads/fit.js';
-import { type FitOptions, resolveFit } from '../heads/fit-options.js';
+import { type FitOptions, type ResolvedFit, resolveFit } from '../heads/fit-options.js';
 import { halving } from '../heads/halving.js';
 import { makeHead, saveHead } from '../heads/head.js';
 import { metricsOf, thresholdOf } from '../heads/judge.js';
+import type { Learned } from '../heads/learned.js';
 import { checkName, readSweepPlan } from '../heads/plan-file.js';
 import { probe } from '../heads/probe.js';
 import { divideExamples, noteGivenSplits } from '../heads/problem.js';
 import { scoresOf, trainOnRows } from '../heads/row-trainer.js';
 import { checkSpace, drawFrom, gridOf, parseAxis, type Space } from '../heads/space.js';
 import type { SweepRow } from '../heads/sweep-row.js';
-import { sweepFile } from '../heads/sweep-table.js';
+import { sweepCsv, sweepFile, sweepTable } from '../heads/sweep-table.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { checkOptions, usage } from '../options/check.js';
 import type { RANKINGS } from '../options/choices.js';
@@ -66,7 +67,7 @@ export interface SweepProgress {
 
 export interface SweepResult {
   readonly sweep: string;
-  /** Arrow file of all results, absolute. */
+  /** Arrow file of all results, absolute; `results.csv` beside it says the same. */
   readonly results: string;
   readonly by: Ranking;
   /** Options that differ between the heads. */
@@ -86,7 +87,7 @@ interface Tried {
 
 /**
  * Trains many heads in one pass over the vectors, chooses the best on validation, trains it anew on all where asked for (`refit`),
- * measures it on the test images, and saves it. All results are kept in `cache/sweeps/<name>/results.arrow`.
+ * measures it on the test images, and saves it. All results are kept in `cache/sweeps/<name>`, as `results.arrow` and `results.csv`.
  * @throws UsageError for a grid that cannot be; LabelError without validation images; HeadError when all heads diverge; else as `train`
  */
 export async function sweep(options: SweepOptions): Promise<SweepResult> {
@@ -112,7 +113,7 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const sides = await sidesOf(problem, table, options.onWarning);
   if (sides.val.rows.length === 0) throw new LabelError('a sweep needs validation images to choose the best head on');
 
-  const run = (heads: readonly HeadOptions[]): Promise<Tried[]> => tryHeads(sides, heads, options);
+  const run = (heads: readonly HeadOptions[]): Promise<Tried[]> => tryHeads(sides, heads, fit, options);
   const tried: Tried[] = [];
   if (options.probe) {
     await probe(sides.train.rows.length, async (penalties) => {
@@ -131,7 +132,9 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
       `all ${rows.length} heads of the sweep diverged: ${first?.message ?? 'lower the learning rates'}`,
     );
   }
-  const fitted = await finishHead(sides, best.outcome, best.options, fit, options);
+  const { trained, learned } = await finishHead(sides, best.outcome, best.options, fit, options);
+  const chosen: Learned['chosen'] = [...(rows.length > 1 ? (['options'] as const) : []), ...(learned.chosen ?? [])];
+  const fitted = { trained, learned: { ...learned, chosen } };
   const identity = headIdentity(corpus, problem, best.options, asked.fit);
   await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity)));
   const names = differing(rows);
@@ -144,7 +147,11 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     tried: names,
     sets: corpus.sets.facts.map(({ fingerprint }) => fingerprint),
   };
-  await placeFiles(dir, [['results.arrow', sweepFile(rows, names, facts)]]);
+  const results = sweepTable(rows, names);
+  await placeFiles(dir, [
+    ['results.arrow', sweepFile(results, facts)],
+    ['results.csv', Buffer.from(sweepCsv(results))],
+  ]);
   const seconds = (performance.now() - started) / 1000;
   return {
     sweep: name,
@@ -245,7 +252,12 @@ function headsOf({ common, space, random }: Asked, seed: number, onWarning?: (me
   return [...heads.values()];
 }
 
-async function tryHeads(sides: Sides, heads: readonly HeadOptions[], options: SweepOptions): Promise<Tried[]> {
+async function tryHeads(
+  sides: Sides,
+  heads: readonly HeadOptions[],
+  fit: ResolvedFit,
+  options: SweepOptions,
+): Promise<Tried[]> {
   options.onStart?.(heads.length);
   const drop = options.halving ? halving() : () => [];
   let lowest: number | null = null;
@@ -260,18 +272,18 @@ async function tryHeads(sides: Sides, heads: readonly HeadOptions[], options: Sw
   });
   const tried: Tried[] = [];
   for (const [i, outcome] of outcomes.entries()) {
-    const metrics = outcome instanceof Error ? null : await pointMetrics(sides, outcome);
+    const metrics = outcome instanceof Error ? null : await pointMetrics(sides, outcome, fit);
     tried.push({ options: heads[i] as HeadOptions, outcome, metrics });
   }
   return tried;
 }
 
-/** Measured at a threshold of 0.5, so that heads are compared before anything is chosen for them. */
-async function pointMetrics(sides: Sides, trained: TrainedHead): Promise<Metrics | null> {
+/** At the threshold that the head would be saved with, so that a row says of it what its report says. */
+async function pointMetrics(sides: Sides, trained: TrainedHead, fit: ResolvedFit): Promise<Metrics | null> {
   const { task, classes, val } = sides;
   const scores = await scoresOf(sides, trained, val.rows);
   const answers = { task, classes: classes.length, scores, y: val.y };
-  return metricsOf(answers, thresholdOf(answers, resolveFit({ threshold: 0.5 })), { resamples: 0 });
+  return metricsOf(answers, thresholdOf(answers, fit), { resamples: 0 });
 }
 
 /** @returns what heads are ranked by, the lower the better; infinite where it is not measured */

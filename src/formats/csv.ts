@@ -71,3 +71,7 @@ export function* linesOf(text: string): Generator<readonly [number: number, line
   }
   return undefined;
 }
+
+/** @returns a field of a CSV file (RFC 4180) */
+export const csvField = (value: string | number | boolean): string =>
+  /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);

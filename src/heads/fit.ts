@@ -7,11 +7,11 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { HeadOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import type { TrainedHead } from '../train/train.js';
+import { commonestOf, majorityOf, meanAnswer, type Part } from './baseline.js';
 import { type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
-
 import { constantFeatures, type VectorTable } from './joined-sets.js';
 import { type Answers, metricsOf, temperatureOf, thresholdOf } from './judge.js';
-import type { Learned } from './learned.js';
+import type { Choice, Learned } from './learned.js';
 import { type LabelledRows, labelledRows, type Problem } from './problem.js';
 import { logitsOf, type RowTask, scoresOf, trainOnRows, withTemperature } from './row-trainer.js';
 
@@ -61,6 +61,9 @@ export async function sidesOf(
       `${constant} of ${table.vectors.d} features are the same in all training images: nothing is learned from them`,
     );
   }
+  if (task === 'regression' && train.y.every((value) => value === train.y[0])) {
+    onWarning?.(`all training labels are ${train.y[0]}: nothing is learned but that number`);
+  }
   return { task, classes, table, train, val, test };
 }
 
@@ -90,7 +93,7 @@ export async function finishHead(
   fit: ResolvedFit,
   hooks: FitHooks = {},
 ): Promise<FittedHead> {
-  const { task, val, train } = sides;
+  const { val, train } = sides;
   const judged = await judge(sides, [{ trained, val }], options, fit);
   const final =
     fit.refit && val.rows.length > 0
@@ -99,13 +102,33 @@ export async function finishHead(
   const { history, bestEpoch } = trained;
   return finish(sides, { ...final, history, bestEpoch }, options, fit, {
     ...judged,
+    ...baselines(sides, [{ train: train.y, val: val.y }]),
+    chosen: val.rows.length === 0 ? [] : chosenBy([trained], judged),
+    end: trained.end,
     val: val.rows.length,
-    majority: isClassification(task) ? majority(train.y, val.y) : null,
     folds: null,
   });
 }
 
-const isClassification = (task: Sides['task']): boolean => task === 'binary' || task === 'multiclass';
+/** What answering without looking at an image gets right. */
+function baselines({ task, classes }: RowTask, parts: readonly Part[]): Baselines {
+  const isClasses = task === 'binary' || task === 'multiclass';
+  const commonest = isClasses ? commonestOf(parts.flatMap(({ train }) => Array.from(train))) : null;
+  return {
+    majority: isClasses ? majorityOf(parts) : null,
+    commonest: commonest === null ? null : (classes[commonest] ?? null),
+    meanAnswer: task === 'regression' ? meanAnswer(parts) : null,
+  };
+}
+
+type Baselines = Pick<Learned, 'majority' | 'commonest' | 'meanAnswer'>;
+
+/** lbfgs goes to its minimum, whatever validation says. */
+const chosenBy = (heads: readonly TrainedHead[], { threshold, temperature }: Judged): Choice[] => [
+  ...(heads.some(({ options }) => options.optimizer !== 'lbfgs') ? (['epoch'] as const) : []),
+  ...(threshold !== null && threshold.criterion !== 'fixed' ? (['threshold'] as const) : []),
+  ...(temperature !== null ? (['temperature'] as const) : []),
+];
 
 type Judged = Pick<Learned, 'temperature' | 'threshold' | 'metrics'>;
 
@@ -138,8 +161,9 @@ async function finish(
   trained: TrainedHead,
   { seed = 0 }: HeadOptions,
   fit: ResolvedFit,
-  { temperature, threshold, metrics, val, majority, folds }: Judged & Pick<Learned, 'val' | 'majority' | 'folds'>,
+  told: Judged & Baselines & Pick<Learned, 'val' | 'folds' | 'chosen' | 'end'>,
 ): Promise<FittedHead> {
+  const { temperature, threshold, metrics, val, majority, commonest, meanAnswer, folds, chosen, end } = told;
   const final = cooled(trained, temperature);
   const tested = await answersOf(sides, final, sides.test);
   return {
@@ -153,9 +177,13 @@ async function finish(
       metrics,
       testMetrics: metricsOf(tested, threshold, { resamples: fit.bootstrap, seed }),
       majority,
+      commonest,
+      meanAnswer,
       threshold,
       temperature,
       folds,
+      chosen,
+      end,
       bestEpoch: trained.bestEpoch,
     },
   };
@@ -190,16 +218,18 @@ async function crossValidate(
   const trained = await trainOne(sides, sides.train, NO_ROWS, options, hooks, median);
   return finish(sides, trained, options, fit, {
     ...judged,
+    ...baselines(
+      sides,
+      parts.map(({ train, val }) => ({ train: train.y, val: val.y })),
+    ),
+    chosen: chosenBy(
+      parts.map((part) => part.trained),
+      judged,
+    ),
+    end: parts.some((part) => part.trained.end === 'epochs') ? 'epochs' : (parts[0]?.trained.end ?? null),
     val: sides.train.rows.length,
-    majority: isClassification(task) ? weightedMajority(parts) : null,
     folds,
   });
-}
-
-/** The share that always answering the commonest class of a part's training gets right, over all parts. */
-function weightedMajority(parts: readonly { train: LabelledRows; val: LabelledRows }[]): number {
-  const right = parts.reduce((sum, { train, val }) => sum + (majority(train.y, val.y) ?? 0) * val.rows.length, 0);
-  return right / parts.reduce((sum, { val }) => sum + val.rows.length, 0);
 }
 
 const NO_ROWS: LabelledRows = { rows: new Uint32Array(0), y: new Int32Array(0) };
@@ -248,13 +278,4 @@ function together({ task, classes }: RowTask, a: LabelledRows, b: LabelledRows):
   const y = task === 'regression' ? new Float32Array(all.length) : new Int32Array(all.length * width);
   for (const [i, one] of all.entries()) y.set(one.y, i * width);
   return { rows: Uint32Array.from(all, ({ row }) => row), y };
-}
-
-/** @returns accuracy on `val` of always answering the commonest class (the first of equals) of `train`; null without any */
-export function majority(train: ArrayLike<number>, val: ArrayLike<number>): number | null {
-  if (val.length === 0) return null;
-  const counts = new Map<number, number>();
-  for (let i = 0; i < train.length; i++) counts.set(train[i] as number, (counts.get(train[i] as number) ?? 0) + 1);
-  const [commonest] = [...counts].sort(([a, m], [b, n]) => n - m || a - b)[0] ?? [0];
-  return Array.from(val).filter((label) => label === commonest).length / val.length;
 }

@@ -2,10 +2,10 @@ import { HeadError, UsageError } from '../errors.js';
 import type { Task } from '../labels/targets.js';
 import { TASKS } from '../options/choices.js';
 import { type ResolvedOptions, resolveOptions } from '../train/options.js';
-import type { EpochRecord } from '../train/run.js';
+import { type EpochRecord, TRAINING_ENDS, type TrainingEnd } from '../train/run.js';
 import { type Fields, isFields } from './fields.js';
 import type { SetFacts } from './joined-sets.js';
-import type { Learned } from './learned.js';
+import { CHOICES, type Learned } from './learned.js';
 import { migrateHeadInfo } from './migrate.js';
 
 /** Of `head.json`. */
@@ -148,6 +148,10 @@ const CHECKS: Readonly<Record<keyof HeadInfo, (value: unknown, head: Fields) => 
   metrics: orNull(isMetrics),
   testMetrics: orNull(isMetrics),
   majority: orNull(isShare),
+  commonest: orNull((value, { classes }) => Array.isArray(classes) && classes.includes(value)),
+  meanAnswer: orNull((value) => isFields(value) && ['mean', 'mae', 'rmse'].every((name) => isNumber(value[name]))),
+  chosen: orNull((value) => Array.isArray(value) && value.every((one) => CHOICES.includes(one))),
+  end: orNull((value) => TRAINING_ENDS.includes(value as TrainingEnd)),
   threshold: orNull(isThreshold),
   temperature: orNull((value) => isNumber(value) && value > 0),
   folds: orNull((value, head) => Array.isArray(value) && value.every((one) => isFold(one, head))),

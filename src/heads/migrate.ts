@@ -13,6 +13,10 @@ const BEFORE = {
   testMetrics: null,
   temperature: null,
   folds: null,
+  commonest: null,
+  meanAnswer: null,
+  chosen: null,
+  end: null,
 } as const;
 
 /**

@@ -1,6 +1,7 @@
 import { Bool, Float64, Int32, Schema, Table, Utf8, type Vector, vectorFromArray } from 'apache-arrow';
 import { canonicalJson, type Json } from '../canonical.js';
 import { arrowFile } from '../formats/arrow/file.js';
+import { csvField } from '../formats/csv.js';
 import type { HeadOptions } from '../train/options.js';
 import type { SweepRow } from './sweep-row.js';
 
@@ -37,12 +38,8 @@ function columnOf(values: readonly (number | boolean | string | null)[]): Vector
   );
 }
 
-/**
- * @param facts about the sweep as a whole, for the schema's metadata
- * @returns the results as an Arrow file: a row a head by rank, with what was tried, how it ended and what was measured; `options` holds
- * all options as JSON. The same results give the same bytes.
- */
-export function sweepFile(rows: readonly SweepRow[], tried: readonly (keyof HeadOptions)[], facts: Json): Uint8Array {
+/** @returns a row a head by rank, with what was tried, how it ended and what was measured; `options` holds all options as JSON */
+export function sweepTable(rows: readonly SweepRow[], tried: readonly (keyof HeadOptions)[]): Table {
   const whole = (of: (row: SweepRow) => number | null): Vector => vectorFromArray(rows.map(of), new Int32());
   const metric = (name: string) => (row: SweepRow) =>
     ((row.metrics as unknown as Record<string, number | null> | null)?.[name] ?? null) as number | null;
@@ -63,9 +60,24 @@ export function sweepFile(rows: readonly SweepRow[], tried: readonly (keyof Head
     options: columnOf(rows.map(({ options }) => canonicalJson(JSON.parse(JSON.stringify(options))))),
     message: columnOf(rows.map(({ message }) => message)),
   };
-  const bare = new Table(columns);
+  return new Table(columns);
+}
+
+/**
+ * @param facts about the sweep as a whole, for the schema's metadata
+ * @returns the results as an Arrow file. The same results give the same bytes.
+ */
+export function sweepFile(results: Table, facts: Json): Uint8Array {
   const metadata = new Map([['permafrost.sweep', canonicalJson(facts)]]);
-  return arrowFile(new Table(new Schema(bare.schema.fields, metadata), bare.batches));
+  return arrowFile(new Table(new Schema(results.schema.fields, metadata), results.batches));
+}
+
+/** @returns the results as CSV with a header; what is not there is empty */
+export function sweepCsv(results: Table): string {
+  const names = results.schema.fields.map(({ name }) => name);
+  const columns = names.map((name) => results.getChild(name));
+  const rows = Array.from({ length: results.numRows }, (_, i) => columns.map((column) => column?.get(i) ?? ''));
+  return `${[names, ...rows].map((row) => row.map(csvField).join(',')).join('\n')}\n`;
 }
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -9,6 +9,10 @@ export interface Statistics {
   readonly names: readonly string[];
   /** Steps that one measurement takes for each example, about. */
   readonly work: number;
+  /** Of names that are a share of examples: how many of how many. */
+  readonly shares: ReadonlyMap<string, readonly [number, number]>;
+  /** Of areas: examples of the smaller side. */
+  readonly sides?: ReadonlyMap<string, number>;
   /** @returns one value a name, NaN where these examples do not define it */
   measure(counts: Uint32Array): Float64Array;
 }
@@ -21,9 +25,7 @@ export interface BootstrapOptions {
 }
 
 /** Percentile intervals. */
-export interface Intervals {
-  /** Share of resamples inside. */
-  readonly level: number;
+export interface Resampled {
   /** Resamples made. */
   readonly resamples: number;
   /** Name to lower and upper end; null where no resample defines the value. */
@@ -41,7 +43,7 @@ const FEWEST = 50;
  * each resample. What was fitted (weights, thresholds, a temperature) stays as it is. The seed and the sample decide every draw.
  * @returns the 2.5th and the 97.5th percentile of each value, between order statistics linearly; null for 0 resamples
  */
-export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}): Intervals | null {
+export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}): Resampled | null {
   const { resamples = RESAMPLES, seed = 0 } = options;
   const { n, names } = statistics;
   if (resamples === 0 || n === 0) return null;
@@ -61,7 +63,7 @@ export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}
     if (sorted.length === 0) return [name, null] as const;
     return [name, [percentile(sorted, (1 - LEVEL) / 2), percentile(sorted, (1 + LEVEL) / 2)]] as const;
   });
-  return { level: LEVEL, resamples: count, of: Object.fromEntries(of) };
+  return { resamples: count, of: Object.fromEntries(of) };
 }
 
 /** @param sorted at least one value, ascending */

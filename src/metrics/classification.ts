@@ -1,4 +1,4 @@
-import type { Statistics } from './bootstrap.js';
+import { once, type Statistics } from './bootstrap.js';
 import { CalibrationError, calibrationBins } from './calibration.js';
 import { areas, rank } from './ranking.js';
 import { logLoss, meanDefined, precisionRecallF1, ratio, weightedMean } from './shared.js';
@@ -72,10 +72,21 @@ export function classificationStatistics(
   const likeliest = classes === 2 ? new Int32Array(n).fill(1) : answersOf(probabilities, classes);
   const confidence = Float32Array.from(likeliest, (k, i) => probabilities[i * classes + k] as number);
   const bins = calibrationBins(confidence);
+  const all = confusionOf(answers, y, classes, once(n));
+  const count = (rows: readonly number[], columns: readonly number[]): number =>
+    rows.reduce((sum, row) => columns.reduce((total, col) => total + (all[row * classes + col] as number), sum), 0);
+  const every = Array.from({ length: classes }, (_, k) => k);
+  const shares = new Map<string, readonly [number, number]>([
+    ['accuracy', [every.reduce((sum, k) => sum + count([k], [k]), 0), n]],
+    ...every.flatMap((k) => eachShare(k, count([k], [k]), count(every, [k]), count([k], every))),
+  ]);
+  const smaller = every.map((k) => Math.min(count([k], every), n - count([k], every)));
   return {
     n,
     work: classes + 3,
     names: [...CLASSIFICATION_NAMES, ...eachClass(classes)],
+    shares,
+    sides: areaSides(smaller, classes === 2),
     measure(counts) {
       const confusion = confusionOf(answers, y, classes, counts);
       const at = (row: number, col: number): number => confusion[row * classes + col] as number;
@@ -115,6 +126,21 @@ export function classificationStatistics(
     },
   };
 }
+
+/** @returns precision and recall of a class as shares of examples */
+export const eachShare = (k: number, hits: number, said: number, is: number): [string, readonly [number, number]][] => [
+  [`${k}.precision`, [hits, said]],
+  [`${k}.recall`, [hits, is]],
+];
+
+/** @returns for the areas of each class, and of two classes as a whole, the examples of the smaller side */
+export const areaSides = (smaller: readonly number[], asWhole: boolean): Map<string, number> =>
+  new Map(
+    (['auc', 'averagePrecision'] as const).flatMap((area): [string, number][] => [
+      ...smaller.map((count, k): [string, number] => [`${k}.${area}`, count]),
+      ...(asWhole ? [[area, smaller[0] ?? 0] as [string, number]] : []),
+    ]),
+  );
 
 /** @returns the names of what is measured for each class: `0.precision`, … */
 export const eachClass = (classes: number): string[] =>

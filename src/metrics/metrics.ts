@@ -1,5 +1,6 @@
-import { type BootstrapOptions, bootstrap, type Intervals, once, type Statistics } from './bootstrap.js';
+import { type BootstrapOptions, once, type Statistics } from './bootstrap.js';
 import { answersOf, classificationStatistics, confusionOf } from './classification.js';
+import { type Intervals, intervalsOf } from './intervals.js';
 import { multilabelStatistics } from './multilabel.js';
 import { regressionStatistics } from './regression.js';
 import { orNull } from './shared.js';
@@ -32,7 +33,7 @@ interface CommonMetrics {
   readonly calibrationError: number | null;
   /** In the head's order. */
   readonly classes: readonly ClassMetrics[];
-  /** 95 % percentile bootstrap of all of the above, `0.f1` being the F1 of the first class; null when not asked for. */
+  /** Of all of the above at 95 %, `0.f1` being the F1 of the first class; null when not asked for. */
   readonly intervals: Intervals | null;
 }
 
@@ -66,7 +67,7 @@ export interface RegressionMetrics {
   readonly mae: number;
   /** Root of the mean squared error. */
   readonly rmse: number;
-  /** 95 % percentile bootstrap; null when not asked for. */
+  /** At 95 %; null when not asked for. */
   readonly intervals: Intervals | null;
 }
 
@@ -122,7 +123,7 @@ export function measureClasses(
   return {
     accuracy: values.accuracy as number,
     balancedAccuracy: values.balancedAccuracy as number,
-    ...commonOf(values, support, bootstrap(statistics, options)),
+    ...commonOf(values, support, intervalsOf(statistics, options)),
     confusion,
   };
 }
@@ -150,7 +151,7 @@ export function measureLabels(
     accuracy: values.accuracy as number,
     hammingLoss: values.hammingLoss as number,
     microF1: values.microF1 as number,
-    ...commonOf(values, support, bootstrap(statistics, options)),
+    ...commonOf(values, support, intervalsOf(statistics, options)),
   };
 }
 
@@ -166,5 +167,5 @@ export function measureValues(
 ): RegressionMetrics {
   const statistics = regressionStatistics(values, y);
   const { r2, mae, rmse, loss } = valuesOf(statistics) as Record<'r2' | 'mae' | 'rmse' | 'loss', number>;
-  return { loss, r2: orNull(r2), mae, rmse, intervals: bootstrap(statistics, options) };
+  return { loss, r2: orNull(r2), mae, rmse, intervals: intervalsOf(statistics, options) };
 }

@@ -1,6 +1,6 @@
 import type { Statistics } from './bootstrap.js';
 import { CalibrationError, calibrationBins } from './calibration.js';
-import { CLASS_NAMES, column, eachClass } from './classification.js';
+import { areaSides, CLASS_NAMES, column, eachClass, eachShare } from './classification.js';
 import { areas, rank } from './ranking.js';
 import { logLoss, meanDefined, precisionRecallF1, weightedMean } from './shared.js';
 
@@ -53,10 +53,28 @@ export function multilabelStatistics(
     rank(column(probabilities, classes, k), (i) => y[i * classes + k] === 1),
   );
   const bins = calibrationBins(probabilities);
+  const counts = (k: number, is: (at: number) => boolean): number => {
+    let sum = 0;
+    for (let at = k; at < n * classes; at += classes) if (is(at)) sum += 1;
+    return sum;
+  };
+  const tallies = rankings.map((_, k) => ({
+    hits: counts(k, (at) => said[at] === 1 && y[at] === 1),
+    said: counts(k, (at) => said[at] === 1),
+    is: counts(k, (at) => y[at] === 1),
+  }));
   return {
     n,
     work: 4 * classes + 3,
     names: [...MULTILABEL_NAMES, ...eachClass(classes)],
+    shares: new Map<string, readonly [number, number]>([
+      ['accuracy', [exact.reduce((sum, one) => sum + one, 0), n]],
+      ...tallies.flatMap((one, k) => eachShare(k, one.hits, one.said, one.is)),
+    ]),
+    sides: areaSides(
+      tallies.map(({ is }) => Math.min(is, n - is)),
+      false,
+    ),
     measure(counts) {
       const calibration = new CalibrationError();
       const each = rankings.map((ranking, k) => {

@@ -14,6 +14,7 @@ export function regressionStatistics(values: Float32Array, y: ArrayLike<number>)
     n,
     work: 2,
     names: REGRESSION_NAMES,
+    shares: new Map(),
     measure(counts) {
       let [total, sum, absolute, squared, spread] = [0, 0, 0, 0, 0];
       for (let i = 0; i < n; i++) {

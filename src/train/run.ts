@@ -36,7 +36,8 @@ export interface EpochRecord {
  * Why training ended: all epochs were run, the validation loss fell no more, lbfgs converged, `drop` named the head, or the
  * loss was not finite.
  */
-export type TrainingEnd = 'epochs' | 'patience' | 'converged' | 'dropped' | 'diverged';
+export const TRAINING_ENDS = ['epochs', 'patience', 'converged', 'dropped', 'diverged'] as const;
+export type TrainingEnd = (typeof TRAINING_ENDS)[number];
 
 export interface TrainHooks {
   /** @param head its place in the list */

@@ -16,6 +16,7 @@ import type {
 } from './run.js';
 import { fitStandardization, type Standardization } from './standardize.js';
 import { trainBySteps } from './steps.js';
+import { fitTargetScale, ownUnit, ownUnitRecord, scaledTargets } from './target-scale.js';
 import { allRows, type VectorSource } from './vectors.js';
 import { trainWhole } from './whole.js';
 
@@ -67,7 +68,7 @@ export async function trainHeads(
   const held = val === null || valRows.length === 0 ? null : { vectors: val.vectors, y: val.y, rows: valRows };
   const run = { data: { ...data, rows }, val: held, standardization, hooks };
   const places = resolved.map((options, place) => ({ place, options }));
-  const outcomes = await trainWith(run, places);
+  const outcomes = await (data.task === 'regression' ? trainNumbers : trainWith)(run, places);
   return outcomes.map(({ place, outcome }) =>
     outcome === null
       ? new HeadError(
@@ -84,6 +85,36 @@ export async function trainHeads(
           ...outcome,
         },
   );
+}
+
+/** Trains on standardised targets, and puts nets and losses back into the unit that they came in. */
+async function trainNumbers({ data, val, standardization, hooks }: TrainingRun, heads: readonly PlacedHead[]) {
+  const scale = fitTargetScale(data.y, data.rows);
+  const { onEpoch, drop } = hooks;
+  const run: TrainingRun = {
+    data: { ...data, y: scaledTargets(data.y, scale) },
+    val: val && { ...val, y: scaledTargets(val.y, scale) },
+    standardization,
+    hooks: {
+      ...hooks,
+      ...(onEpoch ? { onEpoch: (place, record) => onEpoch(place, ownUnitRecord(record, scale)) } : {}),
+      ...(drop
+        ? {
+            drop: (epoch, losses) =>
+              drop(
+                epoch,
+                losses.map((loss) => loss * scale.scale ** 2),
+              ),
+          }
+        : {}),
+    },
+  };
+  const outcomes = await trainWith(run, heads);
+  return outcomes.map(({ place, outcome }): Outcome => {
+    if (outcome === null) return { place, outcome };
+    const history = outcome.history.map((record) => ownUnitRecord(record, scale));
+    return { place, outcome: { ...outcome, net: ownUnit(outcome.net, scale), history } };
+  });
 }
 
 async function trainWith(run: TrainingRun, heads: readonly PlacedHead[]): Promise<Outcome[]> {

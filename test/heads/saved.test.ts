@@ -14,7 +14,10 @@ import { quickHead } from '../helpers/saved-head.js';
 import { faulty, systemError } from '../helpers/store.js';
 
 /** Fields that came after the first heads. */
-const LATER = ['joined', 'identity', 'test', 'shots', 'refit', 'testMetrics', 'temperature', 'folds'];
+const LATER = [
+  ...['joined', 'identity', 'test', 'shots', 'refit', 'testMetrics', 'temperature', 'folds'],
+  ...['commonest', 'meanAnswer', 'chosen', 'end'],
+];
 
 const dir = mkdtempSync(join(tmpdir(), 'permafrost-heads-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -137,7 +140,7 @@ test('what a head was saved without is what it was before there was such a thing
   assert.ok(Object.keys(first).length < Object.keys(HEAD_RULES).length);
   await saveHead(place, { info: { ...rest, options: first } as never, model });
   const read = (await loadHead(place)).info;
-  assert.deepEqual(read, { ...info, identity: null });
+  assert.deepEqual(read, { ...info, identity: null, commonest: null, meanAnswer: null, chosen: null, end: null });
   for (const name of Object.keys(HEAD_RULES)) {
     await saveHead(place, { info: { ...info, options: { ...options, [name]: undefined } } as never, model });
     assert.ok(Object.hasOwn((await loadHead(place)).info.options, name), name);

@@ -37,6 +37,17 @@ export async function saveQuickHead(dir: string, sets: readonly SetFacts[]): Pro
 export function unmeasured(trained: TrainedHead): FittedHead {
   const { train, bestEpoch } = trained;
   const counts = { train, val: 0, test: 0, shots: null, refit: false };
-  const nothing = { metrics: null, testMetrics: null, majority: null, threshold: null, temperature: null, folds: null };
+  const nothing = {
+    commonest: null,
+    meanAnswer: null,
+    chosen: null,
+    end: null,
+    metrics: null,
+    testMetrics: null,
+    majority: null,
+    threshold: null,
+    temperature: null,
+    folds: null,
+  };
   return { trained, learned: { ...counts, ...nothing, bestEpoch } };
 }

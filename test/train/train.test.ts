@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { CacheError, HeadError, LabelError, UsageError } from '../../src/errors.js';
-import { majority } from '../../src/heads/fit.js';
+import { majority } from '../../src/heads/baseline.js';
 import { measureClasses } from '../../src/metrics/metrics.js';
 import { Random } from '../../src/random.js';
 import { foldedNet, initialVariables } from '../../src/train/net.js';

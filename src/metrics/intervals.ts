@@ -1,0 +1,34 @@
+import { type BootstrapOptions, bootstrap, type Statistics } from './bootstrap.js';
+import { wilson } from './wilson.js';
+
+/** Intervals that hold the value of new images of the same kind with this probability. */
+export interface Intervals {
+  /** That probability. */
+  readonly level: number;
+  /** Resamples made; 0 where there are too few images to resample. */
+  readonly resamples: number;
+  /** Name to lower and upper end; null where there are too few images, or no resample defines the value. */
+  readonly of: Readonly<Record<string, readonly [number, number] | null>>;
+}
+
+/** Fewer images say nothing about how a mean or an area would come out on others. */
+export const FEWEST_IMAGES = 20;
+/** Of an area, fewer images that are, or are not, of the class. */
+const FEWEST_OF_A_SIDE = 5;
+
+/**
+ * @returns 95 % intervals: of accuracy, precision and recall, which are shares of images, Wilson's; of means, areas and losses the
+ * percentile bootstrap, of 20 images or more, areas of 5 on either side. Null for 0 resamples
+ */
+export function intervalsOf(statistics: Statistics, options: BootstrapOptions = {}): Intervals | null {
+  const { resamples } = options;
+  if (resamples === 0 || statistics.n === 0) return null;
+  const drawn = statistics.n < FEWEST_IMAGES ? null : bootstrap(statistics, options);
+  const of = statistics.names.map((name) => {
+    const share = statistics.shares.get(name);
+    if (share !== undefined) return [name, wilson(share[0], share[1])] as const;
+    const side = statistics.sides?.get(name) ?? FEWEST_OF_A_SIDE;
+    return [name, drawn === null || side < FEWEST_OF_A_SIDE ? null : (drawn.of[name] ?? null)] as const;
+  });
+  return { level: 0.95, resamples: drawn?.resamples ?? 0, of: Object.fromEntries(of) };
+}

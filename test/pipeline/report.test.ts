@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { trainReport } from '../../pipeline/report.js';
+import type { TrainResult } from '../../src/index.js';
+import { measureClasses, measureValues } from '../../src/metrics/metrics.js';
+
+const RESULT: TrainResult = {
+  head: 'h',
+  dir: '/h',
+  task: 'binary',
+  classes: ['ants', 'bees'],
+  train: 10,
+  val: 3,
+  test: 0,
+  shots: null,
+  refit: false,
+  metrics: measureClasses(Float32Array.of(0.9, 0.1, 0.2, 0.8, 0.1, 0.9), [0, 1, 1], 2, 0.5, { resamples: 10 }),
+  testMetrics: null,
+  majority: 1 / 3,
+  commonest: 'ants',
+  meanAnswer: null,
+  threshold: { criterion: 'youden', values: [0.5] },
+  temperature: null,
+  folds: null,
+  chosen: ['epoch', 'threshold'],
+  end: 'patience',
+  bestEpoch: 20,
+  epochs: 30,
+  seconds: 1,
+};
+const report = (changes: Partial<TrainResult>): string => trainReport({ ...RESULT, ...changes }).join('\n');
+
+test('accuracy of three images stands beside what it is worth, and what the commonest class of training gets', () => {
+  assert.match(
+    report({}),
+    /validation: accuracy 100\.0 % \[43\.9, 100\.0\] \(always ants, the commonest in training: 33\.3 %\), AUC 1\.000, log loss 0\.145$/m,
+  );
+});
+
+test('what validation chose is said, and only that', () => {
+  const chose = (chosen: TrainResult['chosen'], more: Partial<TrainResult> = {}) =>
+    /^these images also chose (.*), so expect a little less on new ones$/m.exec(report({ chosen, ...more }))?.[1];
+  assert.equal(chose(['epoch', 'threshold']), 'the epoch and the threshold');
+  assert.equal(
+    chose(['options', 'epoch', 'threshold', 'temperature']),
+    'the options, the epoch, the threshold and the temperature',
+  );
+  assert.equal(chose(['threshold']), 'the threshold');
+  assert.equal(chose([]), undefined);
+  assert.equal(chose(null), undefined);
+  assert.equal(chose(['epoch'], { testMetrics: RESULT.metrics, test: 3 }), undefined);
+});
+
+test('a loss that was still falling says what to give', () => {
+  assert.doesNotMatch(report({}), /not converged/);
+  assert.doesNotMatch(report({ end: 'epochs', val: 0 }), /not converged/);
+  assert.match(
+    report({ end: 'epochs', bestEpoch: 30 }),
+    /not converged: the loss was still falling at epoch 30, the last: give more --epochs, or a higher --learning-rate/,
+  );
+  assert.match(
+    report({ end: 'epochs', chosen: [] }),
+    /lbfgs was still descending: give more --epochs, or a larger --l2/,
+  );
+});
+
+test('a regression says what its mean alone gets, and when it is worse', () => {
+  const task = { task: 'regression' as const, classes: [], majority: null, commonest: null, threshold: null };
+  const meanAnswer = { mean: 40.123, mae: 9.8765, rmse: 12 };
+  const good = measureValues(Float32Array.of(1, 2, 3.5), [1, 2, 3]);
+  assert.match(
+    report({ ...task, metrics: good, meanAnswer }),
+    /R² 0\.875, mean error 0\.1667 \(always 40\.12, the mean: 9\.877\)/,
+  );
+  const bad = measureValues(Float32Array.of(100_000, 0, 0), [1, 2, 3]);
+  assert.match(report({ ...task, metrics: bad, meanAnswer }), /R² below 0 is worse than always the mean: give --l2/);
+});
+
+test('a class of which nothing is recognised; of many classes the worst and the most confused', () => {
+  const classes = Array.from({ length: 14 }, (_, k) => `c${k}`);
+  const y = classes.flatMap((_, k) => [k, k]);
+  const said = y.map((k, i) => (k === 3 ? 4 : k === 5 && i % 2 === 0 ? 6 : k));
+  const scores = Float32Array.from(said.flatMap((k) => classes.map((_, j) => (j === k ? 0.9 : 0.1 / 13))));
+  const text = report({ task: 'multiclass', classes, threshold: null, metrics: measureClasses(scores, y, 14) });
+  assert.match(text, /lowest recall: c3 0\.0 % of 2, c5 50\.0 % of 2$/m);
+  assert.match(text, /most confused: c3 taken for c4 2 times, c5 taken for c6 1 time$/m);
+  assert.match(text, /never recognised: c3 \(0 of 2\): give --class-weight balanced, or more images of them/);
+});
