@@ -8,5 +8,6 @@ export async function run(given: Arguments): Promise<void> {
   const options = optionsOf<ExportOptions>(given);
   const result = await exportHead({ ...options, signal: interrupt(), onDownload: console.download });
   console.line(`[${result.input.join(', ')}] to ${result.classes.join(' / ') || 'a number'} -> ${result.out}`);
+  if (result.reused) console.line('the same bytes were there already: reused');
   if (given.values.json) printJson(result);
 }

@@ -56,6 +56,12 @@ export function metricsLine(
   return parts.filter((part) => part !== '').join(', ');
 }
 
+/** @returns where a head lies, and what became of one that lay there */
+export function placeLines({ dir, reused, replaced }: TrainResult): string[] {
+  if (reused) return [`this head was there already, by the same options, labels and vectors: reused`, `-> ${dir}`];
+  return [...(replaced === null ? [] : [`it replaced ${replaced}`]), `-> ${dir}`];
+}
+
 /** Classes whose confusion is shown as a whole. */
 const SHOWN = 12;
 /** Of more, how many of the worst. */

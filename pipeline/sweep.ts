@@ -3,7 +3,7 @@ import type { SweepRow } from '../src/heads/sweep-row.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
 import { Console } from './progress.js';
-import { percent, trainReport } from './report.js';
+import { percent, placeLines, trainReport } from './report.js';
 import { type TableRow, table } from './table.js';
 
 /** Rows of the table that people see. */
@@ -59,6 +59,6 @@ export async function run(given: Arguments): Promise<void> {
   );
   console.line('');
   for (const line of trainReport(result.best)) console.line(line);
-  console.line(`-> ${result.best.dir}`);
+  for (const line of placeLines(result.best)) console.line(line);
   if (given.values.json) printJson(result);
 }

@@ -5,7 +5,7 @@ import { flagOf } from '../src/options/check.js';
 import { type Arguments, optionsOf, typedOptions } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
 import { Console } from './progress.js';
-import { metricsLine, percent, trainReport } from './report.js';
+import { metricsLine, percent, placeLines, trainReport } from './report.js';
 import { type TableRow, table } from './table.js';
 
 /** What training one head and many have in common. */
@@ -38,6 +38,7 @@ async function trainMany(given: Arguments, console: Console): Promise<void> {
       console.status(`${head}: ${epochLine(epoch, loss, valLoss, valAccuracy)}`),
     onHead: (result) => {
       if (result.status === 'failed') console.line(`${result.head} failed: ${result.message}`);
+      else if (result.replaced !== null) console.line(`${result.head} replaced ${result.replaced}`);
     },
   });
   for (const line of table(
@@ -78,6 +79,6 @@ export async function run(given: Arguments): Promise<void> {
     onEpoch: ({ epoch, loss, valLoss, valAccuracy }) => console.status(epochLine(epoch, loss, valLoss, valAccuracy)),
   });
   for (const line of trainReport(result)) console.line(line);
-  console.line(`-> ${result.dir}`);
+  for (const line of placeLines(result)) console.line(line);
   if (given.values.json) printJson(result);
 }

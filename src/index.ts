@@ -41,12 +41,11 @@ export { type ExportOptions, type ExportResult, exportHead, type HeadFormat } fr
 export { type FeaturesOptions, features } from './commands/features.js';
 export { type MapsOptions, type MapsResult, maps } from './commands/maps.js';
 export { type PlanResult, type TrainPlanOptions, trainPlan } from './commands/plan.js';
-export { headInfo, type Prediction, type PredictOptions, predict } from './commands/predict.js';
+export { headInfo, type LabelScore, type Prediction, type PredictOptions, predict } from './commands/predict.js';
 
 export { drawSample as sample, type Sample, type SampleOptions } from './commands/sample.js';
 export { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from './commands/summary.js';
 export {
-  type Ranking,
   type SweepOptions,
   type SweepProgress,
   type SweepResult,
@@ -84,6 +83,7 @@ export {
 export { type Plan, type PlannedHead, readPlan } from './heads/plan-file.js';
 export type { Axis, Space } from './heads/space.js';
 export { openVectors, type StoredVectors } from './heads/stored-vectors.js';
+export type { Ranking } from './heads/sweep-ranking.js';
 export type { SweepRow } from './heads/sweep-row.js';
 export type { ImageMode } from './images/index.js';
 export type { Targets, Task } from './labels/targets.js';

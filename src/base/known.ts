@@ -94,10 +94,15 @@ export async function readShortcut(
   return { key, named: { name, spec } };
 }
 
-/** Remembers the spec of a base for `nameBase`; failing to is no error. */
+/** Whether a folder is a cache already: a command that fails must not leave the beginnings of one. */
+const isCache = async (cache: string, system: StoreSystem): Promise<boolean> =>
+  (await system.list(cache).catch(() => [])).some((name) => name === 'bases' || /-[0-9a-f]{12}$/.test(name));
+
+/** Remembers the spec of a base for `nameBase`, in what is a cache already; failing to is no error. */
 async function remember(cache: string, key: string, { name, spec }: Named, system: StoreSystem): Promise<void> {
   const file = shortcut(cache, key);
   const text = seal({ key, name, spec: spec as unknown as Json, base: baseDigest(spec) });
+  if (!(await isCache(cache, system))) return;
   try {
     await system.makeFolder(path.dirname(file));
     await removeStale(system, path.dirname(file));

@@ -5,6 +5,7 @@ import { rereadOnnx } from '../base/onnx/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { CacheError, ModelError } from '../errors.js';
 import {
+  type Chunks,
   discard,
   errorCode,
   isTemporary,
@@ -36,6 +37,7 @@ import type { HEAD_FORMATS } from '../options/choices.js';
 import type { HeadNet } from '../train/head-net.js';
 import { endingOf } from '../train/net.js';
 import { version } from '../version.js';
+import { checkEnding, isThere, type Planned } from './export-place.js';
 import { findHead, matchBase, type PredictOptions } from './predict.js';
 
 export type HeadFormat = (typeof HEAD_FORMATS)[number];
@@ -46,6 +48,8 @@ export interface ExportOptions
   readonly format: HeadFormat;
   /** Where it goes: a file, or the folder of a TensorFlow.js model. */
   readonly out: string;
+  /** Write over another file that is there. Default false: FileError. */
+  readonly replace?: boolean;
   /** Base and head in one model: pixels in (RGB, 0 to 255, at the base's input size), preprocessing inside. Default false: vectors in. */
   readonly withBase?: boolean;
 }
@@ -54,6 +58,8 @@ export interface ExportResult {
   /** Absolute path of the file, or of the folder of a TensorFlow.js model. */
   readonly out: string;
   readonly format: HeadFormat;
+  /** Whether the very same bytes were there already. */
+  readonly reused: boolean;
   /** Shape of one example that goes in: `[features]`, or `[height, width, channels]`. */
   readonly input: readonly number[];
   /** In the order of the outputs; a binary head has one, the probability of the second. */
@@ -194,13 +200,15 @@ const MAX_JSON = 64 * 2 ** 20;
  * Writes a head, or base and head in one model, for another runtime. Classes, task, preprocessing and versions travel in the
  * file's own metadata: an attribute `permafrost` of `.h5`, the member `permafrost` of a `.keras` file's `metadata.json`,
  * `userDefinedMetadata` of TensorFlow.js, metadata properties of ONNX. The same head gives the same bytes.
- * @throws HeadError where there is no such head or its base cannot be found; ModelError for what the format cannot hold; FileError
- *   where it cannot be written: what was there before stays then
+ * @throws UsageError for a file that ends as those of another format; HeadError where there is no such head or its base cannot be
+ *   found; ModelError for what the format cannot hold; FileError where it cannot be written, or another file is there and is not to
+ *   be replaced: what was there before stays then
  */
 export async function exportHead(options: ExportOptions): Promise<ExportResult> {
   checkOptions('export', options);
   const { cache = 'cache', format, withBase = false } = options;
   const { system = realSystem } = options;
+  checkEnding(options.out, format);
   const out = path.resolve(options.out);
   await tryOutput(format === 'tfjs' ? path.join(out, MODEL_JSON) : out, { system });
   const head = await findHead(options.head, cache);
@@ -222,19 +230,35 @@ export async function exportHead(options: ExportOptions): Promise<ExportResult> 
     base: info.set,
     versions: { ...info.versions, permafrost: version },
   };
+  let reused: boolean;
+  const place = async (chunks: () => Chunks | Promise<Chunks>): Promise<boolean> => {
+    const planned: Planned = [path.basename(out), chunks];
+    if (options.replace !== true && (await isThere(system, path.dirname(out), [planned], options.out))) return true;
+    await writeOutput(out, await chunks(), { system });
+    return false;
+  };
   if (format === 'onnx') {
     const values = Object.entries(metadata).map(([name, value]) => [
       name,
       typeof value === 'string' ? value : JSON.stringify(value),
     ]);
-    await writeOutput(out, [onnxModel(base, head.model, Object.fromEntries(values))], { system });
+    const bytes = onnxModel(base, head.model, Object.fromEntries(values));
+    reused = await place(() => [bytes]);
   } else {
     const model = kerasModel(headNet(head), base, format === 'tfjs' ? 'tfjs' : 'keras');
     const about = { name: base?.name ?? 'head', metadata };
-    if (format === 'tfjs') await writeFolder(system, out, tfjsFiles(model, about));
-    else if (format === 'h5') await writeOutput(out, [await h5File(model, about)], { system });
-    else await writeOutput(out, await archiveFile(model, about), { system });
+    if (format === 'tfjs') {
+      const files = tfjsFiles(model, about);
+      const planned = files.map(([name, chunks]): Planned => [name, () => chunks]);
+      reused = options.replace !== true && (await isThere(system, out, planned, options.out));
+      if (!reused) await writeFolder(system, out, files);
+    } else if (format === 'h5') {
+      const bytes = await h5File(model, about);
+      reused = await place(() => [bytes]);
+    } else {
+      reused = await place(() => archiveFile(model, about));
+    }
   }
   const input = base ? [base.spec.input.height, base.spec.input.width, base.spec.input.channels] : [info.dim];
-  return { out, format, input, classes: info.classes };
+  return { out, format, reused, input, classes: info.classes };
 }

@@ -1,8 +1,8 @@
 import { PermafrostError } from '../errors.js';
 import { fitHead } from '../heads/fit.js';
 import { resolveFit } from '../heads/fit-options.js';
-import { loadHead, makeHead, saveHead } from '../heads/head.js';
-import type { HeadInfo } from '../heads/head-info.js';
+import { makeHead, saveHead } from '../heads/head.js';
+import { choosePlace } from '../heads/place.js';
 import { type Plan, type PlannedHead, readPlan } from '../heads/plan-file.js';
 import { divideExamples, noteGivenSplits } from '../heads/problem.js';
 import { checkOptions } from '../options/check.js';
@@ -35,7 +35,8 @@ export type PlanResult =
 /**
  * Trains all heads of a plan from one read of the cache, one after the other, and saves each in `cache/heads` as soon as it is done.
  * A head that is there already with the same identity (options, labels, sides, feature sets) is not trained again, so that the same
- * call goes on where one was stopped. A head that cannot be trained does not stop the others.
+ * call goes on where one was stopped; any other head of a planned name is replaced, which the result says. A head that cannot be
+ * trained does not stop the others.
  * @returns one result a head, in the order of the plan
  * @throws UsageError, DataError or CacheError for a plan, a folder or a set that cannot be used
  */
@@ -65,20 +66,20 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
       noteGivenSplits(found, planned.fit.val, (message) => options.onWarning?.(`${planned.name}: ${message}`));
       const problem = divideExamples(found, (sha256) => table.rows.has(sha256), { seed, val, shots });
       const identity = headIdentity(corpus, problem, planned.options, planned.fit);
-      const kept = await finished(place.dir, identity);
-      if (kept !== null) {
-        results.push({ status: 'reused', ...resultOf(kept, kept, place, 0) });
+      const origin = originOf(corpus, identity);
+      const { same, replaced } = await choosePlace(place, origin, { isGiven: true, replace: true });
+      if (same !== null) {
+        results.push({ status: 'reused', ...resultOf(same, same, { ...place, reused: true, replaced: null }, 0) });
       } else {
         const fitted = await fitHead(problem, table, planned.options, planned.fit, {
           onEpoch: (record) => options.onEpoch?.(planned.name, record),
           onWarning: (message) => options.onWarning?.(`${planned.name}: ${message}`),
           ...(options.signal ? { signal: options.signal } : {}),
         });
-        await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity)));
-        results.push({
-          status: 'trained',
-          ...resultOf(fitted.trained, fitted.learned, place, (performance.now() - started) / 1000),
-        });
+        await saveHead(place.dir, makeHead(fitted, origin));
+        const seconds = (performance.now() - started) / 1000;
+        const what = { ...place, reused: false, replaced };
+        results.push({ status: 'trained', ...resultOf(fitted.trained, fitted.learned, what, seconds) });
       }
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -109,15 +110,4 @@ async function labelAll(corpus: Corpus, heads: readonly PlannedHead[], { onWarni
     }
   }
   return all;
-}
-
-/** @returns the head of a folder if it is whole and has this identity */
-async function finished(dir: string, identity: string): Promise<HeadInfo | null> {
-  try {
-    const { info } = await loadHead(dir);
-    return info.identity === identity ? info : null;
-  } catch (error) {
-    if (error instanceof PermafrostError) return null; // damaged: it is trained again
-    throw error;
-  }
 }

@@ -14,10 +14,10 @@ import { openEngine } from '../engine/index.js';
 import { HeadError } from '../errors.js';
 import { imageBatches } from '../extract/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
-import { realSystem, whyUnreadable } from '../files/index.js';
 import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import type { SetFacts } from '../heads/joined-sets.js';
+import { holdsHead } from '../heads/place.js';
 import { checkOptions } from '../options/check.js';
 import { FeatureSet, fingerprint, type SetSpec } from '../store/index.js';
 import { type NamedImages, namesOf } from './names.js';
@@ -45,19 +45,14 @@ export interface Prediction {
   readonly label: string;
   /** Its probability; of several labels the lowest of theirs, of none the highest; of a regression the number. */
   readonly score: number;
-  /** Class to probability, in the head's order; empty of a regression. */
-  readonly scores: Readonly<Record<string, number>>;
+  /** The probability of each class, in the head's order; empty of a regression. */
+  readonly scores: readonly LabelScore[];
 }
 
-/** @throws HeadError where it cannot be told */
-async function holdsHead(dir: string): Promise<boolean> {
-  try {
-    return (await realSystem.kind(path.join(dir, 'head.json'))) !== null;
-  } catch (error) {
-    throw new HeadError(`${dir} ${whyUnreadable(error)}: change its permissions, or give the folder of another head`, {
-      cause: error,
-    });
-  }
+/** A class and its probability. */
+export interface LabelScore {
+  readonly label: string;
+  readonly score: number;
 }
 
 /** @throws HeadError where neither the cache nor a folder holds such a head, or one of them cannot be read */
@@ -108,14 +103,15 @@ export async function matchBase(
 export function said({ task, classes, threshold }: HeadInfo, outputs: readonly number[]): Omit<Prediction, 'path'> {
   if (task === 'regression') {
     const value = outputs[0] ?? 0;
-    return { label: String(value), score: value, scores: {} };
+    return { label: String(value), score: value, scores: [] };
   }
-  const scores = Object.fromEntries(classes.map((name, k) => [name, outputs[k] ?? 0]));
+  const scores = classes.map((label, k) => ({ label, score: outputs[k] ?? 0 }));
   const limits = threshold?.values ?? [];
   if (task === 'multilabel') {
-    const labels = classes.filter((_, k) => (outputs[k] ?? 0) > (limits[k] ?? 0.5));
-    const sure = labels.map((name) => scores[name] ?? 0);
-    return { label: labels.join('|'), score: labels.length > 0 ? Math.min(...sure) : Math.max(...outputs), scores };
+    const said = scores.filter(({ score }, k) => score > (limits[k] ?? 0.5));
+    const sure = said.map(({ score }) => score);
+    const label = said.map((one) => one.label).join('|');
+    return { label, score: said.length > 0 ? Math.min(...sure) : Math.max(...outputs), scores };
   }
   const likeliest = outputs.indexOf(Math.max(...outputs));
   const answer = task === 'binary' ? Number((outputs[1] ?? 0) > (limits[0] ?? 0.5)) : likeliest;

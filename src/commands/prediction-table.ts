@@ -18,7 +18,8 @@ const csvHeader = (classes: readonly string[]): string =>
 const LINES: Readonly<Record<Exclude<PredictionFormat, 'arrow'>, (prediction: Prediction) => string>> = {
   plain: ({ path, label, score }) => `${plain(path)}\t${plain(label)}\t${score.toFixed(4)}`,
   json: (prediction) => JSON.stringify(prediction),
-  csv: ({ path, label, score, scores }) => [path, label, score, ...Object.values(scores)].map(csvField).join(','),
+  csv: ({ path, label, score, scores }) =>
+    [path, label, score, ...scores.map((one) => one.score)].map(csvField).join(','),
 };
 
 /** Columns `path`, `label`, `score`, and `score_<class>` of each class. */
@@ -29,7 +30,7 @@ function tableOf(predictions: readonly Prediction[], classes: readonly string[])
     path: texts(({ path }) => path),
     label: texts(({ label }) => label),
     score: numbers(({ score }) => score),
-    ...Object.fromEntries(classes.map((name) => [`score_${name}`, numbers(({ scores }) => scores[name] ?? 0)])),
+    ...Object.fromEntries(classes.map((name, k) => [`score_${name}`, numbers(({ scores }) => scores[k]?.score ?? 0)])),
   });
 }
 

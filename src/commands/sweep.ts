@@ -9,14 +9,15 @@ import { metricsOf, thresholdOf } from '../heads/judge.js';
 import type { Learned } from '../heads/learned.js';
 import { checkName, readSweepPlan } from '../heads/plan-file.js';
 import { probe } from '../heads/probe.js';
-import { divideExamples, noteGivenSplits } from '../heads/problem.js';
+import { divideExamples, identityOf, noteGivenSplits } from '../heads/problem.js';
 import { scoresOf, trainOnRows } from '../heads/row-trainer.js';
 import { checkSpace, drawFrom, gridOf, parseAxis, type Space } from '../heads/space.js';
+import { chooseSweepPlace } from '../heads/sweep-place.js';
+import { differing, type Ranking, ranked, rankValue, type Tried } from '../heads/sweep-ranking.js';
 import type { SweepRow } from '../heads/sweep-row.js';
 import { sweepCsv, sweepFile, sweepTable } from '../heads/sweep-table.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { checkOptions, usage } from '../options/check.js';
-import type { RANKINGS } from '../options/choices.js';
 import { checkEffect, HEAD_RULES, type HeadOptions, resolveOptions, withoutIdle } from '../train/options.js';
 import type { TrainedHead } from '../train/train.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
@@ -25,14 +26,10 @@ import {
   headIdentity,
   headOptionsOf,
   originOf,
-  placeOf,
   resultOf,
   type TrainResult,
   tryHeadPlaces,
 } from './train.js';
-
-export type Ranking = (typeof RANKINGS)[number];
-const LOWEST_FIRST: readonly Ranking[] = ['loss', 'calibrationError', 'mae', 'rmse'];
 
 /** The options of a head, where given, hold for all heads of the sweep. */
 export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, Omit<FitOptions, 'folds'> {
@@ -48,10 +45,15 @@ export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, 
   readonly halving?: boolean;
   /** What the best head is chosen by, on validation. Default `loss`. */
   readonly by?: Ranking;
-  /** Of the sweep, in `cache/sweeps`, and of its best head, in `cache/heads`. Default: the set's name and `-sweep`. */
+  /**
+   * Of the sweep, in `cache/sweeps`, and of its best head, in `cache/heads`. Default: the set's name and `-sweep`; where another sweep
+   * or head has it, with 8 digits of the identity behind.
+   */
   readonly name?: string;
   /** Folder of the best head, in the place of a name. */
   readonly out?: string;
+  /** Write over another sweep or head that is there. Default false: HeadError where it has the given name or folder. */
+  readonly replace?: boolean;
   /** Before training starts, and before each further stage of a probe. */
   readonly onStart?: (heads: number) => void;
   /** After each epoch of heads that train together: how many of all are still training, and the lowest validation loss so far. */
@@ -79,12 +81,6 @@ export interface SweepResult {
   readonly seconds: number;
 }
 
-interface Tried {
-  readonly options: HeadOptions;
-  readonly outcome: TrainedHead | HeadError;
-  readonly metrics: Metrics | null;
-}
-
 /**
  * Trains many heads in one pass over the vectors, chooses the best on validation, trains it anew on all where asked for (`refit`),
  * measures it on the test images, and saves it. All results are kept in `cache/sweeps/<name>`, as `results.arrow` and `results.csv`.
@@ -100,16 +96,23 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   await tryHeadPlaces(options);
   await tryPlace(path.resolve(options.cache ?? 'cache', 'sweeps', options.name ?? ''));
   const corpus = await Corpus.open(options);
-  const name = options.name ?? `${path.basename(corpus.sets.dirs[0] ?? 'head')}-sweep`;
-  const place = placeOf({ ...options, name }, name);
-  const dir = path.resolve(options.cache ?? 'cache', 'sweeps', name);
-  for (const folder of [place.dir, dir]) await tryPlace(folder);
   const labelled = await corpus.label(asked.labels);
   const by = checkRanking(options.by ?? 'loss', labelled.task);
   const table = await corpus.read([labelled]);
   const { val, shots } = fit;
   noteGivenSplits(labelled, asked.fit.val, options.onWarning);
   const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
+  const sweepIdentity = identityOf(
+    problem,
+    corpus.sets.facts.map(({ fingerprint }) => fingerprint),
+    { ...asked, labels: null, fit, by, probe: options.probe === true, halving: options.halving === true },
+  );
+  const { name, dir, place, replaced } = await chooseSweepPlace(
+    { cache: options.cache ?? 'cache', name: options.name ?? `${path.basename(corpus.sets.dirs[0] ?? 'head')}-sweep` },
+    sweepIdentity,
+    { out: options.out, isGiven: options.name !== undefined, replace: options.replace === true },
+  );
+  for (const folder of [place.dir, dir]) await tryPlace(folder);
   const sides = await sidesOf(problem, table, options.onWarning);
   if (sides.val.rows.length === 0) throw new LabelError('a sweep needs validation images to choose the best head on');
 
@@ -146,6 +149,8 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     classes,
     tried: names,
     sets: corpus.sets.facts.map(({ fingerprint }) => fingerprint),
+    identity: sweepIdentity,
+    head: identity,
   };
   const results = sweepTable(rows, names);
   await placeFiles(dir, [
@@ -159,7 +164,7 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     by,
     tried: names,
     heads: rows,
-    best: resultOf(fitted.trained, fitted.learned, place, seconds),
+    best: resultOf(fitted.trained, fitted.learned, { ...place, reused: false, replaced }, seconds),
     seconds,
   };
 }
@@ -284,63 +289,4 @@ async function pointMetrics(sides: Sides, trained: TrainedHead, fit: ResolvedFit
   const scores = await scoresOf(sides, trained, val.rows);
   const answers = { task, classes: classes.length, scores, y: val.y };
   return metricsOf(answers, thresholdOf(answers, fit), { resamples: 0 });
-}
-
-/** @returns what heads are ranked by, the lower the better; infinite where it is not measured */
-function rankValue({ metrics }: Pick<Tried, 'metrics'>, by: Ranking): number {
-  const value = (metrics as unknown as Partial<Record<Ranking, number | null>> | null)?.[by] ?? null;
-  if (value === null || !Number.isFinite(value)) return Number.POSITIVE_INFINITY;
-  return LOWEST_FIRST.includes(by) ? value : -value;
-}
-
-interface Best {
-  readonly outcome: TrainedHead;
-  readonly options: HeadOptions;
-}
-
-/** Trained heads by value, then by loss, then in the order in which they were asked for; the rest after them. */
-function ranked(tried: readonly Tried[], by: Ranking): { rows: SweepRow[]; best: Best | null } {
-  const lossOf = ({ metrics }: Tried): number => metrics?.loss ?? Number.POSITIVE_INFINITY;
-  const order = { trained: 0, dropped: 1, diverged: 2 };
-  const entries = tried.map((one) => {
-    const { outcome } = one;
-    const status = outcome instanceof Error ? 'diverged' : outcome.end === 'dropped' ? 'dropped' : 'trained';
-    return { one, status, epochs: outcome instanceof Error ? 0 : (outcome.history.at(-1)?.epoch ?? 0) } as const;
-  });
-  entries.sort(
-    (a, b) =>
-      order[a.status] - order[b.status] ||
-      (a.status === 'dropped' ? b.epochs - a.epochs : 0) ||
-      compare(rankValue(a.one, by), rankValue(b.one, by)) ||
-      compare(lossOf(a.one), lossOf(b.one)),
-  );
-  const rows = entries.map(({ one, status, epochs }, i): SweepRow => {
-    const { outcome, metrics } = one;
-    const failed = outcome instanceof Error;
-    return {
-      rank: status === 'trained' ? i + 1 : null,
-      status,
-      options: failed ? resolveOptions(one.options) : outcome.options,
-      loss: metrics?.loss ?? null,
-      metrics,
-      epochs,
-      bestEpoch: failed ? null : outcome.bestEpoch,
-      message: failed ? outcome.message : null,
-    };
-  });
-  const first = entries[0];
-  const best =
-    first === undefined || first.one.outcome instanceof Error
-      ? null
-      : { outcome: first.one.outcome, options: first.one.options };
-  return { rows, best };
-}
-
-const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1);
-
-/** @returns the options in which the heads differ, in the order of the table of options */
-function differing(rows: readonly SweepRow[]): (keyof HeadOptions)[] {
-  return (Object.keys(HEAD_RULES) as (keyof HeadOptions)[]).filter(
-    (name) => new Set(rows.map(({ options }) => JSON.stringify(options[name]))).size > 1,
-  );
 }

@@ -9,6 +9,7 @@ import { FIT_RULES, type FitOptions, resolveFit } from '../heads/fit-options.js'
 import { type HeadOrigin, makeHead, saveHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import { type Learned, learnedOf } from '../heads/learned.js';
+import { choosePlace } from '../heads/place.js';
 import { checkName } from '../heads/plan-file.js';
 import { divideExamples, identityOf, noteGivenSplits, type Problem } from '../heads/problem.js';
 import type { Task } from '../labels/targets.js';
@@ -19,10 +20,12 @@ import { version } from '../version.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 
 export interface TrainOptions extends CorpusOptions, LabelOptions, HeadOptions, FitOptions {
-  /** Name of the head in `cache/heads`. Default: the set's name. */
+  /** Name of the head in `cache/heads`. Default: the set's name; where another head has it, with 8 digits of the identity behind. */
   readonly name?: string;
   /** Folder of the head, in the place of a name. */
   readonly out?: string;
+  /** Write over another head that is there. Default false: HeadError where it has the given name or folder. */
+  readonly replace?: boolean;
   /** What trains. Default `onnx`; `tensorflow` trains heads of one layer. */
   readonly engine?: EngineName;
   readonly onEpoch?: (record: EpochRecord) => void;
@@ -35,6 +38,10 @@ export interface TrainResult extends Learned {
   readonly dir: string;
   readonly task: Task;
   readonly classes: readonly string[];
+  /** Whether the head was there already, trained by the same options on the same labels and vectors: nothing was trained then. */
+  readonly reused: boolean;
+  /** The head that was written over, for people; null where there was none. */
+  readonly replaced: string | null;
   /** Epochs run. */
   readonly epochs: number;
   readonly seconds: number;
@@ -53,7 +60,11 @@ export const headOptionsOf = (options: object): HeadOptions => picked(options as
 export const fitOptionsOf = (options: object): FitOptions => picked(options as Given, FIT_RULES);
 
 /** @returns where the vectors came from and who trained, for `head.json` */
-export function originOf(corpus: Corpus, identity: string | null, trainer: Engine = onnxEngine): HeadOrigin {
+export function originOf(
+  corpus: Corpus,
+  identity: string,
+  trainer: Engine = onnxEngine,
+): HeadOrigin & { readonly identity: string } {
   const library = trainer.name === 'onnx' ? 'onnxruntime' : trainer.name;
   return { sets: corpus.sets.facts, versions: { permafrost: version, [library]: trainer.version }, identity };
 }
@@ -91,7 +102,7 @@ export async function tryHeadPlaces({
 export function resultOf(
   { task, classes, history }: Pick<HeadInfo, 'task' | 'classes' | 'history'>,
   learned: Learned,
-  place: { readonly head: string; readonly dir: string },
+  place: Pick<TrainResult, 'head' | 'dir' | 'reused' | 'replaced'>,
   seconds: number,
 ): TrainResult {
   return { ...place, task, classes, ...learnedOf(learned), epochs: history.at(-1)?.epoch ?? 0, seconds };
@@ -99,9 +110,9 @@ export function resultOf(
 
 /**
  * Stage two: trains a head on vectors that are stored already, and saves it. Opens no image that it has seen before and loads no
- * base.
+ * base. A head that is there already with the same identity is not trained again; another one is never written over unasked.
  * @throws UsageError, DataError, LabelError or CacheError for what is missing or wrong; HeadError when training diverges in its
- * first epoch, or the head cannot be saved
+ * first epoch, cannot be saved, or another one has the name or folder that was given
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const started = performance.now();
@@ -119,9 +130,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const table = await corpus.read([labelled]);
   noteGivenSplits(labelled, fit.val, options.onWarning);
   const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
+  const origin = originOf(corpus, headIdentity(corpus, problem, head, fit), engine);
+  const isGiven = options.name !== undefined || options.out !== undefined;
+  const { same, replaced, ...chosen } = await choosePlace(place, origin, {
+    isGiven,
+    replace: options.replace === true,
+  });
+  const seconds = (): number => (performance.now() - started) / 1000;
+  if (same !== null) return resultOf(same, same, { ...chosen, reused: true, replaced: null }, seconds());
   const fitted = await fitHead(problem, table, head, fit, options);
-  await saveHead(place.dir, makeHead(fitted, originOf(corpus, headIdentity(corpus, problem, head, fit), engine)));
-  return resultOf(fitted.trained, fitted.learned, place, (performance.now() - started) / 1000);
+  await saveHead(chosen.dir, makeHead(fitted, origin));
+  return resultOf(fitted.trained, fitted.learned, { ...chosen, reused: false, replaced }, seconds());
 }
 
 /** The spec that a set or a head carries, as the base's own. */

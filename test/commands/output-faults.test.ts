@@ -68,14 +68,23 @@ async function writers(t: TestContext): Promise<Writer[]> {
     (format: HeadFormat): Writer => ({
       name: `export to ${format}`,
       file: format === 'tfjs' ? 'model' : `model.${format}`,
-      write: (out, version, system) => exportHead({ head: path.join(heads, version), format, out, system }),
+      write: (out, version, system) =>
+        exportHead({ head: path.join(heads, version), format, out, replace: true, system }),
       isEither: (found, old, fresh) =>
         format === 'tfjs' ? holds(found, old) || holds(found, fresh) : same(found, old) || same(found, fresh),
     }),
   );
   const rows = async function* (version: string): AsyncGenerator<Prediction> {
     for (let i = 0; i < 1100; i++) {
-      yield { path: `${version}/${i}.jpg`, label: 'yes', score: i / 1100, scores: { no: 1 - i / 1100, yes: i / 1100 } };
+      yield {
+        path: `${version}/${i}.jpg`,
+        label: 'yes',
+        score: i / 1100,
+        scores: [
+          { label: 'no', score: 1 - i / 1100 },
+          { label: 'yes', score: i / 1100 },
+        ],
+      };
     }
   };
   const predictions = PREDICTION_FORMATS.map(

@@ -104,7 +104,13 @@ for (const task of ['binary', 'multiclass', 'multilabel', 'regression'] as const
 
     const [first] = result.heads;
     const { learningRate, l2 } = first?.options ?? {};
-    const alone = await train({ ...options, learningRate: learningRate ?? 0, l2: l2 ?? 0, name: 'alone' });
+    const alone = await train({
+      ...options,
+      learningRate: learningRate ?? 0,
+      l2: l2 ?? 0,
+      name: 'alone',
+      replace: true,
+    });
     const close = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-5, `${a} in the sweep, ${b} alone`);
     close(alone.metrics?.loss ?? 0, result.best.metrics?.loss ?? 1);
     close(alone.testMetrics?.loss ?? 0, result.best.testMetrics?.loss ?? 1);
@@ -157,6 +163,7 @@ test('cross-validation, few shots, a temperature, and joined sets', async () => 
     epochs: 10,
     bootstrap: 0,
     out: path.join(work, 'x'),
+    replace: true,
   };
   const folded = await train({ ...options, folds: 4, calibrate: true });
   assert.deepEqual([folded.train, folded.val, folded.test, folded.folds?.length], [320, 320, 80, 4]);
@@ -187,18 +194,22 @@ test('vectors that do not fit into memory are streamed and give a head as good',
 });
 
 test('what a head says: thresholds, labels joined by |, numbers', () => {
+  const both = (a: number, b: number) => [
+    { label: 'a', score: a },
+    { label: 'b', score: b },
+  ];
   const head = (fields: object) => fields as HeadInfo;
   const binary = head({ task: 'binary', classes: ['a', 'b'], threshold: { criterion: 'fixed', values: [0.75] } });
-  assert.deepEqual(said(binary, [0.375, 0.625]), { label: 'a', score: 0.375, scores: { a: 0.375, b: 0.625 } });
+  assert.deepEqual(said(binary, [0.375, 0.625]), { label: 'a', score: 0.375, scores: both(0.375, 0.625) });
   const several = head({
     task: 'multilabel',
     classes: ['a', 'b'],
     threshold: { criterion: 'f1', values: [0.25, 0.5] },
   });
-  assert.deepEqual(said(several, [0.375, 0.75]), { label: 'a|b', score: 0.375, scores: { a: 0.375, b: 0.75 } });
-  assert.deepEqual(said(several, [0.125, 0.25]), { label: '', score: 0.25, scores: { a: 0.125, b: 0.25 } });
+  assert.deepEqual(said(several, [0.375, 0.75]), { label: 'a|b', score: 0.375, scores: both(0.375, 0.75) });
+  assert.deepEqual(said(several, [0.125, 0.25]), { label: '', score: 0.25, scores: both(0.125, 0.25) });
   const number = head({ task: 'regression', classes: [], threshold: null });
-  assert.deepEqual(said(number, [-1.5]), { label: '-1.5', score: -1.5, scores: {} });
+  assert.deepEqual(said(number, [-1.5]), { label: '-1.5', score: -1.5, scores: [] });
 });
 
 test('every fault of a plan names its line', async () => {

@@ -141,7 +141,7 @@ describe(`the tensorflow engine, here ${engine.version}`, () => {
       const scores = async (...more: string[]) => {
         const { stdout } = await permafrost([...predict, ...more], dir);
         const lines = stdout.trim().split('\n');
-        return lines.map((line): number => JSON.parse(line).scores.ok);
+        return lines.map((line): number => JSON.parse(line).scores[1].score);
       };
       const [ours, theirs] = [await scores('--engine', 'tensorflow'), await scores()];
       assert.ok(ours.length > 0 && ours.length === theirs.length);

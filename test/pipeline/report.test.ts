@@ -7,6 +7,8 @@ import { measureClasses, measureValues } from '../../src/metrics/metrics.js';
 const RESULT: TrainResult = {
   head: 'h',
   dir: '/h',
+  reused: false,
+  replaced: null,
   task: 'binary',
   classes: ['ants', 'bees'],
   train: 10,
