@@ -8,10 +8,7 @@ HEAD ?=
 PICTURE ?= data/sample/val/ok/150.jpg
 GRID ?= learning-rate=1e-4,1e-3,1e-2 l2=0,1e-4,1e-2
 ARGS ?=
-# The sample is small: at the default rate its head is not done after the 300 epochs that are the default.
-ifndef LEARNING_RATE
-LEARNING_RATE := $(if $(ARGS),,$(if $(filter data/sample,$(value DATA)),0.01))
-endif
+LEARNING_RATE ?=
 
 SOURCES := $(shell find src pipeline test bench -name '*.ts' 2>/dev/null) package.json tsconfig.json
 PERMAFROST := node dist/pipeline/cli.js

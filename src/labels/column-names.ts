@@ -58,8 +58,12 @@ const placeIn = (names: readonly string[], name: string): number => {
   return place < 0 ? names.length : place;
 };
 
+/** Names that end like a label's: `finding_labels`. */
+const LIKE_LABELS = /_(label|labels|class|classes|category|target)$/;
+
 export const pathRank = (name: string): number => placeIn(PATHS, name);
-export const labelRank = (name: string): number => placeIn(LABELS, name);
+export const labelRank = (name: string): number =>
+  placeIn(LABELS, name) + (LIKE_LABELS.test(plainName(name)) ? 0 : 0.5);
 export const isPathName = (name: string): boolean => pathRank(name) < PATHS.length || plainName(name) === 'sha256';
-export const isLabelName = (name: string): boolean => labelRank(name) < LABELS.length;
+export const isLabelName = (name: string): boolean => labelRank(name) <= LABELS.length;
 export const isIndexName = (name: string): boolean => INDEXES.includes(plainName(name));

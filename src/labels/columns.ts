@@ -180,7 +180,7 @@ function labelColumns(
     return [first];
   }
   if (open.length === 1) return open;
-  if (shares.length >= 2) return shares;
+  if (areClasses(rows, shares, open.length - shares.length)) return shares;
   if (open.length === 0) {
     throw new LabelError(
       `${name} line 1: expected a header with path or sha256, and label, found ${titles.join(', ')}`,
@@ -189,6 +189,13 @@ function labelColumns(
   throw new LabelError(
     `${name}: which column holds the label, ${open.map((k) => titles[k]).join(', ')}? Give --label-column`,
   );
+}
+
+/** Beside other columns, numbers from 0 to 1 may be measurements: there only many columns of 0 and 1 are plain. */
+function areClasses(rows: readonly TableRow[], shares: readonly number[], others: number): boolean {
+  if (shares.length < 2) return false;
+  const hard = shares.every((k) => textsOf(rows, k).every((text) => [-1, 0, 1].includes(shareOf(text) ?? Number.NaN)));
+  return others === 0 || (hard && shares.length >= 2 * others);
 }
 
 /** @returns whether all texts are 0 or 1, -1 or 1, or shares between */

@@ -183,7 +183,11 @@ function fromColumns(
     return row.lastIndexOf(largest) === first ? (titles[first] as string) : null;
   });
   const kind = hard ? '0 and 1' : one ? 'shares, the largest counts' : 'shares, above 0.5 counts';
-  return { labels, several: !one, how: ` (${places.length} columns of ${kind})`, warnings: [] };
+  const said = new Set(labels.flatMap((label) => label ?? []));
+  const bare = titles.filter((title) => !said.has(title));
+  const warnings =
+    bare.length === 0 ? [] : [`no image is of ${bare.slice(0, 5).join(', ')}${bare.length > 5 ? ', …' : ''}: left out`];
+  return { labels, several: !one, how: ` (${places.length} columns of ${kind})`, warnings };
 }
 
 /** @returns whether all of some labels are numbers */

@@ -124,6 +124,20 @@ test('which column says what: by content, then by name, else asked; group only b
   );
 });
 
+test('numbers from 0 to 1 beside other columns are measurements, not classes', async () => {
+  const xray = 'Image Index,Finding Labels,Follow-up #,Age,Spacing[x,y],\n';
+  const rows = 'a.jpg,Mass,0,57,0.143,0.143,\nb.jpg,Mass|Edema,1,58,0.143,0.143,\nc.jpg,No Finding,0,80,0.171,0.171,\n';
+  const named = await read(xray + rows);
+  assert.deepEqual([named.task, named.classes], ['multilabel', ['Edema', 'Mass', 'No Finding']]);
+  await refused(
+    read(xray.replace('Finding Labels', 'Findings') + rows),
+    /which column holds the label, Findings, Follow-up #/,
+  );
+  const many = await read('uid,p,q,r,patient\na,1,0,0,p1\nb,0,1,0,p2\nc,0,1,0,p3\n');
+  assert.deepEqual([many.task, many.classes], ['binary', ['p', 'q']]);
+  assert.match(many.warnings.join(), /no image is of r: left out/);
+});
+
 test('columns of classes: several ones are several labels, a gap is no label', async () => {
   const text = 'image,x,y,z\na.jpg,1,0,1\nb.jpg,0,0,0\nc.jpg,0,1,0\nd.jpg,0,1,0\n';
   const several = await read(text);
