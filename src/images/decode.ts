@@ -17,8 +17,8 @@ const decoding = new Budget(SIDE_BY_SIDE);
 /** Asked of the budget, this is all there is: the work runs alone. */
 const ALONE = Number.POSITIVE_INFINITY;
 
-/** Pixels of the largest picture that is shrunk here; above, libvips is faster, and does not hold up what runs beside. */
-const RESAMPLED_HERE = 2 ** 16;
+/** Pixels of the largest picture that is shrunk here, exactly; above, libvips need not decode all of a JPEG. */
+const RESAMPLED_HERE = 2 ** 20;
 
 export interface DecodeOptions {
   readonly mode: ImageMode;

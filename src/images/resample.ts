@@ -1,4 +1,5 @@
 import type { Raster } from './raster.js';
+import { passes, SLACK, WEIGHT_BITS } from './resample-wasm.js';
 
 /** A kernel: its weight at a distance, and how far it reaches, in source pixels (or target pixels, where it shrinks). */
 interface Kernel {
@@ -21,10 +22,6 @@ const KERNELS = {
   },
   lanczos: { reach: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 } as const satisfies Record<string, Kernel>;
-
-/** Bits behind the point of a weight: two are left for sums below 0 and above 1. */
-const BITS = 32 - 8 - 2;
-const HALF = 1 << (BITS - 1);
 
 /** For each target pixel the first source pixel, how many there are, and their weights in fixed point, `size` each. */
 interface Weights {
@@ -55,7 +52,7 @@ function weights(from: number, to: number, { weight, reach }: Kernel): Weights {
       sum += value;
     }
     for (let k = 0; k < n; k++) {
-      const value = (sum === 0 ? (exact[k] as number) : (exact[k] as number) / sum) * 2 ** BITS;
+      const value = (sum === 0 ? (exact[k] as number) : (exact[k] as number) / sum) * 2 ** WEIGHT_BITS;
       values[i * size + k] = Math.trunc(value + (value < 0 ? -0.5 : 0.5));
     }
     first[i] = low;
@@ -64,64 +61,62 @@ function weights(from: number, to: number, { weight, reach }: Kernel): Weights {
   return { first, count, values, size };
 }
 
+/** Bytes of memory that are kept from one picture to the next; larger ones get a memory of their own. */
+const KEPT = 16 * 2 ** 20;
+let kept: ReturnType<typeof passes> | undefined;
+
+/** A memory of at least so many bytes; what is in it is of no account. */
+function memoryOf(bytes: number): ReturnType<typeof passes> {
+  if (bytes > KEPT) return passes(bytes);
+  kept ??= passes(KEPT);
+  return kept;
+}
+
+const aligned = (bytes: number): number => Math.ceil(bytes / 4) * 4;
+
 /**
  * Resizes a picture as `PIL.Image.resize` does, byte for byte: across, then down, in fixed point, each pass rounded to 8 bits;
- * shrinking takes in all source pixels under the kernel (antialiased). Alpha is a channel like the others.
+ * shrinking takes in all source pixels under the kernel (antialiased). Alpha is a channel like the others. (Pillow 13 goes down
+ * first where it finds that cheaper: roundings move.)
  */
 export function resample(raster: Raster, width: number, height: number, kernel: keyof typeof KERNELS): Raster {
-  const wide = raster.width === width ? raster : across(raster, weights(raster.width, width, KERNELS[kernel]), width);
-  return raster.height === height ? wide : down(wide, weights(raster.height, height, KERNELS[kernel]), height);
-}
-
-function across({ data, width: from, height, channels }: Raster, weights: Weights, width: number): Raster {
-  const { first, count, values, size } = weights;
-  const result = new Uint8ClampedArray(width * height * channels);
-  let to = 0;
-  for (let y = 0; y < height; y++) {
-    const row = y * from * channels;
-    for (let x = 0; x < width; x++) {
-      const begin = x * size;
-      const end = begin + (count[x] as number);
-      const start = row + (first[x] as number) * channels;
-      if (channels === 3) {
-        let [r, g, b] = [HALF, HALF, HALF];
-        for (let k = begin, at = start; k < end; k++, at += 3) {
-          const value = values[k] as number;
-          r = (r + Math.imul(data[at] as number, value)) | 0;
-          g = (g + Math.imul(data[at + 1] as number, value)) | 0;
-          b = (b + Math.imul(data[at + 2] as number, value)) | 0;
-        }
-        result[to++] = r >> BITS;
-        result[to++] = g >> BITS;
-        result[to++] = b >> BITS;
-        continue;
-      }
-      for (let c = 0; c < channels; c++) {
-        let sum = HALF;
-        for (let k = begin, at = start + c; k < end; k++, at += channels) {
-          sum = (sum + Math.imul(data[at] as number, values[k] as number)) | 0;
-        }
-        result[to++] = sum >> BITS;
-      }
-    }
+  const { channels } = raster;
+  const columns = raster.width === width ? null : weights(raster.width, width, KERNELS[kernel]);
+  const rows = raster.height === height ? null : weights(raster.height, height, KERNELS[kernel]);
+  if (columns === null && rows === null) return raster;
+  const sizes = [
+    raster.data.length,
+    columns ? width * raster.height * channels : 0,
+    rows ? width * height * channels : 0,
+  ].map((size) => aligned(size + SLACK));
+  const tables = [columns, rows].map((table) => (table ? 4 * (table.first.length * 2 + table.values.length) : 0));
+  const { memory, run } = memoryOf([...sizes, ...tables].reduce((sum, size) => sum + size, 0));
+  const numbers = new Int32Array(memory.buffer);
+  let free = 0;
+  const take = (bytes: number): number => {
+    free += bytes;
+    return free - bytes;
+  };
+  const put = ({ first, count, values, size }: Weights) => {
+    const place = (table: Int32Array): number => {
+      const at = take(4 * table.length);
+      numbers.set(table, at / 4);
+      return at;
+    };
+    return [place(first), place(count), place(values), 4 * size] as const;
+  };
+  let at = take(sizes[0] as number);
+  new Uint8Array(memory.buffer).set(raster.data, at);
+  if (columns) {
+    const target = take(sizes[1] as number);
+    run.across(at, target, raster.height, raster.width * channels, width, channels, ...put(columns));
+    at = target;
   }
-  return { data: new Uint8Array(result.buffer), width, height, channels };
-}
-
-function down({ data, width, channels }: Raster, weights: Weights, height: number): Raster {
-  const { first, count, values, size } = weights;
-  const stride = width * channels;
-  const result = new Uint8ClampedArray(stride * height);
-  const sums = new Int32Array(stride);
-  for (let y = 0; y < height; y++) {
-    sums.fill(HALF);
-    const n = count[y] as number;
-    for (let k = 0; k < n; k++) {
-      const value = values[y * size + k] as number;
-      let at = ((first[y] as number) + k) * stride;
-      for (let i = 0; i < stride; i++) sums[i] = ((sums[i] as number) + Math.imul(data[at++] as number, value)) | 0;
-    }
-    for (let i = 0, to = y * stride; i < stride; i++) result[to++] = (sums[i] as number) >> BITS;
+  if (rows) {
+    const target = take(sizes[2] as number);
+    run.down(at, target, height, width * channels, ...put(rows));
+    at = target;
   }
-  return { data: new Uint8Array(result.buffer), width, height, channels };
+  const data = new Uint8Array(memory.buffer, at, width * height * channels).slice();
+  return { data, width, height, channels };
 }

@@ -128,7 +128,10 @@ export interface ShrinkOptions extends LoadOptions {
 /** Kernel of shrinking: Pillow's bicubic. */
 const KERNEL = 'cubic';
 
-/** The pixels of `load` on a background, shrunk with antialiasing; a JPEG may be decoded at a half, a fourth or an eighth of its size. */
+/**
+ * The pixels of `load` on a background, shrunk with antialiasing. A JPEG that is shrunk to a fourth or less is decoded at a half, a
+ * fourth or an eighth of its size, so that half of the shrinking is left.
+ */
 export function shrink(source: Uint8Array | Raster, options: ShrinkOptions): Promise<Raster> {
   const { width, height, background } = options;
   const [r, g, b] = background;
@@ -136,7 +139,8 @@ export function shrink(source: Uint8Array | Raster, options: ShrinkOptions): Pro
   return rasterOf(
     image
       .flatten({ background: { r, g, b } })
-      .resize(width, height, { fit: 'fill', kernel: KERNEL })
+      // Otherwise a JPEG's decoder does all the shrinking that it can, and pixels are off by several of 255.
+      .resize(width, height, { fit: 'fill', kernel: KERNEL, fastShrinkOnLoad: false })
       .toColourspace('srgb')
       .raw({ depth: 'uchar' }),
   );

@@ -10,7 +10,8 @@ import { promisify } from 'node:util';
 import { ImageError } from '../../src/errors.js';
 import { decodeImage, type ImageFormat, type ImageMode, sniff } from '../../src/images/index.js';
 import { Random } from '../../src/random.js';
-import { fixture } from '../helpers/fixtures.js';
+import { fixture, needsShared, shared } from '../helpers/fixtures.js';
+import { long } from '../helpers/long.js';
 
 const run = promisify(execFile);
 const python = process.env.PERMAFROST_PYTHON ?? '';
@@ -123,5 +124,63 @@ describe('hundreds of pictures that Pillow writes', needsPython, () => {
       if (pixels) assert.deepEqual(pixels, whole, `${name} cut at ${cut.length} of ${bytes.length}`);
     }
     assert.ok(refused > 100, `${refused} are refused`);
+  });
+});
+
+describe('JPEGs with 64 bytes overwritten', { ...needsPython, ...needsShared }, () => {
+  test('nothing is accepted in the keras mode that load_img refuses; what is, has its pixels', async (t) => {
+    const data = await mkdtemp(path.join(tmpdir(), 'permafrost-test-'));
+    t.after(() => rm(data, { recursive: true }));
+    const count = long ? '240' : '60';
+    const { stdout } = await run(python, [
+      fixture('overwrite_jpegs.py'),
+      shared('real/hymenoptera/train'),
+      data,
+      count,
+    ]);
+    const lines = stdout.trim().split('\n');
+    assert.equal(lines.length, Number(count));
+    const tally = { equal: 0, refused: 0 };
+    for (const { name, width = 8, height = 8, sha256 } of lines.map((line) => JSON.parse(line) as Drawn)) {
+      const pixels = await decode(await readFile(path.join(data, name)), 'keras', height, width).catch(
+        (error: Error) => {
+          assert.match(error.message, /is a damaged JPEG/);
+          return null;
+        },
+      );
+      if (pixels === null) {
+        tally.refused++;
+        continue;
+      }
+      assert.equal(digest(pixels), sha256, `${name}: load_img ${sha256 ? 'gives other pixels' : 'refuses it'}`);
+      tally.equal++;
+    }
+    t.diagnostic(JSON.stringify(tally));
+    assert.ok(tally.equal > lines.length / 2 && tally.refused > lines.length / 10, JSON.stringify(tally));
+  });
+});
+
+describe('photographs', { ...needsPython, ...needsShared }, () => {
+  test('--image photo is Pillow: upright, sRGB, antialiased bicubic', async (t) => {
+    const data = await mkdtemp(path.join(tmpdir(), 'permafrost-test-'));
+    t.after(() => rm(data, { recursive: true }));
+    const count = long ? '244' : '16';
+    await run(python, [fixture('photo_reference.py'), shared('real/hymenoptera/train'), data, count]);
+    const lines = JSON.parse(await readFile(path.join(data, 'reference.json'), 'utf8')) as readonly {
+      readonly file: string;
+      readonly pixels: string;
+      readonly size: number;
+    }[];
+    assert.ok(lines.length >= 40);
+    let worst = 0;
+    for (const { file, pixels, size } of lines) {
+      const wanted = await readFile(pixels);
+      const found = await decode(await readFile(file), 'photo', size, size);
+      let sum = 0;
+      for (const [i, value] of wanted.entries()) sum += Math.abs(value - (found[i] ?? Number.NaN));
+      worst = Math.max(worst, sum / wanted.length);
+      assert.ok(sum / wanted.length <= 1.5, `${file} at ${size}: ${sum / wanted.length}`);
+    }
+    t.diagnostic(`the worst differs by ${worst.toFixed(2)} of 255 on average`);
   });
 });
