@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import path from 'node:path';
+import yargs, { type Argv } from 'yargs';
 import { UsageError } from '../src/errors.js';
 import {
   checkValue,
@@ -8,9 +9,10 @@ import {
   idleOption,
   kebab,
   optionsOfCommand,
+  typedOptions,
   valueFromText,
 } from '../src/options/check.js';
-import { type CommandName, typedCommands } from '../src/options/commands.js';
+import { type CommandName, type CommandRow, typedCommands } from '../src/options/commands.js';
 import { nearestNames } from '../src/options/nearest.js';
 import type { OptionRow } from '../src/options/table.js';
 
@@ -31,105 +33,170 @@ const atHome = (row: OptionRow, text: string): string => {
 
 /** Options that take every value up to the next flag. */
 const isList = (row: OptionRow): boolean => row.type === 'texts' || row.type === 'axes';
-const isNumber = (text: string): boolean => /^-\.?\d/.test(text);
 
-/** @returns the rows that a command line may give */
-export const typedOptions = (command: CommandName): OptionRow[] =>
-  [...optionsOfCommand(command).values()].filter(({ only }) => only !== 'library');
-
-/** @returns every way to write the flags of a command, to its option */
-function flagsOf(rows: readonly OptionRow[]): Map<string, OptionRow> {
-  const flags = new Map<string, OptionRow>();
-  for (const row of rows) {
-    if (row.positional === true) continue;
-    for (const name of [kebab(row.name), row.name, ...(row.aliases ?? [])]) flags.set(`--${name}`, row);
-  }
-  return flags;
-}
-
+const flagsOnly = (rows: readonly OptionRow[]): OptionRow[] => rows.filter(({ positional }) => positional !== true);
+/** @returns every way to write a flag: `learning-rate`, `learningRate`, `lr` */
+const namesOf = ({ name, aliases = [] }: OptionRow): string[] => [...new Set([kebab(name), name, ...aliases])];
 const help = (command: CommandName): string => `permafrost ${command} --help lists all`;
 
-function unknown(command: CommandName, flag: string, rows: readonly OptionRow[]): UsageError {
-  const name = flag.replace(/^-+/, '');
-  const others = typedCommands
-    .filter((row) => typedOptions(row.name as CommandName).some((option) => flagOf(option) === `--${name}`))
-    .map((row) => row.name);
-  const flags = rows.filter(({ positional }) => positional !== true).map(flagOf);
-  const advice =
-    others.length > 0
-      ? `--${name} belongs to ${others.slice(0, 3).join(', ')}${others.length > 3 ? ' and others' : ''}`
-      : `did you mean ${nearestNames(name, flags, 1)[0]}?`;
-  return new UsageError(
-    `Unknown argument: ${name}: ${advice} ${help(command)}`.replace(/([a-z]) (permafrost)/, '$1; $2'),
-  );
+/** What yargs made of a command line. */
+interface Parsed {
+  readonly _: readonly string[];
+  readonly '--'?: readonly string[];
+  readonly [flag: string]: unknown;
 }
 
 /**
- * Reads what stands behind a command, by the table of options.
- * @throws UsageError for an argument that is unknown (with the nearest), given twice, without value, wrong, missing, or without effect
+ * Registers the flags of a command. Switches take no value, so that `--quiet maybe` is not read as false, and one given twice is
+ * seen; values stay text, which the table reads. All are hidden from a help of yargs' own, which it would make at every call.
  */
-export function readArguments(command: CommandName, given: readonly string[]): Arguments {
-  const rows = typedOptions(command);
-  const flags = flagsOf(rows);
-  const values: Record<string, unknown> = {};
-  const typed = new Set<string>();
-  const loose: string[] = [];
-  const set = (row: OptionRow, value: unknown): void => {
-    if (typed.has(row.name) && !isList(row)) throw new UsageError(`${flagOf(row)} is given twice`);
-    typed.add(row.name);
-    if (isList(row)) {
-      const more = (value as readonly string[]).map((one) => atHome(row, one));
-      values[row.name] = [...((values[row.name] as string[]) ?? []), ...more];
-    } else values[row.name] = typeof value === 'string' ? atHome(row, value) : value;
+function registerOptions(parser: Argv, command: CommandName): void {
+  for (const row of flagsOnly(typedOptions(command))) {
+    const [name = '', ...alias] = namesOf(row);
+    const kind = isList(row)
+      ? ({ type: 'array', string: true } as const)
+      : row.type === 'switch'
+        ? ({ nargs: 0 } as const)
+        : ({ type: 'string', nargs: 1 } as const);
+    parser.option(name, { alias, hidden: true, ...kind });
+  }
+}
+
+/** What was asked for. */
+export interface Request {
+  /** Words that name no command; empty where one was named. */
+  readonly unknown: readonly string[];
+  /** A group of commands, such as cache, where none of its commands was named. */
+  readonly group?: string;
+  readonly command?: CommandRow;
+  readonly isHelp: boolean;
+  /** @throws UsageError for an argument that is unknown (with the nearest), given twice, without value, wrong, missing, or without effect */
+  readonly read: () => Arguments;
+}
+
+/** Flags that yargs takes for its own, or finds in every object. */
+const isOdd = (word: string): boolean => {
+  const [, name = ''] = /^--?(?:no-)?([^=]+)/.exec(word) ?? [];
+  return name === '_' || name === '$0' || name in {};
+};
+
+/** @returns what the words behind `permafrost` ask for; nothing of it is checked before it is read */
+export function parse(words: readonly string[]): Request {
+  const end = words.indexOf('--');
+  const odd = (end < 0 ? words : words.slice(0, end)).find(isOdd);
+  if (odd !== undefined) throw new UsageError(`Unknown argument: ${odd}`);
+  let command: CommandRow | undefined;
+  let group: string | undefined;
+  let fault = '';
+  const parser = yargs()
+    .scriptName('permafrost')
+    .detectLocale(false) // the messages are looked into below
+    .exitProcess(false)
+    .version(false)
+    .help(false) // help.ts prints it, by group and with ranges
+    .option('help', { alias: 'h', type: 'boolean' })
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'populate--': true,
+      'short-option-groups': false,
+      'strip-aliased': true,
+    })
+    .fail((message, error) => {
+      if (message === null && error) throw error;
+      fault = message;
+    });
+  const register = (under: Argv, word: string, row: CommandRow): Argv =>
+    under.command(word, row.describe, (inner) => {
+      command = row;
+      registerOptions(inner, row.name as CommandName);
+    });
+  for (const word of new Set(typedCommands.map(({ name }) => name.split(' ')[0] as string))) {
+    const inside = typedCommands.filter(({ name }) => name.startsWith(`${word} `));
+    const [row] = typedCommands.filter(({ name }) => name === word);
+    if (row) register(parser, word, row);
+    else
+      parser.command(word, inside.map(({ name }) => name).join(', '), (inner) => {
+        group = word;
+        for (const one of inside) register(inner, one.name.slice(word.length + 1), one);
+      });
+  }
+  const parsed = parser.parse([...words]) as unknown as Parsed;
+  const named = command?.name.split(' ').length ?? (group === undefined ? 0 : 1);
+  return {
+    unknown: command === undefined ? parsed._.slice(named) : [],
+    ...(command === undefined ? {} : { command }),
+    ...(group === undefined ? {} : { group }),
+    isHelp: parsed.help === true,
+    read: () => {
+      if (command === undefined) throw new Error('there is no command to read');
+      return readParsed(command.name as CommandName, { ...parsed, _: parsed._.slice(named) }, fault);
+    },
   };
-  for (let at = 0; at < given.length; at++) {
-    const word = given[at] as string;
-    if (word === '--') {
-      loose.push(...given.slice(at + 1));
-      break;
-    }
-    if (!word.startsWith('-') || word === '-' || isNumber(word)) {
-      loose.push(word);
-      continue;
-    }
-    const equals = word.indexOf('=');
-    const flag = equals < 0 ? word : word.slice(0, equals);
-    const row = flags.get(flag);
-    const negated = row === undefined && flag.startsWith('--no-') ? flags.get(`--${flag.slice(5)}`) : undefined;
-    if (negated?.type === 'switch' && equals < 0) {
-      set(negated, false);
-      continue;
-    }
-    if (row === undefined) throw unknown(command, flag, rows);
-    const next = (): string | undefined => {
-      const word = given[at + 1];
-      return word === undefined || (word.startsWith('-') && word !== '-' && !isNumber(word)) ? undefined : given[++at];
-    };
-    if (row.type === 'switch') {
-      const said = equals < 0 ? (/^(true|false)$/.test(given[at + 1] ?? '') ? next() : 'true') : word.slice(equals + 1);
-      set(row, valueFromText(row, said ?? 'true'));
-      continue;
-    }
-    const first = equals < 0 ? next() : word.slice(equals + 1);
-    if (first === undefined || first === '') {
-      throw new UsageError(
-        `Not enough arguments following: ${flag.replace(/^-+/, '')}: ${flag} takes a value, ${row.describe}`,
-      );
-    }
-    if (!isList(row)) {
-      set(row, valueFromText(row, first));
-      continue;
-    }
-    const list = [first];
-    if (equals < 0) for (let more = next(); more !== undefined; more = next()) list.push(more);
-    set(row, checkValue(row, list));
+}
+
+/** @returns what is said of a flag that a command does not have */
+function unknown(command: CommandName, name: string): UsageError {
+  const others = typedCommands
+    .filter((row) => typedOptions(row.name as CommandName).some((option) => flagOf(option) === `--${name}`))
+    .map((row) => row.name);
+  const flags = flagsOnly(typedOptions(command)).map(flagOf);
+  const advice =
+    others.length > 0
+      ? `--${name} belongs to ${others.slice(0, 3).join(', ')}${others.length > 3 ? ' and others' : ''};`
+      : `did you mean ${nearestNames(name, flags, 1)[0]}?`;
+  return new UsageError(`Unknown argument: ${name}: ${advice} ${help(command)}`);
+}
+
+const withoutValue = ({ describe }: OptionRow, name: string): UsageError =>
+  new UsageError(`Not enough arguments following: ${name}: --${name} takes a value, ${describe}`);
+
+/** @returns what is said of what yargs found wrong: a flag without its value, or a switch with one */
+function misread(rows: readonly OptionRow[], fault: string): UsageError {
+  const [, name = ''] = /: (\S+)$/.exec(fault) ?? [];
+  const row = rows.find((one) => namesOf(one).includes(name));
+  if (row === undefined) return new UsageError(fault);
+  if (row.type !== 'switch') return withoutValue(row, name);
+  return new UsageError(`--${name} takes no value: leave it out, or write --no-${name}`);
+}
+
+/** @returns the value of what yargs found for an option */
+function typedValue(command: CommandName, row: OptionRow, found: unknown): unknown {
+  const name = kebab(row.name);
+  if (isList(row)) {
+    const list = found as readonly string[];
+    if (list.length === 0) throw withoutValue(row, name);
+    return checkValue(
+      row,
+      list.map((one) => atHome(row, one)),
+    );
   }
-  for (const row of rows.filter(({ positional }) => positional === true)) {
-    if (loose.length === 0) continue;
-    set(row, isList(row) ? loose.splice(0) : valueFromText(row, loose.shift() as string));
+  if (Array.isArray(found)) throw new UsageError(`${flagOf(row)} is given twice`);
+  if (row.type === 'switch') return found;
+  if (found === false) throw unknown(command, `no-${name}`);
+  if (found === '') throw withoutValue(row, name);
+  const value = valueFromText(row, found as string);
+  return typeof value === 'string' ? atHome(row, value) : value;
+}
+
+/** Reads what yargs parsed, by the table of options. */
+function readParsed(command: CommandName, { _: loose, '--': behind = [], ...flags }: Parsed, fault: string): Arguments {
+  const rows = typedOptions(command);
+  const known = new Set(['$0', 'help', 'h', ...flagsOnly(rows).flatMap(namesOf)]);
+  const stray = Object.keys(flags).find((name) => !known.has(name));
+  if (stray !== undefined) throw unknown(command, flags[stray] === false ? `no-${stray}` : stray);
+  if (fault !== '') throw misread(rows, fault);
+  const values: Record<string, unknown> = {};
+  const words = [...loose, ...behind];
+  for (const row of rows) {
+    let found = flags[kebab(row.name)];
+    if (row.positional === true && words.length > 0) found = isList(row) ? words.splice(0) : words.shift();
+    if (found !== undefined) values[row.name] = typedValue(command, row, found);
   }
-  if (loose.length > 0) throw new UsageError(`Unknown argument: ${loose[0]}: ${help(command)} that ${command} takes`);
-  return complete(command, rows, values, typed);
+  if (words.length > 0) throw new UsageError(`Unknown argument: ${words[0]}: ${help(command)} that ${command} takes`);
+  return complete(command, rows, values, new Set(Object.keys(values)));
 }
 
 /** Puts defaults of the command line in place, and checks what only all arguments together tell. */

@@ -1,15 +1,13 @@
 #!/usr/bin/env node
 import { PermafrostError, UsageError } from '../src/errors.js';
-import { type CommandName, type CommandRow, typedCommands } from '../src/options/commands.js';
+import { typedCommands } from '../src/options/commands.js';
 import { nearestNames } from '../src/options/nearest.js';
 import { plain } from '../src/plain.js';
 import { version } from '../src/version.js';
-import { readArguments } from './arguments.js';
+import type { Request } from './arguments.js';
 import { helpOf, helpOfAll } from './help.js';
 import { Interrupted } from './io.js';
 import { MODULES } from './modules.js';
-
-const GROUP = 'cache';
 
 /** One sentence for people; the trace of what nobody foresaw is shown where PERMAFROST_DEBUG is set. */
 function describe(error: unknown): string {
@@ -31,66 +29,39 @@ function exitCode(error: unknown): number {
   return error instanceof UsageError ? 2 : 1;
 }
 
-const names = (rows: readonly CommandRow[]): string[] => rows.map(({ name }) => name);
 const listed = (words: readonly string[]): string => `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 
-function unknownCommand(word: string, known: readonly string[], help: string): UsageError {
-  return new UsageError(
-    `there is no command ${word}. Did you mean ${nearestNames(word, known, 1)[0]}? ${help} lists all`,
-  );
-}
-
-/** @returns the command that the first words name, and what stands behind it; null for a group alone */
-function commandOf(words: readonly string[]): { row: CommandRow; rest: string[] } | null {
-  const at = words.findIndex((word) => !word.startsWith('-'));
-  const first = at < 0 ? undefined : (words[at] as string);
-  const before = words.slice(0, Math.max(at, 0));
-  if (first === undefined) {
-    const all = [...new Set(names(typedCommands).map((name) => name.split(' ')[0] as string))];
-    const [flag] = words;
-    throw new UsageError(`name a command: ${listed(all)}${flag === undefined ? '' : `; ${flag} goes behind it`}`);
+/** Says which command, or which of a group, was meant; or that one is to be named. */
+function noCommand(words: readonly string[], { unknown: [word], group }: Request): UsageError {
+  const all = typedCommands.map(({ name }) => name);
+  const known =
+    group === undefined
+      ? [...new Set(all.map((name) => name.split(' ')[0] as string))]
+      : all.flatMap((name) => (name.startsWith(`${group} `) ? [name.slice(group.length + 1)] : []));
+  const help = `permafrost ${group === undefined ? '' : `${group} `}--help lists all`;
+  if (word !== undefined) {
+    return new UsageError(`there is no command ${word}. Did you mean ${nearestNames(word, known, 1)[0]}? ${help}`);
   }
-  if (first === GROUP) {
-    const known = names(typedCommands).flatMap((name) =>
-      name.startsWith(`${GROUP} `) ? [name.slice(GROUP.length + 1)] : [],
-    );
-    const next = words.findIndex((word, i) => i > at && !word.startsWith('-'));
-    if (next < 0) return null;
-    const row = typedCommands.find(({ name }) => name === `${GROUP} ${words[next]}`);
-    if (row === undefined) throw unknownCommand(words[next] as string, known, 'permafrost cache --help');
-    return { row, rest: [...before, ...words.slice(at + 1, next), ...words.slice(next + 1)] };
-  }
-  const row = typedCommands.find(({ name }) => name === first);
-  const known = [...names(typedCommands).filter((name) => !name.includes(' ')), GROUP];
-  if (row === undefined) throw unknownCommand(first, known, 'permafrost --help');
-  return { row, rest: [...before, ...words.slice(at + 1)] };
+  const [flag] = words.filter((one) => one.startsWith('-'));
+  const what = group === undefined ? 'a command' : 'what to do';
+  return new UsageError(`name ${what}: ${listed(known)}${flag === undefined ? '' : `; ${flag} goes behind it`}`);
 }
 
 async function main(words: readonly string[]): Promise<void> {
   const end = words.indexOf('--');
-  const flags = end < 0 ? words : words.slice(0, end);
-  if (flags.includes('--version')) {
+  if ((end < 0 ? words : words.slice(0, end)).includes('--version')) {
     process.stdout.write(`${version}\n`);
     return;
   }
-  const isHelp = flags.includes('--help') || flags.includes('-h');
+  const { parse } = await import('./arguments.js'); // with yargs, which takes longer to load than the version to print
+  const request = parse(words);
+  const { command, group, isHelp, unknown } = request;
   const width = Math.min(100, process.stdout.columns ?? 100);
-  if (isHelp && !words.some((word) => !word.startsWith('-'))) {
-    process.stdout.write(helpOfAll(width));
-    return;
-  }
-  const found = commandOf(words);
-  if (isHelp) process.stdout.write(found === null ? helpOfAll(width, GROUP) : helpOf(found.row, width));
-  else if (found === null) {
-    const known = names(typedCommands).flatMap((name) =>
-      name.startsWith(`${GROUP} `) ? [name.slice(GROUP.length + 1)] : [],
-    );
-    throw new UsageError(`name what to do: ${listed(known)}`);
-  } else {
-    const given = readArguments(found.row.name as CommandName, found.rest);
-    const load = MODULES[found.row.name] as (typeof MODULES)[string];
-    await (await load()).run(given);
-  }
+  if (command !== undefined && !isHelp) {
+    const load = MODULES[command.name] as (typeof MODULES)[string];
+    await (await load()).run(request.read());
+  } else if (!isHelp || unknown.length > 0) throw noCommand(words, request);
+  else process.stdout.write(command === undefined ? helpOfAll(width, group) : helpOf(command, width));
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

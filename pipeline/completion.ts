@@ -1,7 +1,7 @@
-import { kebab } from '../src/options/check.js';
+import { kebab, typedOptions } from '../src/options/check.js';
 import { type CommandName, typedCommands } from '../src/options/commands.js';
 import type { OptionRow } from '../src/options/table.js';
-import { type Arguments, typedOptions } from './arguments.js';
+import type { Arguments } from './arguments.js';
 
 const flags = (rows: readonly OptionRow[]): OptionRow[] => rows.filter(({ positional }) => positional !== true);
 const rowsOf = (name: string): OptionRow[] => flags(typedOptions(name as CommandName));

@@ -1,9 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { flagOf, kebab } from '../src/options/check.js';
+import { flagOf, kebab, typedOptions } from '../src/options/check.js';
 import { type CommandName, typedCommands } from '../src/options/commands.js';
 import { OPTIONS, type OptionRow } from '../src/options/table.js';
-import { typedOptions } from './arguments.js';
 import { shownDefault, shownFlag, shownRange } from './shown.js';
 
 // Pages of docs/ that are made from the table of options: `npm run docs` writes them, a test compares.

@@ -1,6 +1,6 @@
+import { typedOptions } from '../src/options/check.js';
 import { type CommandName, type CommandRow, typedCommands } from '../src/options/commands.js';
 import type { OptionRow } from '../src/options/table.js';
-import { typedOptions } from './arguments.js';
 import { shownFacts, shownFlag } from './shown.js';
 
 const LEFT = 30;

@@ -1,8 +1,8 @@
 import { type PlanResult, type TrainPlanOptions, trainPlan } from '../src/commands/plan.js';
 import { type TrainOptions, train } from '../src/commands/train.js';
 import { HeadError, UsageError } from '../src/errors.js';
-import { flagOf } from '../src/options/check.js';
-import { type Arguments, optionsOf, typedOptions } from './arguments.js';
+import { flagOf, typedOptions } from '../src/options/check.js';
+import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
 import { Console } from './progress.js';
 import { metricsLine, percent, placeLines, trainReport } from './report.js';

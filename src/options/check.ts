@@ -43,6 +43,10 @@ export function optionsOfCommand(command: CommandName): ReadonlyMap<string, Opti
   return rows;
 }
 
+/** @returns the rows that a command line may give */
+export const typedOptions = (command: CommandName): OptionRow[] =>
+  [...optionsOfCommand(command).values()].filter(({ only }) => only !== 'library');
+
 /** A value in a message: short, and with its type to be seen. */
 export function shownValue(value: unknown): string {
   let text: string;

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { costOf } from '../../bench/start.js';
-import { readArguments } from '../../pipeline/arguments.js';
 import { UsageError } from '../../src/errors.js';
 import { parseAxis } from '../../src/heads/space.js';
 import {
@@ -18,6 +17,7 @@ import {
   verifySets,
 } from '../../src/index.js';
 import type { CommandName } from '../../src/options/commands.js';
+import { readArguments } from '../helpers/arguments.js';
 import { permafrost } from '../helpers/cli.js';
 import { root } from '../helpers/fixtures.js';
 
@@ -37,6 +37,12 @@ const TYPED: readonly (readonly [command: CommandName, words: string, message: R
   ['features', '--data d extra', /^Unknown argument: extra: /],
   ['features', '--data d --data e', /^--data is given twice$/],
   ['features', '--data', /^Not enough arguments following: data: --data takes a value, folder of images$/],
+  ['train', '--data --lr', /^Not enough arguments following: lr: --lr takes a value/],
+  ['features', '--no-data', /^Unknown argument: no-data: did you mean --data\?/],
+  ['features', '--data d --quiet --no-quiet', /^--quiet is given twice$/],
+  ['features', '--data d --json=maybe', /^--json takes no value: leave it out, or write --no-json$/],
+  ['features', '--data d --constructor 3', /^Unknown argument: --constructor$/],
+  ['train', '--data d --lr -1e-3', /^--learning-rate must be a number above 0 and at most 1000, not -0.001$/],
   ['features', '', /^Missing required argument: data: give --data, folder of images$/],
   ['train', '--data d --activation tanh', /^--activation belongs to hidden layers: give their sizes with --hidden$/],
   ['train', '--data d --batch-norm', /^--batch-norm belongs to hidden layers/],

@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { readArguments, typedOptions } from '../../pipeline/arguments.js';
+
 import { pages } from '../../pipeline/docs.js';
 import { helpOf } from '../../pipeline/help.js';
 import { MODULES } from '../../pipeline/modules.js';
-import { flagOf, optionsOfCommand } from '../../src/options/check.js';
+import { flagOf, optionsOfCommand, typedOptions } from '../../src/options/check.js';
 import { COMMANDS, type CommandName, typedCommands } from '../../src/options/commands.js';
 import { keeps } from '../../src/options/rules.js';
 import { OPTIONS, type OptionRow } from '../../src/options/table.js';
+import { readArguments } from '../helpers/arguments.js';
 import { root } from '../helpers/fixtures.js';
 
 const all: readonly OptionRow[] = OPTIONS;

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { readArguments } from '../../pipeline/arguments.js';
 import type { CommandName } from '../../src/options/commands.js';
+import { readArguments } from '../helpers/arguments.js';
 import { root } from '../helpers/fixtures.js';
 
 /** The command lines that make would run, as the shell splits them. */
