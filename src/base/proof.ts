@@ -26,7 +26,7 @@ export interface ProofOptions extends EngineOptions, StoreOptions {
 
 type Input = 'float32' | 'uint8';
 
-/** Proofs of this process: those of a cache that cannot be written cost once in each. */
+/** Proofs of this process, with their place: those of a cache that cannot be written cost once in each. */
 const proved = new Set<string>();
 
 /**
@@ -46,8 +46,9 @@ export async function loadProven(
   const key = sha256Hex(canonicalJson(facts));
   const dir = cache === undefined ? undefined : keptDir(cache, base.spec);
   const name = `_proof-${key.slice(0, 16)}.json`;
-  if (proved.has(key) || (dir !== undefined && (await isProved(path.join(dir, name), facts, system)))) {
-    proved.add(key);
+  const held = `${dir ?? ''} ${key}`;
+  if (proved.has(held) || (dir !== undefined && (await isProved(path.join(dir, name), facts, system)))) {
+    proved.add(held);
     return loadBase(base, engine, options);
   }
   const pictures = [picture(base, input, noise), picture(base, input, smooth)];
@@ -71,7 +72,7 @@ export async function loadProven(
         };
       }
     }
-    proved.add(key);
+    proved.add(held);
     if (cache !== undefined && dir !== undefined && (await isKept(cache, base.spec, { system }))) {
       const bytes = Buffer.from(seal({ ...facts, ...worst }));
       await writeAtomically(system, dir, name, [bytes]).catch(() => {}); // it is held in memory

@@ -83,7 +83,10 @@ async function theSet(cache: string): Promise<FeatureSet | null> {
 
 const rowsOf = async (cache: string): Promise<number> => (await (await theSet(cache))?.info())?.rows ?? 0;
 
-/** What a cache holds: vectors and quarantine, and every file but those whose names depend on how the work was cut, and proofs, which cost once more where they are lost. */
+/**
+ * What a cache holds: vectors and quarantine, and every file but those whose names depend on how the work was cut, and shortcuts,
+ * which cost once more where they are lost.
+ */
 async function state(cache: string) {
   const set = await theSet(cache);
   assert.ok(set, `${cache} holds a set`);
@@ -91,7 +94,10 @@ async function state(cache: string) {
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(cache, path.join(entry.parentPath, entry.name)))
     .filter(
-      (name) => !/part-[0-9a-f]{32}\.arrow$|_index.\d{10}-[0-9a-f]{12}\.index$|_proof-[0-9a-f]{16}\.json$/.test(name),
+      (name) =>
+        !/part-[0-9a-f]{32}\.arrow$|_index.\d{10}-[0-9a-f]{12}\.index$|_(?:proof|opened)-[0-9a-f]{16}\.json$/.test(
+          name,
+        ),
     )
     .sort();
   const quarantine = (await set.quarantine()).entries().map(({ path, stage }) => `${path} ${stage}`);
@@ -122,7 +128,7 @@ test('killed again and again over one extraction, the set ends as that of an und
   for (let kill = 0; kill < kills; kill++) {
     const before = await rowsOf(cache);
     // The first operations make the set, keep the base and its proof, about 30; then each part takes six.
-    const at = 1 + random.below(before === 0 ? 50 : 12);
+    const at = 1 + random.below(before === 0 ? 40 : 10);
     const how = kill % 3;
     const ended = await drive(
       {
