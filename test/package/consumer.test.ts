@@ -66,5 +66,9 @@ test('what it imports by name runs', async () => {
   );
   assert.equal(said.length, 4);
   assert.match(version, /^\d+\.\d+\.\d+$/);
-  await assert.rejects(run(data, 'cache', ''), (error) => !isWrongUse(error));
+  await assert.rejects(run(data, path.join(project, 'cache'), ''), isWrongUse);
+  await assert.rejects(
+    run(path.join(project, 'none'), path.join(project, 'cache'), data),
+    (error) => !isWrongUse(error),
+  );
 });

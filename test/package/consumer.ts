@@ -33,7 +33,7 @@ export function accuracyOf(metrics: Metrics | null): number | null {
 
 export async function run(data: string, cache: string, picture: string): Promise<Prediction[]> {
   const { dir: set } = await features({ data, cache, base: 'xception-mini' });
-  const { metrics, dir } = await train({ data, cache, base: 'xception-mini', features: set, learningRate: 0.01 });
+  const { metrics, dir } = await train({ data, cache, features: set, learningRate: 0.01 });
   const accuracy = accuracyOf(metrics);
   if (accuracy === null || accuracy < 0.5) throw new Error(`accuracy ${accuracy}`);
   const said: Prediction[] = [];
