@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { HeadError, LabelError, UsageError } from '../errors.js';
 import { placeFiles, tryPlace } from '../heads/files.js';
-import { finishHead, type Sides, sidesOf } from '../heads/fit.js';
+import { type FoldRows, finishFolds, finishHead, foldsOf, measureFolds, type Sides, sidesOf } from '../heads/fit.js';
 import { type FitOptions, type ResolvedFit, resolveFit } from '../heads/fit-options.js';
 import { halving } from '../heads/halving.js';
 import { makeHead, saveHead } from '../heads/head.js';
@@ -18,7 +18,7 @@ import type { SweepRow } from '../heads/sweep-row.js';
 import { sweepCsv, sweepFile, sweepTable } from '../heads/sweep-table.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { checkOptions, usage } from '../options/check.js';
-import { checkEffect, HEAD_RULES, type HeadOptions, resolveOptions, withoutIdle } from '../train/options.js';
+import { checkEffect, type HeadOptions, resolveOptions, withoutIdle } from '../train/options.js';
 import type { TrainedHead } from '../train/train.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 import {
@@ -32,7 +32,7 @@ import {
 } from './train.js';
 
 /** The options of a head, where given, hold for all heads of the sweep. */
-export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, Omit<FitOptions, 'folds'> {
+export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, FitOptions {
   /** What to try: `name=values` as the command line has it, or axes by the names of the options. */
   readonly grid?: readonly string[] | Space;
   /** Draws this many heads from the grid, in the place of every combination. */
@@ -113,10 +113,17 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     { out: options.out, isGiven: options.name !== undefined, replace: options.replace === true },
   );
   for (const folder of [place.dir, dir]) await tryPlace(folder);
-  const sides = await sidesOf(problem, table, options.onWarning);
-  if (sides.val.rows.length === 0) throw new LabelError('a sweep needs validation images to choose the best head on');
-
-  const run = (heads: readonly HeadOptions[]): Promise<Tried[]> => tryHeads(sides, heads, fit, options);
+  const { sides, parts } =
+    fit.folds === null
+      ? { sides: await sidesOf(problem, table, options.onWarning), parts: null }
+      : await foldsOf(problem, table, { folds: fit.folds, seed }, options.onWarning);
+  if (parts === null && sides.val.rows.length === 0) {
+    throw new LabelError(
+      'a sweep needs validation images to choose the best head on: give more to validation, or cross-validate',
+    );
+  }
+  const run = (heads: readonly HeadOptions[]): Promise<Tried[]> =>
+    parts === null ? tryHeads(sides, heads, fit, options) : tryFolds(sides, parts, heads, fit, options);
   const tried: Tried[] = [];
   if (options.probe) {
     await probe(sides.train.rows.length, async (penalties) => {
@@ -135,7 +142,10 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
       `all ${rows.length} heads of the sweep diverged: ${first?.message ?? 'lower the learning rates'}`,
     );
   }
-  const { trained, learned } = await finishHead(sides, best.outcome, best.options, fit, options);
+  const { trained, learned } =
+    best.parts === undefined
+      ? await finishHead(sides, best.outcome, best.options, fit, options)
+      : await finishFolds(sides, best.parts, best.options, fit, options);
   const chosen: Learned['chosen'] = [...(rows.length > 1 ? (['options'] as const) : []), ...(learned.chosen ?? [])];
   const fitted = { trained, learned: { ...learned, chosen } };
   const identity = headIdentity(corpus, problem, best.options, asked.fit);
@@ -174,8 +184,10 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
  *   `headsOf` knows
  */
 function checkSweepOptions(options: SweepOptions): void {
-  if ('folds' in options && options.folds !== undefined) {
-    throw usage('a sweep chooses on validation images: leave {folds} out, and cross-validate the best with train');
+  if (options.halving && (options.folds ?? null) !== null) {
+    throw usage(
+      '{halving} drops heads by their loss on one validation side, {folds} have several: give one of the two',
+    );
   }
   const isAlone = options.grid === undefined && options.plan === undefined && !options.probe;
   if (isAlone) throw usage('a sweep needs options to try: give {grid} lr=1e-4,1e-3, {plan} or {probe}');
@@ -257,16 +269,16 @@ function headsOf({ common, space, random }: Asked, seed: number, onWarning?: (me
   return [...heads.values()];
 }
 
-async function tryHeads(
+/** Trains heads on one side and says how far they are. */
+async function trainAll(
   sides: Sides,
+  { train, val }: FoldRows,
   heads: readonly HeadOptions[],
-  fit: ResolvedFit,
   options: SweepOptions,
-): Promise<Tried[]> {
-  options.onStart?.(heads.length);
+): Promise<(TrainedHead | HeadError)[]> {
   const drop = options.halving ? halving() : () => [];
   let lowest: number | null = null;
-  const outcomes = await trainOnRows(sides, sides.train, sides.val, heads, {
+  return trainOnRows(sides, train, val, heads, {
     ...(options.signal ? { signal: options.signal } : {}),
     drop: (epoch, losses) => {
       const training = losses.filter((loss) => !Number.isNaN(loss));
@@ -275,10 +287,46 @@ async function tryHeads(
       return drop(epoch, losses);
     },
   });
+}
+
+async function tryHeads(
+  sides: Sides,
+  heads: readonly HeadOptions[],
+  fit: ResolvedFit,
+  options: SweepOptions,
+): Promise<Tried[]> {
+  options.onStart?.(heads.length);
+  const outcomes = await trainAll(sides, sides, heads, options);
   const tried: Tried[] = [];
   for (const [i, outcome] of outcomes.entries()) {
     const metrics = outcome instanceof Error ? null : await pointMetrics(sides, outcome, fit);
     tried.push({ options: heads[i] as HeadOptions, outcome, metrics });
+  }
+  return tried;
+}
+
+/** Every head on every part: all heads of a part together. */
+async function tryFolds(
+  sides: Sides,
+  parts: readonly FoldRows[],
+  heads: readonly HeadOptions[],
+  fit: ResolvedFit,
+  options: SweepOptions,
+): Promise<Tried[]> {
+  options.onStart?.(heads.length);
+  const outcomes: (TrainedHead | HeadError)[][] = [];
+  for (const part of parts) outcomes.push(await trainAll(sides, part, heads, options));
+  const tried: Tried[] = [];
+  for (const [i, head] of heads.entries()) {
+    const all = outcomes.map((part) => part[i] as TrainedHead | HeadError);
+    const failed = all.find((one) => one instanceof Error);
+    if (failed !== undefined) {
+      tried.push({ options: head, outcome: failed, metrics: null });
+      continue;
+    }
+    const trained = (all as TrainedHead[]).map((one, fold) => ({ ...(parts[fold] as FoldRows), trained: one }));
+    const metrics = await measureFolds(sides, trained, head, fit);
+    tried.push({ options: head, outcome: all[0] as TrainedHead, metrics, parts: trained });
   }
   return tried;
 }

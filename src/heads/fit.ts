@@ -189,6 +189,37 @@ async function finish(
   };
 }
 
+/** One part of a cross-validation: rows that train, and rows that are predicted. */
+export interface FoldRows {
+  readonly train: LabelledRows;
+  readonly val: LabelledRows;
+}
+
+/** A head that was trained on a part. */
+export interface TrainedFold extends FoldRows {
+  readonly trained: TrainedHead;
+}
+
+/**
+ * @returns the parts of a cross-validation of training and validation images together, and those as one side to train on
+ * @throws LabelError when there are fewer images than parts; else as `sidesOf`
+ */
+export async function foldsOf(
+  problem: Problem,
+  table: VectorTable,
+  { folds, seed }: { readonly folds: number; readonly seed: number },
+  onWarning?: (message: string) => void,
+): Promise<{ sides: Sides; parts: readonly FoldRows[] }> {
+  const pool = [...problem.train, ...problem.val];
+  const foldOf = dealFolds(pool, folds, seed, problem.task);
+  const sides = await sidesOf({ ...problem, train: pool, val: [] }, table, onWarning);
+  const parts = Array.from({ length: folds }, (_, fold) => {
+    const of = (inside: boolean): Example[] => pool.filter((_, i) => (foldOf[i] === fold) === inside);
+    return { train: labelledRows(problem, of(false), table), val: labelledRows(problem, of(true), table) };
+  });
+  return { sides, parts };
+}
+
 async function crossValidate(
   problem: Problem,
   table: VectorTable,
@@ -196,16 +227,37 @@ async function crossValidate(
   fit: ResolvedFit & { readonly folds: number },
   hooks: FitHooks,
 ): Promise<FittedHead> {
-  const { task } = problem;
-  const pool = [...problem.train, ...problem.val];
-  const foldOf = dealFolds(pool, fit.folds, options.seed ?? 0, task);
-  const sides = await sidesOf({ ...problem, train: pool, val: [] }, table, hooks.onWarning);
-  const parts: { trained: TrainedHead; train: LabelledRows; val: LabelledRows }[] = [];
-  for (let fold = 0; fold < fit.folds; fold++) {
-    const of = (inside: boolean): Example[] => pool.filter((_, i) => (foldOf[i] === fold) === inside);
-    const [train, val] = [labelledRows(problem, of(false), table), labelledRows(problem, of(true), table)];
-    parts.push({ trained: await trainOne(sides, train, val, options, hooks), train, val });
+  const { sides, parts } = await foldsOf(
+    problem,
+    table,
+    { folds: fit.folds, seed: options.seed ?? 0 },
+    hooks.onWarning,
+  );
+  const trained: TrainedFold[] = [];
+  for (const part of parts) {
+    trained.push({ ...part, trained: await trainOne(sides, part.train, part.val, options, hooks) });
   }
+  return finishFolds(sides, trained, options, fit, hooks);
+}
+
+/** @returns how well the heads of all parts do together, without intervals */
+export async function measureFolds(
+  sides: Sides,
+  parts: readonly TrainedFold[],
+  options: HeadOptions,
+  fit: ResolvedFit,
+): Promise<Metrics | null> {
+  return (await judge(sides, parts, options, { ...fit, bootstrap: 0 })).metrics;
+}
+
+/** Judges the heads of all parts together, each on what it did not see, and trains the head that is kept on all. */
+export async function finishFolds(
+  sides: Sides,
+  parts: readonly TrainedFold[],
+  options: HeadOptions,
+  fit: ResolvedFit,
+  hooks: FitHooks = {},
+): Promise<FittedHead> {
   const { answers, ...judged } = await judge(sides, parts, options, fit);
   const folds = parts.map(({ trained, train, val }, i) => ({
     train: train.rows.length,

@@ -3,6 +3,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { RANKINGS } from '../options/choices.js';
 import { HEAD_RULES, type HeadOptions, resolveOptions } from '../train/options.js';
 import type { TrainedHead } from '../train/train.js';
+import type { TrainedFold } from './fit.js';
 import type { SweepRow } from './sweep-row.js';
 
 export type Ranking = (typeof RANKINGS)[number];
@@ -11,8 +12,11 @@ const LOWEST_FIRST: readonly Ranking[] = ['loss', 'calibrationError', 'mae', 'rm
 /** A head of a sweep, and what became of it. */
 export interface Tried {
   readonly options: HeadOptions;
+  /** Of a cross-validation the head of the first part. */
   readonly outcome: TrainedHead | HeadError;
   readonly metrics: Metrics | null;
+  /** Of a cross-validation. */
+  readonly parts?: readonly TrainedFold[];
 }
 
 /** @returns what heads are ranked by, the lower the better; infinite where it is not measured */
@@ -25,6 +29,7 @@ export function rankValue({ metrics }: Pick<Tried, 'metrics'>, by: Ranking): num
 export interface Best {
   readonly outcome: TrainedHead;
   readonly options: HeadOptions;
+  readonly parts?: readonly TrainedFold[];
 }
 
 /** Trained heads by value, then by loss, then in the order in which they were asked for; the rest after them. */
@@ -54,15 +59,18 @@ export function ranked(tried: readonly Tried[], by: Ranking): { rows: SweepRow[]
       metrics,
       epochs,
       bestEpoch: failed ? null : outcome.bestEpoch,
+      folds: one.parts?.map(({ trained }) => foldOf(trained)) ?? null,
       message: failed ? outcome.message : null,
     };
   });
-  const first = entries[0];
-  const best =
-    first === undefined || first.one.outcome instanceof Error
-      ? null
-      : { outcome: first.one.outcome, options: first.one.options };
-  return { rows, best };
+  const [first] = entries;
+  if (first === undefined || first.one.outcome instanceof Error) return { rows, best: null };
+  const { outcome, options, parts } = first.one;
+  return { rows, best: { outcome, options, ...(parts === undefined ? {} : { parts }) } };
+}
+
+function foldOf({ history, bestEpoch }: TrainedHead): { loss: number | null; bestEpoch: number } {
+  return { loss: history.find(({ epoch }) => epoch === bestEpoch)?.valLoss ?? null, bestEpoch };
 }
 
 const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1);

@@ -8,12 +8,14 @@ export interface SweepRow {
   /** `dropped` by halving, or `diverged` before its first epoch was over. */
   readonly status: 'trained' | 'dropped' | 'diverged';
   readonly options: ResolvedOptions;
-  /** On validation, of the best epoch; null where it diverged. */
+  /** On validation, of the best epoch; of a cross-validation over all parts. Null where it diverged. */
   readonly loss: number | null;
   /** On validation, without intervals. */
   readonly metrics: Metrics | null;
   readonly epochs: number;
   readonly bestEpoch: number | null;
+  /** Of each part of a cross-validation; null without. */
+  readonly folds: readonly { readonly loss: number | null; readonly bestEpoch: number }[] | null;
   /** Why it was not trained. */
   readonly message: string | null;
 }

@@ -57,6 +57,18 @@ export function sweepTable(rows: readonly SweepRow[], tried: readonly (keyof Hea
     ),
     epochs: whole(({ epochs }) => epochs),
     best_epoch: whole(({ bestEpoch }) => bestEpoch),
+    ...Object.fromEntries(
+      Array.from({ length: Math.max(0, ...rows.map(({ folds }) => folds?.length ?? 0)) }, (_, fold) => [
+        [
+          `fold_${fold + 1}_val_loss`,
+          vectorFromArray(
+            rows.map(({ folds }) => folds?.[fold]?.loss ?? null),
+            new Float64(),
+          ),
+        ],
+        [`fold_${fold + 1}_best_epoch`, whole(({ folds }) => folds?.[fold]?.bestEpoch ?? null)],
+      ]).flat(),
+    ),
     options: columnOf(rows.map(({ options }) => canonicalJson(JSON.parse(JSON.stringify(options))))),
     message: columnOf(rows.map(({ message }) => message)),
   };

@@ -891,7 +891,7 @@ export const OPTIONS = [
     default: null,
     describe: 'parts for cross-validation',
     group: 'Judging',
-    commands: ['train'],
+    commands: HEADS,
   },
   {
     name: 'refit',

@@ -141,6 +141,31 @@ test('halving keeps the better half; a plan file and a refit do what flags do', 
   assert.deepEqual(probed.tried, ['l2']);
 });
 
+test('a sweep over folds chooses by all parts together, as train measures them; its table says each part', async () => {
+  const options = { ...common(), labels: set.labels('binary'), epochs: 5, folds: 3, bootstrap: 0 };
+  const swept = await sweep({ ...options, grid: ['lr=1e-3,1e-2'], name: 'folded' });
+  const { best } = swept;
+  assert.equal(best.folds?.length, 3);
+  assert.deepEqual(best.chosen, ['options', 'epoch', 'threshold']);
+  const [first, second] = swept.heads;
+  assert.ok((first?.loss ?? 1) < (second?.loss ?? 0));
+  assert.deepEqual(first?.metrics, best.metrics);
+  const alone = await train({ ...options, learningRate: first?.options.learningRate ?? 0, name: 'crossed-alone' });
+  assert.ok(Math.abs((alone.metrics?.loss ?? 0) - (best.metrics?.loss ?? 1)) < 1e-5, `${alone.metrics?.loss}`);
+  const [header = '', ...rows] = readFileSync(swept.results.replace('.arrow', '.csv'), 'utf8').trim().split('\n');
+  assert.match(
+    header,
+    /^rank,status,learningRate,val_loss,.*,fold_1_val_loss,fold_1_best_epoch,.*,fold_3_best_epoch,options/,
+  );
+  assert.deepEqual(
+    rows.map((row) => row.split(',').slice(0, 2)),
+    [
+      ['1', 'trained'],
+      ['2', 'trained'],
+    ],
+  );
+});
+
 test('a sweep that cannot be is refused', async () => {
   const rejects = (options: object, kind: typeof UsageError | typeof LabelError, message: RegExp) =>
     assert.rejects(sweep({ ...common(), labels: set.labels('binary'), ...options }), (error: Error) => {
@@ -150,7 +175,7 @@ test('a sweep that cannot be is refused', async () => {
     });
   await rejects({}, UsageError, /needs options to try/);
   await rejects({ grid: ['lr=1e-3'], probe: true }, UsageError, /a probe searches l2 alone/);
-  await rejects({ grid: ['lr=1e-3'], folds: 3 }, UsageError, /leave folds out/);
+  await rejects({ grid: ['lr=1e-3'], folds: 3, halving: true }, UsageError, /halving drops heads by their loss on one/);
   await rejects({ grid: ['lr=1e-3'], by: 'r2' }, UsageError, /binary sweep is ranked by one of loss, accuracy/);
   await rejects({ grid: ['dropout=0.5'], optimizer: 'lbfgs' }, UsageError, /lbfgs sees all rows at once/);
   await rejects({ grid: ['lr=1e-3'], features: [set.features, set.features] }, UsageError, /given twice/);
