@@ -3,6 +3,7 @@ import { Budget } from './budget.js';
 import { damaged, readJpeg, withoutOddities } from './jpeg.js';
 import { bilinear, luma, nearest } from './keras-resize.js';
 import { BACKGROUND, type ImageMode } from './modes.js';
+import { pngDamage } from './png-damage.js';
 import { blend, isSideways, type Raster, toRgb, upright } from './raster.js';
 import { resample } from './resample.js';
 import type { ImageFormat } from './sniff.js';
@@ -68,14 +69,14 @@ const tooLarge = (cause?: unknown): ImageError =>
   new ImageError('decode', `has more than ${MAX_PIXELS / 1e6} million pixels: make it smaller`, { cause });
 
 /** What a file is put aside with that its decoder refuses. */
-function refusal(format: ImageFormat, error: unknown): ImageError {
+function refusal(bytes: Uint8Array, format: ImageFormat, error: unknown): ImageError {
   if (error instanceof ImageError) return error;
   const [line = ''] = String((error as Error).message).split('\n');
   if (/pixel limit/i.test(line)) return tooLarge(error);
-  const said = line
-    .replace(/^Input buffer has corrupt header:?/i, '')
-    .replace(/Unknown error|^VipsJpeg: /gi, '')
-    .trim();
+  const said =
+    format === 'png'
+      ? pngDamage(bytes)
+      : line.replace(/^Input buffer has corrupt header:?|Unknown error|^\w+2?vips\w*: /gi, '').trim();
   const name = format === 'webp' ? 'WebP' : format.toUpperCase();
   const reason = said === '' ? 'its decoder does not say why' : said.replace(/[:.\s]+$/, '');
   return new ImageError(
@@ -115,7 +116,7 @@ export async function decodeImage(
       const again = async (file: Uint8Array) => decode(await open(file, false));
       return format === 'jpeg' ? await withoutLoss(bytes, again) : await again(bytes);
     } catch (error) {
-      throw refusal(format, error);
+      throw refusal(bytes, format, error);
     }
   });
 }

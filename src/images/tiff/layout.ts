@@ -47,6 +47,9 @@ const UNREAD: Readonly<Record<number, string>> = {
   34892: 'raw linear data',
 };
 
+/** Pixels of the largest tile, where it is larger than the picture. */
+const MAX_BLOCK = 2 ** 22;
+
 const refused = (what: string, advice = 'convert it to PNG'): ImageError =>
   new ImageError('decode', `is a TIFF with ${what}: ${advice}`);
 
@@ -94,6 +97,9 @@ export function readLayout(bytes: Uint8Array): Layout {
     ? { width: tags.number(322, 0), height: tags.number(323, 0), isTile }
     : { width, height: Math.min(rows < 1 ? height : rows, height), isTile };
   if (block.width < 1 || block.height < 1) throw refused('tiles without a size', 'fetch it again');
+  if (block.width * block.height > Math.max(MAX_BLOCK, 4 * width * height)) {
+    throw refused(`tiles of ${block.width}x${block.height} in a picture of ${width}x${height}`, 'fetch it again');
+  }
   const offsets = tags.numbers(isTile && tags.has(324) ? 324 : 273);
   const expected = Math.ceil(width / block.width) * Math.ceil(height / block.height) * (isPlanar ? samples : 1);
   if (offsets.length === 0 && compression !== 6) throw cutOff('it says nowhere where its pixels lie');

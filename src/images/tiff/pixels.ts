@@ -41,7 +41,7 @@ export function toRaster(samples: Samples, layout: Layout): Raster {
   const perPixel = layout.samples;
   if (photometric === 3) return fromPalette(samples, layout);
   const convert = toByte(layout, samples);
-  const colours = { 2: 3, 5: 4, 8: 3 }[photometric] ?? 1;
+  const colours = { 2: 3, 5: 4 }[photometric] ?? 1;
   const alpha = colours < 4 && (extra[0] === 1 || extra[0] === 2) && perPixel > colours;
   const channels = (colours + (alpha ? 1 : 0)) as 1 | 2 | 3 | 4;
   const data = new Uint8Array(pixels * channels);

@@ -2,7 +2,7 @@ import type { Raster } from '../raster.js';
 import type { Space } from './read.js';
 
 /** Photometric interpretation of each kind of pixels. */
-const PHOTOMETRIC: Readonly<Record<Space, number>> = { plain: 2, cmyk: 5, lab: 8 };
+const PHOTOMETRIC: Readonly<Record<Space, number>> = { plain: 2, cmyk: 5 };
 
 /** Pixels in 8 bits as the simplest TIFF with their profile: how libvips is told what their colours are. */
 export function plainTiff(

@@ -1,5 +1,6 @@
 import { ImageError } from '../../errors.js';
 import type { Encoded, Raster } from '../raster.js';
+import { fromLab } from './lab.js';
 import { type Layout, readLayout } from './layout.js';
 import { toRaster } from './pixels.js';
 import { readSamples, sampleBytes } from './samples.js';
@@ -7,8 +8,8 @@ import { cutOff } from './tags.js';
 import { UNPACKED } from './unpack.js';
 import { readYcbcr } from './ycbcr.js';
 
-/** What a TIFF's pixels are once decoded, beside grey and RGB. */
-export type Space = 'plain' | 'cmyk' | 'lab';
+/** What a TIFF's pixels are once decoded: grey or RGB, or the four inks. */
+export type Space = 'plain' | 'cmyk';
 
 export interface Tiff extends Encoded {
   readonly space: Space;
@@ -42,23 +43,25 @@ const NAMES: Readonly<Record<number, string>> = {
  */
 export function readTiff(bytes: Uint8Array, exact: boolean): Tiff {
   const layout = readLayout(bytes);
-  const { width, height, samples, bits, orientation, photometric, profile } = layout;
+  const { width, height, samples: perPixel, bits, orientation, photometric, profile } = layout;
   if (exact) refuseInexact(layout);
   const isForeign = !UNPACKED.has(layout.compression);
   if (isForeign) refuseForeign(layout, bytes.length);
   else refuseOwn(layout);
   const decode = (): Raster => {
-    if (photometric === 6 && samples === 3) return readYcbcr(bytes, layout);
+    if (photometric === 6 && perPixel === 3) return readYcbcr(bytes, layout);
     const stored = exact && layout.format === 2 ? { ...layout, format: 1 as const } : layout;
-    return toRaster(readSamples(bytes, stored), stored);
+    const samples = readSamples(bytes, stored);
+    return photometric === 8 ? fromLab(samples, stored) : toRaster(samples, stored);
   };
   return {
     width,
     height,
-    bytes: width * height * (samples * sampleBytes(bits) + Math.min(samples, 4)),
+    bytes: width * height * (perPixel * sampleBytes(bits) + Math.min(perPixel, 4)),
     orientation,
-    space: photometric === 5 ? 'cmyk' : photometric === 8 ? 'lab' : 'plain',
-    profile,
+    space: photometric === 5 ? 'cmyk' : 'plain',
+    // Of Lab's colours there is no doubt.
+    profile: photometric === 8 ? undefined : profile,
     isForeign,
     decode,
   };
@@ -87,7 +90,7 @@ function refuseOwn({ bits, format, photometric, samples, isPlanar, predictor, su
   if ((photometric === 3 && bits > 8) || ([5, 6, 8].includes(photometric) && ![8, 16].includes(bits))) {
     throw refused(`${bits} bits a sample, which is not supported for its colours`, 'save it with 8');
   }
-  if ([6, 8].includes(photometric) && bits !== 8) throw refused(`${bits} bits a sample`, 'save it with 8');
+  if (photometric === 6 && bits !== 8) throw refused(`${bits} bits a sample`, 'save it with 8');
   if (photometric === 6 && samples > 1 && (samples !== 3 || isPlanar))
     throw refused('YCbCr in planes', 'convert it to PNG');
   if (photometric === 6 && subsampling.some((n) => ![1, 2, 4].includes(n))) {
