@@ -1,5 +1,5 @@
 import { type Attribute, floats, int64s, type OnnxNode, type OnnxTensor } from '../../formats/onnx/write.js';
-import type { Tensor } from '../../graph/graph.js';
+import type { Margins, Tensor } from '../../graph/graph.js';
 
 /** Sizes of one example's axes in Keras's order, without the batch. */
 export type Shape = readonly number[];
@@ -11,6 +11,8 @@ export type Shape = readonly number[];
 export interface Value {
   readonly name: string;
   readonly shape: Shape;
+  /** Zeros around what `name` holds, which `shape` counts already: whoever takes the value adds them. */
+  readonly margins?: Margins;
 }
 
 /** Where Keras's axis (0 is the batch) of a value with `rank` axes lies in the ONNX graph. */

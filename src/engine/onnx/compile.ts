@@ -1,8 +1,8 @@
 import type { OnnxGraph } from '../../formats/onnx/write.js';
-import type { Graph } from '../../graph/graph.js';
+import type { Graph, Node } from '../../graph/graph.js';
 import { fixedShapes, prepare } from '../../graph/prepare.js';
 import { Builder, type Value } from './builder.js';
-import { INPUT, lower } from './lower.js';
+import { INPUT, lower, padsItself } from './lower.js';
 
 export interface CompileOptions {
   /** Names of the nodes to return, each in Keras's order of axes; default: the graph's output. */
@@ -15,6 +15,12 @@ export interface Compiled {
   readonly graph: OnnxGraph;
   /** Name of each asked output in the ONNX graph, and the shape of one example. */
   readonly outputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
+}
+
+/** Their own padding takes that of the layer: one by itself keeps onnxruntime from its fastest layout. */
+function feedsOnlyConvolutions({ name }: Node, { nodes }: Graph): boolean {
+  const users = nodes.filter(({ inputs }) => inputs.includes(name));
+  return users.length > 0 && users.every(({ op }) => padsItself(op));
 }
 
 /**
@@ -37,6 +43,10 @@ export function compile(graph: Graph, options: CompileOptions = {}): Compiled {
       continue;
     }
     const inputs = node.inputs.map((name) => values.get(name) ?? { name, shape: [] });
+    if (node.op.kind === 'ZeroPadding2D' && feedsOnlyConvolutions(node, folded)) {
+      values.set(node.name, { name: inputs[0]?.name ?? '', shape, margins: node.op.margins });
+      continue;
+    }
     values.set(node.name, { name: lower(b, node.op, inputs, node.weights, shape), shape });
   }
   const outputs = taps.map((tap, i) => {

@@ -41,10 +41,21 @@ function convolve(
     kernel_shape: op.kernelSize,
     strides: op.strides,
     dilations: op.dilation,
-    pads: padsDilated(x.shape, op.kernelSize, op, op.dilation),
+    pads: added(padsDilated(x.shape, op.kernelSize, op, op.dilation), x.margins),
     group: { i: groups },
   });
 }
+
+/** A convolution's own padding is of zeros too. */
+function added(pads: readonly number[], margins: Margins | undefined): number[] {
+  if (margins === undefined) return [...pads];
+  const { starts, ends } = marginAttributes(margins);
+  return pads.map((pad, i) => pad + ([...starts, ...ends][i] ?? 0));
+}
+
+/** Whether a layer takes zeros around its input into its own padding. */
+export const padsItself = ({ kind }: Op): boolean =>
+  kind === 'Conv2D' || kind === 'DepthwiseConv2D' || kind === 'SeparableConv2D';
 
 /** `[h, w, channels, multiplier]` -> `[channels * multiplier, 1, h, w]` */
 function depthwiseKernel(kernel: Tensor): Tensor {
