@@ -1,8 +1,8 @@
 import { type ClassifyOptions, type ClassScore, classify } from '../src/commands/classify.js';
-import { DataError } from '../src/errors.js';
 import { plain } from '../src/plain.js';
 import { type Arguments, optionsOf } from './arguments.js';
-import { interrupt, printJson, shownNames } from './io.js';
+import { ImageResults } from './image-results.js';
+import { interrupt, printJson } from './io.js';
 import { Console } from './progress.js';
 
 const described = ({ index, label, score }: ClassScore): string => `${label ?? index} ${score.toFixed(4)}`;
@@ -10,17 +10,17 @@ const described = ({ index, label, score }: ClassScore): string => `${label ?? i
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
   const options = optionsOf<ClassifyOptions>(given);
+  const told = new ImageResults(console, process.stdout.isTTY);
   const results = classify({
     ...options,
     signal: interrupt(),
     onDownload: console.download,
-    onWarning: (message) => console.line(message),
+    onWarning: told.onWarning,
+    onProgress: told.onProgress,
   });
-  let count = 0;
-  for await (const result of results) {
-    count++;
+  for await (const result of told.counted(results, options)) {
     if (given.values.json) printJson(result);
     else process.stdout.write(`${[result.path, ...result.top.map(described)].map(plain).join('\t')}\n`);
   }
-  if (count === 0) throw new DataError(`no image could be used in ${shownNames(options)}`);
+  told.end(`classified with ${options.base}`);
 }

@@ -11,7 +11,8 @@ export async function run(given: Arguments): Promise<void> {
     onDownload: console.download,
     onStopped: (stored) => console.line(`${counted(stored, 'image')} of this run stored`),
     onStart: ({ name, dir, features }) => console.line(`${name}: ${features} features an image -> ${dir}`),
-    onProgress: (progress) => console.progress(progress),
+    onProgress: ({ done, total, extracted }) =>
+      console.progress({ done, total, what: 'files', facts: [`${extracted} extracted`] }),
     onWarning: (message) => console.line(message),
   });
   const { images, elsewhere, extracted, reused, quarantined, ignored, seconds, imagesPerSecond } = result;

@@ -29,16 +29,3 @@ export function interrupt(): AbortSignal {
 export const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
-
-/** What images were asked for, in a message. */
-export function shownNames({
-  paths = [],
-  from,
-}: {
-  readonly paths?: readonly string[] | undefined;
-  readonly from?: string | undefined;
-}): string {
-  const shown = paths.slice(0, 3).join(', ');
-  const list = from === '-' ? 'what the standard input names' : from;
-  return [shown + (paths.length > 3 ? ` and ${paths.length - 3} more` : ''), list].filter(Boolean).join(' and ');
-}

@@ -1,19 +1,10 @@
-import { headInfo, type Prediction, type PredictOptions, predict } from '../src/commands/predict.js';
+import { headInfo, type PredictOptions, predict } from '../src/commands/predict.js';
 import { type PredictionFormat, predictionChunks, writePredictions } from '../src/commands/prediction-table.js';
-import { DataError, UsageError } from '../src/errors.js';
+import { UsageError } from '../src/errors.js';
 import { type Arguments, optionsOf } from './arguments.js';
-import { interrupt, shownNames } from './io.js';
+import { ImageResults } from './image-results.js';
+import { interrupt } from './io.js';
 import { Console } from './progress.js';
-
-/** @throws DataError where there is none at all */
-async function* some(predictions: AsyncIterable<Prediction>, named: string): AsyncGenerator<Prediction> {
-  let count = 0;
-  for await (const prediction of predictions) {
-    count++;
-    yield prediction;
-  }
-  if (count === 0) throw new DataError(`no image could be used in ${named}`);
-}
 
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
@@ -24,13 +15,16 @@ export async function run(given: Arguments): Promise<void> {
     throw new UsageError(`--json asks for another format than --format ${format}: give one of the two`);
   }
   const { classes } = await headInfo(options.head, options.cache);
+  const told = new ImageResults(console, out === undefined && process.stdout.isTTY);
   const predictions = predict({
     ...options, // the head knows its base; one is only looked for where it is named
     signal: interrupt(),
     onDownload: console.download,
-    onWarning: (message) => console.line(message),
+    onWarning: told.onWarning,
+    onProgress: told.onProgress,
   });
-  const used = some(predictions, shownNames(options));
+  const used = told.counted(predictions, options);
   if (out !== undefined) await writePredictions(String(out), used, classes, format);
   else for await (const chunk of predictionChunks(used, classes, format)) process.stdout.write(chunk);
+  told.end(`predicted with ${options.head}`, out);
 }

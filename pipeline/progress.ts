@@ -1,8 +1,9 @@
-import type { FeaturesProgress } from '../src/extract/extract.js';
 import { plain } from '../src/plain.js';
 import type { Arguments } from './arguments.js';
 
-const WIDTH = 24;
+/** Columns of the longest and the shortest bar; where less is left there is none. */
+const LONGEST = 24;
+const SHORTEST = 6;
 /** Milliseconds between two pictures of the bar, and between two lines where there is no terminal. */
 const BAR_EVERY = 100;
 const LINE_EVERY = 10_000;
@@ -15,11 +16,59 @@ const clock = (seconds: number): string => {
     : `${Math.floor(s / 60)}:${pad(s % 60)}`;
 };
 
+/** How far a command has come. */
+export interface Progress {
+  /** May have fractions, of which whole ones are shown. */
+  readonly done: number;
+  /** Null where it is not known. */
+  readonly total: number | null;
+  /** What is counted: `files`. */
+  readonly what: string;
+  /** More to say, where there is room. */
+  readonly facts?: readonly string[];
+}
+
+/** A stretch of work that is counted in one thing. */
+interface Stretch {
+  readonly what: string;
+  /** Where and when it was first heard of. */
+  readonly done: number;
+  readonly time: number;
+  /** How far it was when it was last heard of. */
+  latest: number;
+}
+
+/** @returns what is said of work: count, rate and time left */
+function measured({ done, total, what }: Progress, from: Stretch, now: number): string {
+  const rate = ((done - from.done) / Math.max(now - from.time, 1)) * 1000;
+  const count = (value: number): string => (what === 'MB' ? value.toFixed(1) : String(Math.floor(value)));
+  const parts = [`${count(done)}${total === null ? '' : `/${count(total)}`} ${what}`];
+  if (rate > 0) {
+    parts.push(`${rate.toFixed(rate < 100 ? 1 : 0)}/s`);
+    if (total !== null) parts.push(`${clock(Math.max(total - done, 0) / rate)} left`);
+  }
+  return parts.join(', ');
+}
+
+/** @returns one line of at most `width` columns: facts only where they fit, a bar where the total is known */
+export function picture(progress: Progress, said: string, width: number): string {
+  const { done, total, facts = [] } = progress;
+  let text = said;
+  for (const fact of facts) {
+    const more = `${text}, ${plain(fact)}`;
+    if (more.length + (total === null ? 0 : SHORTEST + 1) <= width) text = more;
+  }
+  const columns = Math.min(LONGEST, width - text.length - 1);
+  if (total === null || columns < SHORTEST) return text.slice(0, width);
+  const filled = Math.min(columns, Math.floor((columns * done) / Math.max(total, 1)));
+  return `${'█'.repeat(filled)}${'░'.repeat(columns - filled)} ${text}`;
+}
+
 /** Where people's output goes: stderr, or nowhere when they want quiet. A bar on a terminal, plain lines elsewhere. */
 export class Console {
   private bar = false;
   private last = Number.NEGATIVE_INFINITY;
-  private first: { time: number; done: number } | undefined;
+  private stretch: Stretch | undefined;
 
   constructor(
     private readonly quiet: boolean,
@@ -42,43 +91,46 @@ export class Console {
     this.stream.write(`${plain(text)}\n`);
   }
 
-  progress({ done, total, extracted }: FeaturesProgress): void {
+  /** Shows how far the work is, now and then: a bar on a terminal, which the next call replaces, else a line. */
+  progress = (progress: Progress): void => {
     if (this.quiet) return;
+    const { done, total, what, facts = [] } = progress;
     const now = performance.now();
-    this.first ??= { time: now, done: done - 1 };
-    const every = this.stream.isTTY ? BAR_EVERY : LINE_EVERY;
-    if (this.last === Number.NEGATIVE_INFINITY) this.last = this.stream.isTTY ? this.last : now;
-    if (now - this.last < every) return;
+    const isNew = this.stretch?.what !== what || done < this.stretch.latest;
+    if (isNew || this.stretch === undefined) this.stretch = { what, done, time: now, latest: done };
+    this.stretch.latest = done;
+    // A line is for work that takes long; the end of it is told by the last line of the command.
+    if (isNew && !this.stream.isTTY) this.last = now;
+    const isDue = now - this.last >= (this.stream.isTTY ? BAR_EVERY : LINE_EVERY);
+    if (!isDue && !(this.stream.isTTY && done === total)) return;
     this.last = now;
-    const rate = ((done - this.first.done) / Math.max(now - this.first.time, 1)) * 1000;
-    const left = clock((total - done) / Math.max(rate, 0.001));
-    const facts = `${done}/${total} files, ${extracted} extracted, ${rate.toFixed(1)}/s, ${left} left`;
-    if (!this.stream.isTTY) {
-      this.stream.write(`${facts}\n`);
-      return;
-    }
-    const filled = Math.round((WIDTH * done) / Math.max(total, 1));
-    const picture = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ${facts}`;
-    this.stream.write(`\r\x1b[K${picture.slice(0, (this.stream.columns ?? 80) - 1)}`);
-    this.bar = true;
-  }
+    const said = measured(progress, this.stretch, now);
+    if (this.stream.isTTY) this.replace(picture(progress, said, this.room));
+    else this.stream.write(`${[said, ...facts.map(plain)].join(', ')}\n`);
+  };
 
-  /** One line that the next call replaces; nothing where there is no terminal. */
+  /** One line that the next call replaces, of work that is not counted; nothing where there is no terminal. */
   status(text: string): void {
-    if (this.quiet || !this.stream.isTTY) return;
-    this.stream.write(`\r\x1b[K${text.slice(0, (this.stream.columns ?? 80) - 1)}`);
-    this.bar = true;
+    if (!this.quiet && this.stream.isTTY) this.replace(plain(text).slice(0, this.room));
   }
 
   /** A download of weights, as `onDownload` tells of it. */
-  download = (file: string, received: number, total: number | null): void => {
-    const mb = (bytes: number): string => (bytes / 1e6).toFixed(1);
-    this.status(`${file}: ${mb(received)}${total === null ? '' : ` of ${mb(total)}`} MB`);
-  };
+  download = (file: string, received: number, total: number | null): void =>
+    this.progress({ done: received / 1e6, total: total === null ? null : total / 1e6, what: 'MB', facts: [file] });
 
   /** Takes the bar away. */
   clear(): void {
     if (this.bar) this.stream.write('\r\x1b[K');
     this.bar = false;
+  }
+
+  /** Columns that a line may take without being broken. */
+  private get room(): number {
+    return (this.stream.columns || 80) - 1;
+  }
+
+  private replace(text: string): void {
+    this.stream.write(`\r\x1b[K${text}`);
+    this.bar = true;
   }
 }

@@ -56,10 +56,18 @@ export function metricsLine(
   return parts.filter((part) => part !== '').join(', ');
 }
 
-/** @returns where a head lies, and what became of one that lay there */
-export function placeLines({ dir, reused, replaced }: TrainResult): string[] {
-  if (reused) return [`this head was there already, by the same options, labels and vectors: reused`, `-> ${dir}`];
-  return [...(replaced === null ? [] : [`it replaced ${replaced}`]), `-> ${dir}`];
+/** @returns what became of a head that lay there; last, in one line for a report, what the head is and where it lies */
+export function placeLines(result: TrainResult): string[] {
+  const { head, dir, reused, replaced, metrics, testMetrics, train, val, test, folds, seconds } = result;
+  const sides = testMetrics ? `${test} test` : folds === null ? `${val} validation` : `${val} cross-validated`;
+  const used = testMetrics ?? metrics;
+  const said = used === null ? 'nothing measured' : `${metricsLine({ ...used, intervals: null })} on ${sides} images`;
+  const became = reused
+    ? ['this head was there already, by the same options, labels and vectors: reused']
+    : replaced === null
+      ? []
+      : [`it replaced ${replaced}`];
+  return [...became, `${head}: ${said}, ${train} to train on, ${seconds.toFixed(1)} s -> ${dir}`];
 }
 
 /** Classes whose confusion is shown as a whole. */

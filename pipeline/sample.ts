@@ -8,7 +8,7 @@ export async function run(given: Arguments): Promise<void> {
   const result = await drawSample(String(given.values.out), {
     ...optionsOf<SampleOptions>(given),
     signal: interrupt(),
-    onProgress: (done, total) => console.status(`drawing ${done}/${total}`),
+    onProgress: (done, total) => console.progress({ done, total, what: 'pictures' }),
   });
   const { dir, images, train, val, classes } = result;
   console.line(`${dir}: ${images} pictures (${train} train, ${val} val), ${classes.join(' and ')}`);

@@ -47,10 +47,15 @@ export async function run(given: Arguments): Promise<void> {
     onDownload: console.download,
     onLabels: (message) => console.line(message),
     onWarning: (message) => console.line(`note: ${message}`),
-    onProgress: ({ epoch, training, heads, loss }) =>
-      console.status(
-        `epoch ${epoch}: ${training} of ${heads} heads train${loss === null ? '' : `, lowest validation loss ${loss.toFixed(4)}`}`,
-      ),
+    onProgress: ({ epoch, epochs, training, heads, loss }) => {
+      const lowest = loss === null ? [] : [`lowest validation loss ${loss.toFixed(4)}`];
+      console.progress({
+        done: epoch,
+        total: epochs,
+        what: 'epochs',
+        facts: [`${training} of ${heads} heads`, ...lowest],
+      });
+    },
   });
   for (const line of ranking(result, console.width)) console.line(line);
   const more = result.heads.length - SHOWN;

@@ -1,7 +1,9 @@
 import { type PlanResult, type TrainPlanOptions, trainPlan } from '../src/commands/plan.js';
 import { type TrainOptions, train } from '../src/commands/train.js';
 import { HeadError, UsageError } from '../src/errors.js';
-import { flagOf, typedOptions } from '../src/options/check.js';
+import { defaultOf, flagOf, optionsOfCommand, typedOptions } from '../src/options/check.js';
+import type { OptionRow } from '../src/options/table.js';
+import type { EpochRecord } from '../src/train/run.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
 import { Console } from './progress.js';
@@ -16,10 +18,17 @@ const hooks = (console: Console) => ({
   onWarning: (message: string) => console.line(`note: ${message}`),
 });
 
-const epochLine = (epoch: number, loss: number, valLoss: number | null, valAccuracy: number | null): string => {
-  const accuracy = valAccuracy === null ? '' : `, accuracy ${percent(valAccuracy)}`;
-  return `epoch ${epoch}: loss ${loss.toFixed(4)}${valLoss === null ? '' : `, validation ${valLoss.toFixed(4)}${accuracy}`}`;
-};
+const epochFacts = ({ loss, valLoss, valAccuracy }: EpochRecord): string[] => [
+  ...(valAccuracy === null ? [] : [`accuracy ${percent(valAccuracy)}`]),
+  ...(valLoss === null ? [] : [`validation ${valLoss.toFixed(4)}`]),
+  `loss ${loss.toFixed(4)}`,
+];
+
+/** @returns the most epochs that one training of a head takes */
+function epochsOf({ epochs, optimizer }: Arguments['values']): number {
+  const row = optionsOfCommand('train').get('epochs') as OptionRow;
+  return Number(epochs ?? defaultOf(row, optimizer ?? optionsOfCommand('train').get('optimizer')?.default));
+}
 
 async function trainMany(given: Arguments, console: Console): Promise<void> {
   const planned = new Set(typedOptions('train plan').map(({ name }) => name));
@@ -34,8 +43,13 @@ async function trainMany(given: Arguments, console: Console): Promise<void> {
   const results = await trainPlan({
     ...optionsOf<TrainPlanOptions>(given, 'train plan'),
     ...hooks(console),
-    onEpoch: (head, { epoch, loss, valLoss, valAccuracy }) =>
-      console.status(`${head}: ${epochLine(epoch, loss, valLoss, valAccuracy)}`),
+    onEpoch: (head, record, done, total) =>
+      console.progress({
+        done,
+        total,
+        what: 'heads',
+        facts: [`${head}: epoch ${record.epoch}`, ...epochFacts(record)],
+      }),
     onHead: (result) => {
       if (result.status === 'failed') console.line(`${result.head} failed: ${result.message}`);
       else if (result.replaced !== null) console.line(`${result.head} replaced ${result.replaced}`);
@@ -73,10 +87,11 @@ export async function run(given: Arguments): Promise<void> {
     await trainMany(given, console);
     return;
   }
+  const total = epochsOf(given.values);
   const result = await train({
     ...optionsOf<TrainOptions>(given),
     ...hooks(console),
-    onEpoch: ({ epoch, loss, valLoss, valAccuracy }) => console.status(epochLine(epoch, loss, valLoss, valAccuracy)),
+    onEpoch: (record) => console.progress({ done: record.epoch, total, what: 'epochs', facts: epochFacts(record) }),
   });
   for (const line of trainReport(result)) console.line(line);
   for (const line of placeLines(result)) console.line(line);

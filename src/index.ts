@@ -8,6 +8,7 @@ export {
   type Pooling,
   type Preprocessing,
 } from './base/index.js';
+export type { CacheProgress } from './commands/cache/index.js';
 export {
   type CompactedSet,
   type CompactSetsOptions,
@@ -68,6 +69,7 @@ export {
   UsageError,
   WeightsError,
 } from './errors.js';
+export type { FilesProgress } from './extract/batches.js';
 export type { FeaturesProgress, FeaturesResult } from './extract/extract.js';
 export type { Graph, Node, Op, Shape, Tensor } from './graph/graph.js';
 export type { FitOptions } from './heads/fit-options.js';

@@ -7,6 +7,7 @@ export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
   const results = await compactSets(String(given.values.cache), {
     ...optionsOf<CompactSetsOptions>(given),
+    onProgress: console.progress,
     onDamaged: (error) => console.line(`left alone: ${error.message}`),
   });
   for (const { set, parts, bytes, duplicates } of results) {

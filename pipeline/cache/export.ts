@@ -5,8 +5,10 @@ import { Console } from '../progress.js';
 
 export async function run(given: Arguments): Promise<void> {
   const { cache, set } = given.values;
-  const result = await exportSet(String(cache), String(set), optionsOf<ExportSetOptions>(given));
+  const console = Console.of(given);
+  const options = { ...optionsOf<ExportSetOptions>(given), onProgress: console.progress };
+  const result = await exportSet(String(cache), String(set), options);
   const ids = result.ids === null ? '' : `, its rows' hashes in ${result.ids}`;
-  Console.of(given).line(`${counted(result.images, 'image')} x ${result.dim} -> ${result.out}${ids}`);
+  console.line(`${counted(result.images, 'image')} x ${result.dim} -> ${result.out}${ids}`);
   if (given.values.json) printJson(result);
 }

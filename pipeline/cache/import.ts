@@ -5,8 +5,10 @@ import { Console } from '../progress.js';
 
 export async function run(given: Arguments): Promise<void> {
   const { cache, file } = given.values;
-  const result = await importSet(String(cache), String(file), optionsOf<ImportSetOptions>(given));
+  const console = Console.of(given);
+  const options = { ...optionsOf<ImportSetOptions>(given), onProgress: console.progress };
+  const result = await importSet(String(cache), String(file), options);
   const { rows, added, dir } = result;
-  Console.of(given).line(`${counted(rows, 'row')}, ${added} of them new -> ${dir}`);
+  console.line(`${counted(rows, 'row')}, ${added} of them new -> ${dir}`);
   if (given.values.json) printJson(result);
 }

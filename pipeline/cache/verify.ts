@@ -40,6 +40,7 @@ export async function run(given: Arguments): Promise<void> {
   const results = await verifySets(String(given.values.cache), {
     ...optionsOf<VerifyOptions>(given),
     signal: interrupt(),
+    onProgress: console.progress,
     onWarning: (message) => console.line(message),
   });
   for (const result of results) for (const line of describeVerified(result)) console.line(line);

@@ -1,7 +1,7 @@
 import { type BaseOptions, classNames, isFile, type OpenHooks, openClassifier } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
-import { imageBatches } from '../extract/batches.js';
+import { type FilesProgress, imageBatches } from '../extract/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { imagenetClasses } from '../keras/index.js';
@@ -15,6 +15,7 @@ export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks, 
   readonly batchSize?: number;
   /** An image that cannot be used; it is left out. */
   readonly onWarning?: (message: string) => void;
+  readonly onProgress?: (progress: FilesProgress) => void;
 }
 
 /** One class that a classifier finds in an image. */

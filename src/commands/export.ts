@@ -43,7 +43,7 @@ import { findHead, matchBase, type PredictOptions } from './predict.js';
 export type HeadFormat = (typeof HEAD_FORMATS)[number];
 
 export interface ExportOptions
-  extends Omit<PredictOptions, 'paths' | 'from' | 'batchSize' | 'onWarning' | keyof EngineOptions>,
+  extends Omit<PredictOptions, 'paths' | 'from' | 'batchSize' | 'onWarning' | 'onProgress' | keyof EngineOptions>,
     StoreOptions {
   readonly format: HeadFormat;
   /** Where it goes: a file, or the folder of a TensorFlow.js model. */

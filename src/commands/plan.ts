@@ -14,7 +14,8 @@ import { headIdentity, originOf, placeOf, resultOf, type TrainResult, tryHeadPla
 export interface TrainPlanOptions extends CorpusOptions {
   /** A YAML file, or the heads themselves. */
   readonly plan: string | Plan;
-  readonly onEpoch?: (head: string, record: EpochRecord) => void;
+  /** @param place of the head among `heads`, from 0 */
+  readonly onEpoch?: (head: string, record: EpochRecord, place: number, heads: number) => void;
   /** Each head when it is done, reused or has failed. */
   readonly onHead?: (result: PlanResult) => void;
 }
@@ -54,7 +55,7 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
   const labelled = await labelAll(corpus, heads, options);
   const table = await corpus.read([...new Set(labelled.values())].filter((one) => !(one instanceof Error)) as never);
   const results: PlanResult[] = [];
-  for (const planned of heads) {
+  for (const [at, planned] of heads.entries()) {
     options.signal?.throwIfAborted();
     const found = labelled.get(labelsKey(planned));
     const place = placeOf({ ...(options.cache === undefined ? {} : { cache: options.cache }), name: planned.name }, '');
@@ -72,7 +73,7 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
         results.push({ status: 'reused', ...resultOf(same, same, { ...place, reused: true, replaced: null }, 0) });
       } else {
         const fitted = await fitHead(problem, table, planned.options, planned.fit, {
-          onEpoch: (record) => options.onEpoch?.(planned.name, record),
+          onEpoch: (record) => options.onEpoch?.(planned.name, record, at, heads.length),
           onWarning: (message) => options.onWarning?.(`${planned.name}: ${message}`),
           ...(options.signal ? { signal: options.signal } : {}),
         });

@@ -12,7 +12,7 @@ import {
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { HeadError } from '../errors.js';
-import { imageBatches } from '../extract/batches.js';
+import { type FilesProgress, imageBatches } from '../extract/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
@@ -33,6 +33,7 @@ export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, Ope
   readonly batchSize?: number;
   /** An image that cannot be used; it is left out. */
   readonly onWarning?: (message: string) => void;
+  readonly onProgress?: (progress: FilesProgress) => void;
 }
 
 export interface Prediction {

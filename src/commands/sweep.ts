@@ -62,6 +62,8 @@ export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, 
 
 export interface SweepProgress {
   readonly epoch: number;
+  /** The most that a head takes. */
+  readonly epochs: number;
   readonly training: number;
   readonly heads: number;
   readonly loss: number | null;
@@ -278,12 +280,13 @@ async function trainAll(
 ): Promise<(TrainedHead | HeadError)[]> {
   const drop = options.halving ? halving() : () => [];
   let lowest: number | null = null;
+  const epochs = Math.max(...heads.map((head) => resolveOptions(head).epochs));
   return trainOnRows(sides, train, val, heads, {
     ...(options.signal ? { signal: options.signal } : {}),
     drop: (epoch, losses) => {
       const training = losses.filter((loss) => !Number.isNaN(loss));
       if (training.length > 0) lowest = Math.min(lowest ?? Number.POSITIVE_INFINITY, ...training);
-      options.onProgress?.({ epoch, training: training.length, heads: heads.length, loss: lowest });
+      options.onProgress?.({ epoch, epochs, training: training.length, heads: heads.length, loss: lowest });
       return drop(epoch, losses);
     },
   });

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { BaseSpec } from '../base/index.js';
 import { DataError, ImageError } from '../errors.js';
 import { errorCode, whyUnreadable } from '../files/index.js';
-import { type FoundFile, readImage, walk } from '../images/index.js';
+import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
 import { ordered } from './ordered.js';
 import { decodeFor, type Pixels } from './vectors.js';
 
@@ -15,11 +15,20 @@ export interface ReadyImage {
   readonly pixels: readonly Pixels[];
 }
 
+/** How far files are gone through. */
+export interface FilesProgress {
+  readonly done: number;
+  /** Null until they are counted. */
+  readonly total: number | null;
+}
+
 export interface BatchOptions {
   readonly batchSize: number;
   readonly signal?: AbortSignal;
   /** An image that cannot be used; it is left out. */
   readonly onWarning?: (message: string) => void;
+  /** After each file. */
+  readonly onProgress?: (progress: FilesProgress) => void;
 }
 
 type Shown = FoundFile & { readonly shown: string };
@@ -41,6 +50,18 @@ async function* found(paths: readonly string[], onWarning: BatchOptions['onWarni
   }
 }
 
+/** Counts the files below paths while others work; those that cannot be are told of by who reads them. */
+function counting(paths: readonly string[]): { readonly files: number | null } {
+  const counted: { files: number | null } = { files: null };
+  const count = async (): Promise<void> => {
+    let files = 0;
+    for (const one of paths) files += await countFiles(one);
+    counted.files = files;
+  };
+  count().catch(() => {});
+  return counted;
+}
+
 /**
  * Reads and decodes the images among files and folders, for the bases of some specs; an image is used by all of them or by none.
  * @returns batches of images in order, none of them empty; files that are no images are passed over
@@ -49,7 +70,7 @@ async function* found(paths: readonly string[], onWarning: BatchOptions['onWarni
 export async function* imageBatches(
   paths: readonly string[],
   specs: readonly BaseSpec[],
-  { batchSize, signal, onWarning }: BatchOptions,
+  { batchSize, signal, onWarning, onProgress }: BatchOptions,
 ): AsyncGenerator<ReadyImage[]> {
   const prepare = async (file: Shown): Promise<ReadyImage | null> => {
     signal?.throwIfAborted();
@@ -65,8 +86,11 @@ export async function* imageBatches(
       return null;
     }
   };
+  const total = onProgress === undefined ? null : counting(paths);
+  let done = 0;
   let batch: ReadyImage[] = [];
   for await (const ready of ordered(found(paths, onWarning), prepare, batchSize * 4)) {
+    onProgress?.({ done: ++done, total: total?.files ?? null });
     if (ready) batch.push(ready);
     if (batch.length < batchSize) continue;
     yield batch;

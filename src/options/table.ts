@@ -1391,7 +1391,17 @@ export const OPTIONS = [
     only: 'library',
     describe: 'is told how far the work is',
     group: 'Run',
-    commands: ['sample', 'features', 'sweep'],
+    commands: [
+      'sample',
+      'features',
+      'sweep',
+      'predict',
+      'classify',
+      'cache verify',
+      'cache compact',
+      'cache export',
+      'cache import',
+    ],
   },
   {
     name: 'onStart',

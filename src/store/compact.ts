@@ -14,6 +14,8 @@ export interface CompactOptions {
   readonly dryRun?: boolean;
   /** Is told of each damaged part, which is left alone; without it the first one is thrown. */
   readonly onDamaged?: (error: CacheError) => void;
+  /** How many of the parts that are merged are read. */
+  readonly onPart?: (done: number, total: number) => void;
 }
 
 export interface Compacted {
@@ -59,7 +61,10 @@ export async function compactSet(set: FeatureSet, options: CompactOptions = {}):
   }
 }
 
-async function compactOnce(set: FeatureSet, { keep, dryRun = false, onDamaged }: CompactOptions): Promise<Compacted> {
+async function compactOnce(
+  set: FeatureSet,
+  { keep, dryRun = false, onDamaged, onPart }: CompactOptions,
+): Promise<Compacted> {
   const keys = new KeySet();
   const seen = await survey(set, keys, keep, onDamaged);
   const capacity = partCapacity(set.spec);
@@ -74,13 +79,15 @@ async function compactOnce(set: FeatureSet, { keep, dryRun = false, onDamaged }:
     values.reduce((total, part) => total + of(part), 0);
   const before = { parts: seen.length, bytes: sum(seen, ({ bytes }) => bytes) };
   const made = { parts: 0, bytes: 0 };
+  let read = 0;
+  const onRead = (): void => onPart?.(++read, gone.length);
   for (const group of rewrites) {
     const rows = sum(group, staying);
     if (dryRun) {
       made.parts += Math.ceil(rows / capacity);
       made.bytes += sum(group, (part) => (part.rows === 0 ? 0 : (part.bytes * staying(part)) / part.rows));
     } else {
-      const written = await rewrite(set, group, keys, keep);
+      const written = await rewrite(set, group, keys, keep, onRead);
       made.parts += written.length;
       for (const name of written) made.bytes += await set.system.size(join(set.dir, name));
     }
@@ -146,6 +153,7 @@ async function rewrite(
   group: readonly Seen[],
   keys: KeySet,
   keep: CompactOptions['keep'],
+  onRead: () => void,
 ): Promise<readonly string[]> {
   const [first] = group;
   if (first === undefined) return [];
@@ -174,6 +182,7 @@ async function rewrite(
     } finally {
       await part.close();
     }
+    onRead();
   }
   await writer.close();
   return writer.names;

@@ -4,8 +4,9 @@ import { checkOptions } from '../../options/check.js';
 import { type Compacted, type CompactOptions, compactSet } from '../../store/compact.js';
 import type { StoreOptions } from '../../store/index.js';
 import { chooseSets } from './list.js';
+import type { CacheProgressHook } from './progress.js';
 
-export interface CompactSetsOptions extends StoreOptions {
+export interface CompactSetsOptions extends StoreOptions, CacheProgressHook {
   /** Names or folders of sets. Default: all of the cache. */
   readonly sets?: readonly string[];
   readonly onDamaged?: CompactOptions['onDamaged'];
@@ -25,11 +26,12 @@ export interface CompactedSet extends Compacted {
  */
 export async function compactSets(cache: string, options: CompactSetsOptions = {}): Promise<CompactedSet[]> {
   checkOptions('cache compact', options);
-  const { sets = [], onDamaged } = options;
+  const { sets = [], onDamaged, onProgress } = options;
   const results: CompactedSet[] = [];
   for (const set of await chooseSets(cache, sets, options)) {
     await removeStale(set.system, set.dir);
-    const done = await compactSet(set, onDamaged === undefined ? {} : { onDamaged });
+    const onPart = (done: number, total: number): void => onProgress?.({ done, total, what: 'parts' });
+    const done = await compactSet(set, { onPart, ...(onDamaged === undefined ? {} : { onDamaged }) });
     results.push({ set: path.basename(set.dir), dir: set.dir, ...done });
   }
   return results;

@@ -11,11 +11,12 @@ import { SET_FORMATS } from '../../options/choices.js';
 import { vectorBatch, vectorSchema } from '../../store/encode-part.js';
 import type { FeatureSet, StoreOptions, VectorBatch } from '../../store/index.js';
 import { chooseSets } from './list.js';
+import type { CacheProgressHook } from './progress.js';
 
 /** Formats of one file that holds a whole set. */
 export type ExportFormat = (typeof SET_FORMATS)[number];
 
-export interface ExportSetOptions extends StoreOptions {
+export interface ExportSetOptions extends StoreOptions, CacheProgressHook {
   /** The file; it takes the place of one of that name. */
   readonly out: string;
   /** Default: what the file's name ends in. */
@@ -61,7 +62,7 @@ export async function exportSet(cache: string, name: string, options: ExportSetO
   const images = (await set.keys()).size;
   const ids = format === 'npy' ? idsFile(out) : null;
   const hashes: string[] = [];
-  const files: [string, Chunks][] = [[path.basename(out), CHUNKS[format](set, images, hashes)]];
+  const files: [string, Chunks][] = [[path.basename(out), CHUNKS[format](set, images, hashes, options.onProgress)]];
   if (ids !== null) files.push([path.basename(ids), lines(hashes)]);
   // Hashes never stand beside the rows of another time: their count alone would not tell.
   if (ids !== null) await writeOutputs(path.dirname(out), files, { system, old: [path.basename(ids)] });
@@ -70,22 +71,32 @@ export async function exportSet(cache: string, name: string, options: ExportSetO
 }
 
 /** The rows that were counted; a set that grows meanwhile gives no more of them. */
-async function* rowsOf(set: FeatureSet, images: number): AsyncGenerator<VectorBatch> {
+async function* rowsOf(
+  set: FeatureSet,
+  images: number,
+  onProgress: CacheProgressHook['onProgress'],
+): AsyncGenerator<VectorBatch> {
   let left = images;
   for await (const batch of set.batches()) {
     const rows = Math.min(left, batch.rows);
     const d = set.spec.features;
     yield { ...batch, rows, keys: batch.keys.subarray(0, rows * 32), vectors: batch.vectors.subarray(0, rows * d) };
     left -= rows;
+    onProgress?.({ done: images - left, total: images, what: 'images' });
     if (left === 0) return;
   }
   if (left > 0)
     throw new CacheError(`${set.dir} lost ${left} of ${images} vectors while it was exported; export it again`);
 }
 
-type Encoder = (set: FeatureSet, images: number, hashes: string[]) => AsyncGenerator<Uint8Array>;
+type Encoder = (
+  set: FeatureSet,
+  images: number,
+  hashes: string[],
+  onProgress: CacheProgressHook['onProgress'],
+) => AsyncGenerator<Uint8Array>;
 
-const toArrow: Encoder = async function* (set, images) {
+const toArrow: Encoder = async function* (set, images, _hashes, onProgress) {
   const schema = vectorSchema(set.spec, [
     ['permafrost.fingerprint', set.fingerprint],
     ['permafrost.set', canonicalJson(set.spec as Json)],
@@ -93,7 +104,7 @@ const toArrow: Encoder = async function* (set, images) {
   const pieces = new ArrowPieces();
   const writer = new ArrowFileWriter();
   writer.reset(pieces, schema);
-  for await (const { keys, vectors } of rowsOf(set, images)) {
+  for await (const { keys, vectors } of rowsOf(set, images, onProgress)) {
     writer.write(vectorBatch(schema, keys, set.spec.type === 'float16' ? toFloat16(vectors) : vectors));
     yield* pieces.take();
   }
@@ -110,7 +121,7 @@ const PARQUET_SCHEMA: ConstructorParameters<typeof ParquetWriter>[0]['schema'] =
   { name: 'element', type: 'FLOAT', repetition_type: 'REQUIRED' },
 ];
 
-const toParquet: Encoder = async function* (set, images) {
+const toParquet: Encoder = async function* (set, images, _hashes, onProgress) {
   const d = set.spec.features;
   const bytes = new ByteWriter();
   const take = (): Uint8Array => {
@@ -129,7 +140,7 @@ const toParquet: Encoder = async function* (set, images) {
       { key: 'permafrost.set', value: canonicalJson(set.spec as Json) },
     ],
   });
-  for await (const { rows, keys, vectors } of rowsOf(set, images)) {
+  for await (const { rows, keys, vectors } of rowsOf(set, images, onProgress)) {
     const at = Array.from({ length: rows }, (_, row) => row);
     await writer.write({
       columnData: [
@@ -148,10 +159,10 @@ const toParquet: Encoder = async function* (set, images) {
   yield take();
 };
 
-const toNpy: Encoder = async function* (set, images, hashes) {
+const toNpy: Encoder = async function* (set, images, hashes, onProgress) {
   const { features, type } = set.spec;
   yield npyHeader(type === 'float16' ? '<f2' : '<f4', [images, features]);
-  for await (const { rows, keys, vectors } of rowsOf(set, images)) {
+  for await (const { rows, keys, vectors } of rowsOf(set, images, onProgress)) {
     for (let row = 0; row < rows; row++)
       hashes.push(Buffer.from(keys.subarray(row * 32, row * 32 + 32)).toString('hex'));
     const values = type === 'float16' ? toFloat16(vectors) : vectors;

@@ -11,8 +11,9 @@ import { checkSpec } from '../../store/spec.js';
 import { version } from '../../version.js';
 import { type ExportFormat, formatOf, idsFile } from './export.js';
 import { chooseSets } from './list.js';
+import type { CacheProgressHook } from './progress.js';
 
-export interface ImportSetOptions extends StoreOptions {
+export interface ImportSetOptions extends StoreOptions, CacheProgressHook {
   /** The set that the vectors go to, by name or folder; or `spec`. */
   readonly set?: string;
   /** A file as `_set.json`: `format` 1, `features`, `type`, and whatever else says how the vectors were made. */
@@ -78,10 +79,12 @@ export async function importSet(cache: string, file: string, options: ImportSetO
       );
     }
     rows += count;
+    options.onProgress?.({ done: rows, total: null, what: 'rows' });
   }
   const held = await set.keys();
   const added = new KeySet();
   const writer = set.writer({ engine: 'import', engineVersion: format, version });
+  let done = 0;
   for await (const { count, keys, vectors } of read()) {
     for (let row = 0; row < count; row++) {
       const key = keys.subarray(row * 32, row * 32 + 32);
@@ -89,6 +92,8 @@ export async function importSet(cache: string, file: string, options: ImportSetO
       if (held.has(key) || added.add(key) < size) continue;
       await writer.add(key, vectors.subarray(row * d, (row + 1) * d));
     }
+    done += count;
+    options.onProgress?.({ done, total: rows, what: 'rows' });
   }
   await writer.close();
   await set.markUsed();

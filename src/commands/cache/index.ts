@@ -4,5 +4,6 @@ export { collectGarbage, type Garbage, type GcOptions, type GcResult } from './g
 export { type ImportedSet, type ImportSetOptions, importSet } from './import.js';
 export { listSets, type SetSummary } from './list.js';
 export { type MigratedSet, type MigrateOptions, migrateSets } from './migrate.js';
+export type { CacheProgress } from './progress.js';
 export type { Recomputed } from './recompute.js';
 export { type DamagedPart, type LostImage, type Verified, type VerifyOptions, verifySets } from './verify.js';

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { EngineOptions } from '../../engine/engine.js';
 import { CacheError } from '../../errors.js';
-import { extract } from '../../extract/extract.js';
+import { extract, type FeaturesProgress } from '../../extract/extract.js';
 import { hashedFiles } from '../../extract/hashes.js';
 import { errorCode, storeError } from '../../files/index.js';
 import { checkOptions } from '../../options/check.js';
 import { type FeatureSet, FileIndex, firstUnstorable, KeySet, type StoreOptions } from '../../store/index.js';
 import { listParts, Part } from '../../store/part.js';
 import { chooseSets } from './list.js';
+import type { CacheProgressHook } from './progress.js';
 import { baseOf, type Known, pick, type Recomputed, recompute } from './recompute.js';
 
 /** What `cache verify` found in one set. */
@@ -43,7 +44,7 @@ export interface LostImage {
   readonly sha256: string;
 }
 
-export interface VerifyOptions extends StoreOptions, EngineOptions {
+export interface VerifyOptions extends StoreOptions, EngineOptions, CacheProgressHook {
   /** Names or folders of sets. Default: all of the cache. */
   readonly sets?: readonly string[];
   /** Folder of the images. */
@@ -132,11 +133,23 @@ export async function verifySets(cache: string, options: VerifyOptions = {}): Pr
   checkOptions('cache verify', options);
   const { sets = [] } = options;
   const results: Verified[] = [];
-  for (const set of await chooseSets(cache, sets, options)) results.push(await verifySet(cache, set, options));
+  const chosen: { readonly set: FeatureSet; readonly parts: readonly string[] }[] = [];
+  for (const set of await chooseSets(cache, sets, options))
+    chosen.push({ set, parts: await listParts(set.system, set.dir) });
+  const total = chosen.reduce((sum, { parts }) => sum + parts.length, 0);
+  let done = 0;
+  const onPart = (): void => options.onProgress?.({ done: ++done, total, what: 'parts' });
+  for (const { set, parts } of chosen) results.push(await verifySet(cache, set, parts, options, onPart));
   return results;
 }
 
-async function verifySet(cache: string, set: FeatureSet, options: VerifyOptions): Promise<Verified> {
+async function verifySet(
+  cache: string,
+  set: FeatureSet,
+  names: readonly string[],
+  options: VerifyOptions,
+  onPart: () => void,
+): Promise<Verified> {
   const { data, sample = 0, seed = 0, repair = false } = options;
   const damaged: DamagedPart[] = [];
   const sound = new KeySet();
@@ -144,7 +157,8 @@ async function verifySet(cache: string, set: FeatureSet, options: VerifyOptions)
   let parts = 0;
   let rows = 0;
   let unknown = 0;
-  for (const part of await listParts(set.system, set.dir)) {
+  for (const part of names) {
+    options.signal?.throwIfAborted();
     try {
       const found = await check(set, part).catch((error: unknown) => {
         if (error instanceof CacheError) return error.message;
@@ -161,6 +175,7 @@ async function verifySet(cache: string, set: FeatureSet, options: VerifyOptions)
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error; // merged away meanwhile
     }
+    onPart();
   }
   const here = data === undefined || (damaged.length === 0 && sample === 0) ? [] : await imagesOf(cache, data, options);
   const lost = lostImages(sound, broken, unknown > 0, data === undefined ? null : here);
@@ -230,7 +245,8 @@ async function removePart(set: FeatureSet, name: string): Promise<void> {
 
 /** @returns how many images of the folder were extracted: those that the set lacks */
 async function extractAgain(cache: string, set: FeatureSet, data: string, options: VerifyOptions): Promise<number> {
-  const { sets: _, sample: _sample, seed: _seed, repair: _repair, ...rest } = options;
-  const done = await extract(set, { ...rest, data, cache }, () => baseOf(cache, set));
+  const { sets: _, sample: _sample, seed: _seed, repair: _repair, onProgress, ...rest } = options;
+  const onImage = ({ done, total }: FeaturesProgress): void => onProgress?.({ done, total, what: 'images' });
+  const done = await extract(set, { ...rest, data, cache, onProgress: onImage }, () => baseOf(cache, set));
   return done.extracted;
 }
