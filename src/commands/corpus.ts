@@ -8,6 +8,7 @@ import { type LabelFileOptions, labelsFromFile } from '../labels/label-file.js';
 import type { DataFile, LabelledData } from '../labels/labels.js';
 import { metadataFiles } from '../labels/metadata.js';
 import type { Task } from '../labels/targets.js';
+import { plain } from '../plain.js';
 import { FeatureSet, FileIndex, fingerprint } from '../store/index.js';
 import { olderSets } from './superseded.js';
 
@@ -80,8 +81,8 @@ export class Corpus {
       files.length === 0
         ? labelsFromFolders(this.files, await emptyFolders(data, this.files), reading)
         : await labelsFromFile(files, data, this.files, reading);
-    onLabels?.(labelled.understood);
-    for (const warning of labelled.warnings) onWarning?.(warning);
+    onLabels?.(plain(labelled.understood));
+    for (const warning of labelled.warnings) onWarning?.(plain(warning));
     const quarantined = await this.sets.quarantined();
     const examples = labelled.examples.filter(({ sha256 }) => !quarantined.has(sha256));
     const aside = labelled.examples.length - examples.length;

@@ -15,6 +15,8 @@ const SEPARATORS = [
 const MOST_ROWS = 2 ** 22;
 /** A spreadsheet has so many rows, most of them empty. */
 const MOST_BLANK = 2 ** 20;
+/** What Excel takes for the separator, and others write for it. */
+const SEPARATOR_LINE = /^\uFEFF?sep=(.)\r?\n/;
 /** Lines that a guess looks at. */
 const LOOKED_AT = 100;
 /** A path that ends like an image's, or one without spaces; then what it is. */
@@ -29,19 +31,23 @@ const PATH_AND_REST =
  */
 export function delimitedTable(text: string, name: string): LabelTable {
   if (text.trim() === '') throw new LabelError(`${name} is empty: expected a header with path or sha256, and label`);
-  const separated = separatorOf(text, name);
-  if (separated === null) return spacedTable(text, name);
+  const said = SEPARATOR_LINE.exec(text)?.[1];
+  const separated = said === undefined ? separatorOf(text, name) : SEPARATORS.find(([one]) => one === said);
+  if (separated === null || separated === undefined) return spacedTable(text, name);
   const [separator, kind] = separated;
-  return headed(bounded(parseCsv(text, name, separator), name), kind, name);
+  const records = bounded(parseCsv(text, name, separator), name);
+  return headed(said === undefined ? records : records.slice(1), kind, name);
 }
 
-/** Records with their fields tidied. @throws LabelError where there are absurdly many, before they are all held */
+/** Records that hold anything, with their fields tidied. @throws LabelError where there are absurdly many, before they are all held */
 function bounded(records: Iterable<CsvRecord>, name: string): CsvRecord[] {
   const all: CsvRecord[] = [];
   let blank = 0;
   for (const { line, fields } of records) {
     const tidied = fields.map(tidy);
-    if (tidied.every((field) => field === '') && ++blank > MOST_BLANK) {
+    // Spreadsheets write such rows below the last one.
+    if (tidied.every((field) => field === '')) {
+      if (++blank <= MOST_BLANK) continue;
       throw new LabelError(`${name} line ${line}: more than ${MOST_BLANK} rows that hold nothing: delete them`);
     }
     if (all.push({ line, fields: tidied }) > MOST_ROWS) {

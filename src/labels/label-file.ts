@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { LabelError } from '../errors.js';
-import { textOf } from './cell.js';
+import { MISSING_WORDS, textOf } from './cell.js';
 import { type ColumnOptions, type Columns, findColumns } from './columns.js';
 import { areWhole, canonicalLabel, numbersAsNames, type PlacedLabel, taskOf } from './file-task.js';
 import { splitsOfFiles } from './folders.js';
@@ -76,8 +76,9 @@ export async function labelsFromFile(
     ...numbersAsNames(placed, task).map((sentence) => `${name}: ${sentence}`),
   ];
 
-  const labelled = placed.filter(({ label }) => label !== null && (label !== '' || task === 'multilabel'));
-  const [bare] = placed.filter((one) => !labelled.includes(one));
+  const isLabelled = ({ label }: PlacedLabel): boolean => label !== null && (label !== '' || task === 'multilabel');
+  const labelled = placed.filter(isLabelled);
+  const bare = placed.find((one) => !isLabelled(one));
   if (bare !== undefined) {
     const rest = `${placed.length - labelled.length} of ${placed.length} rows`;
     if (options.missing !== 'skip') {
@@ -179,10 +180,13 @@ function imageOf({ path, sha256 }: Row, { names, matches }: Source): DataFile | 
   return match !== undefined && 'file' in match ? match.file : null;
 }
 
+const known = (text: string | undefined): string | undefined =>
+  text !== undefined && MISSING_WORDS.includes(text) ? undefined : text;
+
 /** @returns the split and the group of a row */
 function asideOf({ table, columns }: Source, i: number, where: string): Pick<Example, 'split' | 'group'> {
   const cell = (place: number | null, what: string): string | undefined =>
-    place === null ? undefined : textOf(table.rows[i]?.cells[place], `${where}: the ${what}`);
+    place === null ? undefined : known(textOf(table.rows[i]?.cells[place], `${where}: the ${what}`));
   const [side, group] = [cell(columns.split, 'split'), cell(columns.group, 'group')];
   const split = side === undefined ? undefined : splitNamed(side);
   if (side !== undefined && split === undefined) {

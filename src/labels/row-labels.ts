@@ -53,7 +53,7 @@ export function rowLabels(table: LabelTable, columns: Columns, options: WordOpti
     const list = writtenList(text);
     return list === null ? text : listed(list, where(i));
   });
-  return separated(numbersOf(cells, table), title, options.labelSeparator, where);
+  return separated(numbersOf(cells, table, options.labelSeparator, where), title, options.labelSeparator, where);
 }
 
 const wordsOf = (asked: string | undefined): readonly string[] =>
@@ -83,11 +83,24 @@ function writtenList(text: string): readonly string[] | null {
   return null;
 }
 
-/** Decimal commas, where fields are not between commas and every cell is such a number, become points. */
-function numbersOf(labels: readonly RowLabel[], { kind }: LabelTable): readonly RowLabel[] {
+/**
+ * Decimal commas, where every cell is such a number, become points.
+ * @throws LabelError where fields stand between commas, too, so that it may be a list
+ */
+function numbersOf(
+  labels: readonly RowLabel[],
+  { kind }: LabelTable,
+  separator: string | undefined,
+  where: (row: number) => string,
+): readonly RowLabel[] {
   const texts = labels.filter((label): label is string => typeof label === 'string' && label !== '');
-  const commas = texts.some((text) => text.includes(',')) && texts.every((text) => COMMA_NUMBER.test(text));
-  if (!commas || kind === 'CSV' || kind === 'CSV, no header') return labels;
+  const at = labels.findIndex((label) => typeof label === 'string' && label.includes(','));
+  if (at < 0 || separator !== undefined || !texts.every((text) => COMMA_NUMBER.test(text))) return labels;
+  if (kind === 'CSV' || kind === 'CSV, no header') {
+    throw new LabelError(
+      `${where(at)}: ${JSON.stringify(labels[at])} may be a number or two labels: write numbers with points, or use --label-separator ','`,
+    );
+  }
   return labels.map((label) => (typeof label === 'string' ? label.replace(',', '.') : label));
 }
 

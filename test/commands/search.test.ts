@@ -103,6 +103,8 @@ for (const task of ['binary', 'multiclass', 'multilabel', 'regression'] as const
     assert.deepEqual(readFileSync(result.results), bytes, 'the same bytes');
 
     const [first] = result.heads;
+    const { intervals: _, ...measured } = result.best.metrics ?? { intervals: null };
+    assert.deepEqual(first?.metrics, { ...measured, intervals: null }, 'a row says what the head below it says');
     const { learningRate, l2 } = first?.options ?? {};
     const alone = await train({
       ...options,

@@ -97,6 +97,24 @@ test('a separator of labels is guessed where the file is plain, else told', asyn
   );
 });
 
+test('what Excel writes: its separator in a first line, decimal commas; what may be a list is refused', async () => {
+  const data = await read('sep=;\r\npath;label\r\na.jpg;x, y\r\nb.jpg;z\r\n;\r\n;\r\n');
+  assert.deepEqual(data.classes, ['x, y', 'z']);
+  assert.match(data.understood, /^labels.csv: CSV with ;, path from path/);
+  const numbers = await read('path;label\na.jpg;1,5\nb.jpg;2\n');
+  assert.deepEqual(
+    numbers.examples.map(({ label }) => label),
+    ['1.5', '2'],
+  );
+  const unsure = 'path,label\na.jpg,2\nb.jpg,"1,5"\n';
+  await refused(
+    read(unsure),
+    /line 3: "1,5" may be a number or two labels: write numbers with points, or use --label-sep/,
+  );
+  assert.deepEqual((await read(unsure, { labelSeparator: ',' })).classes, ['1', '2', '5']);
+  assert.equal((await read('path,label,split\na.jpg,x,train\nb.jpg,y,NA\n')).examples[1]?.split, undefined);
+});
+
 test('which column says what: by content, then by name, else asked; group only by its name', async () => {
   const ids = await read('id,image,patient,label,site\n1,a.jpg,p1,x,s\n2,b.jpg,p1,y,s\n');
   assert.match(ids.understood, /path from image, label from label; not used: id, patient, site; classes x, y/);
