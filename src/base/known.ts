@@ -94,15 +94,26 @@ export async function readShortcut(
   return { key, named: { name, spec } };
 }
 
+/** How a base is opened and remembered. */
+interface KnownHooks extends OpenHooks, StoreOptions {
+  /** Whether the command makes a cache where there is none. Default false. */
+  readonly makesCache?: boolean;
+}
+
 /** Whether a folder is a cache already: a command that fails must not leave the beginnings of one. */
 const isCache = async (cache: string, system: StoreSystem): Promise<boolean> =>
   (await system.list(cache).catch(() => [])).some((name) => name === 'bases' || /-[0-9a-f]{12}$/.test(name));
 
-/** Remembers the spec of a base for `nameBase`, in what is a cache already; failing to is no error. */
-async function remember(cache: string, key: string, { name, spec }: Named, system: StoreSystem): Promise<void> {
+/** Remembers the spec of a base for `nameBase`, in what is a cache already or becomes one; failing to is no error. */
+async function remember(
+  cache: string,
+  key: string,
+  { name, spec }: Named,
+  { system = realSystem, makesCache = false }: KnownHooks,
+): Promise<void> {
   const file = shortcut(cache, key);
   const text = seal({ key, name, spec: spec as unknown as Json, base: baseDigest(spec) });
-  if (!(await isCache(cache, system))) return;
+  if (!makesCache && !(await isCache(cache, system))) return;
   try {
     await system.makeFolder(path.dirname(file));
     await removeStale(system, path.dirname(file));
@@ -116,11 +127,7 @@ async function remember(cache: string, key: string, { name, spec }: Named, syste
  * Opens a base, and remembers it for `nameBase` where its files were the same before they were read and afterwards.
  * @throws as `openBase`; DataError where its files change each time they are read
  */
-export async function readBase(
-  cache: string,
-  options: BaseOptions,
-  hooks: OpenHooks & StoreOptions = {},
-): Promise<Base> {
+export async function readBase(cache: string, options: BaseOptions, hooks: KnownHooks = {}): Promise<Base> {
   const { system = realSystem } = hooks;
   let earlier: string | undefined;
   for (let tries = 0; tries < TRIES; tries++) {
@@ -128,7 +135,7 @@ export async function readBase(
     const base = await openBase(options, hooks);
     const after = await look(options, system);
     if (before.key === after.key) {
-      if (after.key !== null && !before.racy && !after.racy) await remember(cache, after.key, base, system);
+      if (after.key !== null && !before.racy && !after.racy) await remember(cache, after.key, base, hooks);
       return base;
     }
     // Files beside a model may be none of its own: what reads the same twice is whole.
@@ -149,7 +156,7 @@ export async function readBase(
 export async function nameBase(
   cache: string,
   options: BaseOptions,
-  hooks: OpenHooks & StoreOptions & { readonly verify?: boolean } = {},
+  hooks: KnownHooks & { readonly verify?: boolean } = {},
 ): Promise<Named> {
   checkBaseOptions(options);
   const { system = realSystem, verify = false } = hooks;

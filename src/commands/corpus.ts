@@ -58,8 +58,12 @@ export class Corpus {
   /** @throws UsageError, DataError or CacheError for what is missing or wrong */
   static async open(options: CorpusOptions): Promise<Corpus> {
     const { data, cache = 'cache', signal } = options;
-    const sets = await openSets(options, cache);
-    await sets.markUsed();
+    let sets = await openSets(options, cache);
+    // What a cache gc has just moved aside it puts back when it finds it in use, or it is gone, which opening says.
+    for (let tries = 0; !(await sets.markUsed()) && tries < 5; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      sets = await openSets(options, cache);
+    }
     const index = await FileIndex.open(cache);
     const files: DataFile[] = [];
     for await (const file of hashedFiles(data, index, signal)) {

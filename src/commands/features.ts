@@ -32,10 +32,14 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   checkOptions('features', options);
   if (!(await holdsFiles(options.data)))
     throw new DataError(`${options.data} holds no files: give --data a folder of images`);
-  const { name, spec } = await nameBase(cache, options, { ...options, verify: options.verifyHashes ?? false });
+  const { name, spec } = await nameBase(cache, options, {
+    ...options,
+    makesCache: true,
+    verify: options.verifyHashes ?? false,
+  });
   const set = await FeatureSet.create(cache, name, spec, options);
   options.onStart?.({ name, dir: set.dir, features: spec.features });
-  if ((await set.info(() => {})).parts === 0) {
+  if ((await set.partNames().catch(() => [])).length === 0) {
     for (const old of await olderSets(cache, spec, options)) {
       options.onWarning?.(
         `${path.basename(old.dir)} was ${superseded(old.spec)}: all vectors are computed anew, in ${path.basename(set.dir)}; ` +
@@ -44,7 +48,8 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
     }
   }
   const open = async (): Promise<Base> => {
-    const base = (await soundBase(cache, spec, options)) ?? (await readBase(cache, options, options));
+    const base =
+      (await soundBase(cache, spec, options)) ?? (await readBase(cache, options, { ...options, makesCache: true }));
     if (fingerprint(base.spec) !== set.fingerprint)
       throw new DataError(`the base ${name} was changed while it was used: run the same command again`);
     return base;

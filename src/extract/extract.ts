@@ -4,6 +4,7 @@ import { sha256Hex } from '../canonical.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { DataError, ImageError } from '../errors.js';
+import { errorCode } from '../files/index.js';
 import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
 import { FileIndex } from '../store/index-file.js';
 import { KeySet } from '../store/key-set.js';
@@ -105,12 +106,41 @@ export async function extract(
   options: ExtractOptions & { readonly started?: number },
   open: () => Promise<Base>,
 ): Promise<FeaturesResult> {
+  const { started = performance.now() } = options;
+  for (;;) {
+    const result = await pass(set, { ...options, started }, open);
+    if (result !== null) return result;
+    options.onWarning?.(`${set.dir} lost vectors meanwhile, to cache gc: their images are extracted again`);
+  }
+}
+
+/** What a set holds, whatever takes parts or the set itself away meanwhile. */
+async function holdings(set: FeatureSet, onWarning: ExtractOptions['onWarning']) {
+  for (let tries = 1; ; tries++) {
+    await set.hold();
+    try {
+      const parts = await set.partNames();
+      return {
+        parts,
+        held: await set.keys((error) => onWarning?.(`${error.message}: its images are extracted again`)),
+      };
+    } catch (error) {
+      if (errorCode((error as Error).cause ?? error) !== 'ENOENT' || tries === 5) throw error;
+    }
+  }
+}
+
+/** @returns null where vectors that it counted on were taken out of the set meanwhile */
+async function pass(
+  set: FeatureSet,
+  options: ExtractOptions & { readonly started?: number },
+  open: () => Promise<Base>,
+): Promise<FeaturesResult | null> {
   const { started = performance.now(), retryFailed = false, signal } = options;
   const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
   const spec = set.spec as unknown as BaseSpec;
   const engine = await openEngine(options);
-  await set.markUsed();
-  const held = await set.keys((error) => options.onWarning?.(`${error.message}: its images are extracted again`));
+  const { parts, held } = await holdings(set, options.onWarning);
   const quarantine = await set.quarantine();
   if (retryFailed) await quarantine.forget();
   const index = await FileIndex.open(cache, options);
@@ -241,15 +271,27 @@ export async function extract(
       throw new DataError(`${data} holds no images (${count.ignored} other files): give --data a folder of images`);
     }
     if (!(await isKept(cache, spec, options))) await runner.get();
+    // Where it was opened long ago it may have been taken out since.
+    if (!(await isKept(cache, spec, options))) await keepBase(cache, await open(), options);
   } finally {
     await writer.close();
     if (signal?.aborted) options.onStopped?.(writer.stored);
+    await set.hold();
     await quarantine.flush();
     await index.save();
     await runner.release();
   }
   const finished = performance.now();
   report();
+  const left = new Set(await set.partNames().catch(() => []));
+  if (![...parts, ...writer.names].every((name) => left.has(name))) {
+    const { held: now } = await holdings(set, options.onWarning);
+    const isLost = (i: number): boolean => {
+      const sha256 = Buffer.from(claimed.at(i)).toString('hex');
+      return !now.has(sha256) && !quarantine.has(sha256);
+    };
+    for (let i = 0; i < claimed.size; i++) if (isLost(i)) return null;
+  }
   const { images, elsewhere, ignored, extracted, reused, quarantined } = count;
   const seconds = (finished - started) / 1000;
   const imagesPerSecond = extracted === 0 ? 0 : extracted / ((finished - firstDecode) / 1000);

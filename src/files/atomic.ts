@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errorCode, storeError } from './failure.js';
 import type { StoreSystem } from './system.js';
 
@@ -221,6 +221,55 @@ export async function discard(system: StoreSystem, path: string): Promise<void> 
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw storeError(error, 'to remove', path);
   }
+}
+
+/**
+ * Takes a file or folder away as `discard` does, unless it is used. It looks just before, and again when the thing is aside, since
+ * somebody may have begun to use it between; what is used is put back then, beside what was made in its place meanwhile.
+ * @param isUsed whether what lies at a place is used
+ * @returns whether it went
+ * @throws CacheError when that fails
+ */
+export async function takeOut(
+  system: StoreSystem,
+  path: string,
+  isUsed: (place: string) => Promise<boolean>,
+): Promise<boolean> {
+  if (await isUsed(path)) return false;
+  const temporary = join(dirname(path), temporaryName(system));
+  live.add(basename(temporary));
+  try {
+    await system.rename(path, temporary);
+    if (await isUsed(temporary)) {
+      await putBack(system, temporary, path);
+      return false;
+    }
+    await system.syncFolder(dirname(path));
+    await removeTree(system, temporary);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false; // another took it
+    throw storeError(error, 'to remove', path);
+  } finally {
+    live.delete(basename(temporary));
+  }
+}
+
+/** What systems say of a folder that cannot take the place of another. */
+const OCCUPIED = new Set(['ENOTEMPTY', 'EEXIST', 'EPERM', 'EACCES', 'ENOTDIR', 'EISDIR']);
+
+async function putBack(system: StoreSystem, temporary: string, path: string): Promise<void> {
+  try {
+    await system.rename(temporary, path);
+    return;
+  } catch (error) {
+    if (!OCCUPIED.has(errorCode(error) ?? '') || (await system.kind(path)) !== 'folder') throw error;
+  }
+  for (const name of await system.list(temporary)) {
+    const place = join(path, name);
+    if ((await system.kind(place)) === null) await system.rename(join(temporary, name), place);
+  }
+  await removeTree(system, temporary);
 }
 
 /** @returns the bytes of a file, or of all files in a folder; 0 where it is not there or goes meanwhile */

@@ -117,6 +117,11 @@ export function storeError(error: unknown, doing: string, path: string): unknown
         `no permission ${doing} at ${path} (${code}); change it, or choose another folder with --cache`,
         options,
       );
+    case 'ENOENT':
+      return new CacheError(
+        `${path} is gone, so it failed ${doing}: something took it out of the cache meanwhile; run the same command again, what is finished is kept`,
+        options,
+      );
     case 'EFTYPE':
       return new CacheError(`${path} is a pipe or a device, no file: remove ${basename(path)}`, options);
     default:

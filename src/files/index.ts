@@ -6,6 +6,7 @@ export {
   removeStale,
   removeTree,
   staleNames,
+  takeOut,
   treeSize,
   writeAtomically,
   writeFiles,

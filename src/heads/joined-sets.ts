@@ -71,9 +71,11 @@ export class JoinedSets {
     }));
   }
 
-  /** Notes that the sets are in use, for `cache gc`. */
-  async markUsed(): Promise<void> {
-    for (const { sets } of this.groups) for (const set of sets) await set.markUsed();
+  /** Notes that the sets are in use, for `cache gc`. @returns whether all are there still */
+  async markUsed(): Promise<boolean> {
+    let areThere = true;
+    for (const { sets } of this.groups) for (const set of sets) areThere = (await set.markUsed()) && areThere;
+    return areThere;
   }
 
   /** The contents that are in quarantine in any of the sets. */

@@ -1,42 +1,7 @@
 import path from 'node:path';
-import { tableFromIPC } from 'apache-arrow';
 import { HeadError } from '../errors.js';
-import { errorCode, readNamed, whyUnreadable } from '../files/index.js';
-import { isFields } from './fields.js';
 import { type Choosing, foundAt, type Place } from './place.js';
-
-/** Bytes of the largest results that are read. */
-const LARGEST = 2 ** 30;
-
-/** What the results of a sweep say of it. */
-interface SweepFacts {
-  /** Of the sweep, 64 hex digits; null where an earlier version did not note it, or the file is damaged. */
-  readonly identity: string | null;
-  /** Of its best head. */
-  readonly head: string | null;
-}
-
-/** @returns null where a folder holds no results */
-async function sweepFacts(dir: string): Promise<SweepFacts | null> {
-  const file = path.join(dir, 'results.arrow');
-  let bytes: Buffer;
-  try {
-    bytes = await readNamed(file, LARGEST);
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return null;
-    throw new HeadError(`${file} ${whyUnreadable(error)}: change its permissions, or give another --name`, {
-      cause: error,
-    });
-  }
-  try {
-    const facts: unknown = JSON.parse(tableFromIPC(bytes).schema.metadata.get('permafrost.sweep') ?? '');
-    const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-    if (isFields(facts)) return { identity: text(facts.identity), head: text(facts.head) };
-  } catch {
-    // what cannot be read is another sweep
-  }
-  return { identity: null, head: null };
-}
+import { readSweepFacts } from './sweep-facts.js';
 
 /** Where a sweep goes. */
 export interface SweepPlace {
@@ -66,7 +31,7 @@ export async function chooseSweepPlace(
     head: out === undefined ? name : path.basename(out),
     dir: path.resolve(out ?? path.join(cache, 'heads', name)),
   };
-  const was = await sweepFacts(dir);
+  const was = await readSweepFacts(dir);
   const isOther = was !== null && was.identity !== identity;
   const head = await foundAt(place.dir, { identity: (isOther ? null : was?.head) ?? '', versions: {} });
   const inWay = isOther ? 'another sweep' : head.kind === 'another' ? head.what : null;

@@ -1227,7 +1227,8 @@ export const OPTIONS = [
     name: 'unreferenced',
     type: 'switch',
     default: false,
-    describe: 'sets that no head was trained on go; with --labels, vectors of images that no label file names',
+    describe:
+      'sets that no head and no sweep was made from go; with --labels, vectors of images that no label file names',
     group: 'Cache',
     commands: ['cache gc'],
   },

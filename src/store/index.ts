@@ -9,7 +9,9 @@ export { Quarantine, type QuarantineEntry } from './quarantine.js';
 export type { FoundVectors, LocatedRows, VectorBatch } from './rows.js';
 export {
   FeatureSet,
+  lastUsed,
   type SetInfo,
   type SetOptions,
 } from './set.js';
+export { isGone } from './set-folder.js';
 export { fingerprint, SET_FORMAT, type SetSpec } from './spec.js';

@@ -4,6 +4,7 @@ import { writeAtomically } from '../files/index.js';
 import { FLOAT16_LIMIT } from '../float16.js';
 import { encodePart } from './encode-part.js';
 import type { Maker } from './part.js';
+import { isGone, makeSetFolder } from './set-folder.js';
 import type { SetSpec } from './spec.js';
 
 /** Rows of a part. */
@@ -108,6 +109,18 @@ export class PartWriter {
     await this.flush();
   }
 
+  /** Where the set was taken out meanwhile it is made anew; what is merged belongs to what was taken out. */
+  private async place(name: string, bytes: Uint8Array): Promise<void> {
+    const { dir, spec } = this.set;
+    try {
+      await writeAtomically(this.system, dir, name, [bytes]);
+    } catch (error) {
+      if (this.origin.merged !== undefined || !(await isGone(this.system, dir))) throw error;
+      await makeSetFolder(this.system, dir, spec);
+      await writeAtomically(this.system, dir, name, [bytes]);
+    }
+  }
+
   private check(): void {
     if (this.failure !== undefined) throw this.failure.error;
   }
@@ -131,7 +144,7 @@ export class PartWriter {
     this.writing = this.writing
       .then(async () => {
         this.check();
-        await writeAtomically(this.system, this.set.dir, part.name, [part.bytes]);
+        await this.place(part.name, part.bytes);
         this.inPlace += part.rows;
         this.written.push(part.name);
       })

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { canonicalJson, type Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import { errorCode, readWhole, type StoreSystem, storeError } from '../files/index.js';
+import { errorCode, readWhole, type StoreSystem, storeError, writeAtomically } from '../files/index.js';
 import { checkSpec, type SetSpec } from './spec.js';
 
 /** What says whose vectors a folder holds. */
@@ -25,6 +25,23 @@ export async function folders(system: StoreSystem, cache: string, print: string)
     throw storeError(error, 'to list the cache', cache);
   }
 }
+
+/**
+ * Makes the folder of a set, with what says whose vectors it holds.
+ * @throws CacheError when it cannot be written
+ */
+export async function makeSetFolder(system: StoreSystem, dir: string, spec: SetSpec): Promise<void> {
+  try {
+    await system.makeFolder(dir);
+  } catch (error) {
+    throw storeError(error, 'to make a folder', dir);
+  }
+  await writeAtomically(system, dir, SPEC_FILE, [Buffer.from(canonicalJson(spec as Json))]);
+}
+
+/** @returns whether a set is not there any more: `cache gc` took it out */
+export const isGone = async (system: StoreSystem, dir: string): Promise<boolean> =>
+  (await system.kind(join(dir, SPEC_FILE)).catch(() => 'other')) === null;
 
 /** @returns null where the folder has no `_set.json` */
 export async function readSpec(system: StoreSystem, dir: string): Promise<SetSpec | null> {

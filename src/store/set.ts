@@ -1,15 +1,6 @@
 import { join, resolve } from 'node:path';
-import { canonicalJson } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import {
-  errorCode,
-  realSystem,
-  removeStale,
-  type StoreOptions,
-  type StoreSystem,
-  storeError,
-  writeAtomically,
-} from '../files/index.js';
+import { errorCode, realSystem, removeStale, type StoreOptions, type StoreSystem } from '../files/index.js';
 import { KeySet } from './key-set.js';
 import { listParts, type Maker } from './part.js';
 import { PartWriter } from './part-writer.js';
@@ -24,7 +15,7 @@ import {
   uniqueBatches,
   type VectorBatch,
 } from './rows.js';
-import { folderName, folders, readSpec, SPEC_FILE } from './set-folder.js';
+import { folderName, folders, isGone, makeSetFolder, readSpec, SPEC_FILE } from './set-folder.js';
 import { checkSpec, fingerprint, type SetSpec } from './spec.js';
 
 /** Its time is when the set was last used. */
@@ -44,6 +35,17 @@ export interface SetInfo {
   readonly bytes: number;
   /** Who made the parts; more than one entry is a mix. */
   readonly makers: readonly (Maker & { readonly parts: number; readonly rows: number })[];
+}
+
+/** How often, and how many ms apart, it is looked whether a set that is gone is put back. */
+const PATIENCE = 3;
+const PUT_BACK_MS = 20;
+
+/** @returns when the set in a folder was last used, as `FeatureSet.lastUsed`; 0 where there is none */
+export async function lastUsed(system: StoreSystem, dir: string): Promise<number> {
+  const names = [USED_FILE, SPEC_FILE, ...(await listParts(system, dir).catch(() => []))];
+  const times = await Promise.all(names.map((name) => system.modified(join(dir, name)).catch(() => 0)));
+  return Math.max(...times);
 }
 
 /** A feature set on disk: image content → vector. docs/format.md is its contract. */
@@ -84,13 +86,8 @@ export class FeatureSet {
     }
     if (other !== undefined) throw other;
     const dir = unfinished ?? join(resolve(cache), `${folderName(name)}-${print.slice(0, 12)}`);
-    try {
-      await system.makeFolder(dir);
-    } catch (error) {
-      throw storeError(error, 'to make a folder', dir);
-    }
     await removeStale(system, dir);
-    await writeAtomically(system, dir, SPEC_FILE, [Buffer.from(canonicalJson(spec))]);
+    await makeSetFolder(system, dir, spec);
     return new FeatureSet(dir, spec, print, system, options.partRows);
   }
 
@@ -197,16 +194,39 @@ export class FeatureSet {
   /**
    * When it was last used or grew, whatever is later, in ms since 1970: marked by `markUsed`, else the time of its newest part.
    */
-  async lastUsed(): Promise<number> {
-    const names = [USED_FILE, SPEC_FILE, ...(await listParts(this.system, this.dir))];
-    const times = await Promise.all(names.map((name) => this.system.modified(join(this.dir, name)).catch(() => 0)));
-    return Math.max(...times);
+  lastUsed(): Promise<number> {
+    return lastUsed(this.system, this.dir);
   }
 
-  /** Marks it as used now, for `cache ls` and `cache gc`. Where that fails, as on a read-only disk, it is no error. */
-  async markUsed(): Promise<void> {
-    await this.system.touch(join(this.dir, USED_FILE)).catch((error: unknown) => {
+  /** @returns the names of its parts now */
+  partNames(): Promise<string[]> {
+    return listParts(this.system, this.dir);
+  }
+
+  /**
+   * Marks it as used now, for `cache ls` and `cache gc`. Where that fails, as on a read-only disk, it is no error.
+   * @returns whether it is there: what is marked is not taken out by a `cache gc` that runs already
+   */
+  async markUsed(): Promise<boolean> {
+    try {
+      await this.system.touch(join(this.dir, USED_FILE));
+    } catch (error) {
       if (errorCode(error) === undefined) throw error;
-    });
+    }
+    return !(await isGone(this.system, this.dir));
+  }
+
+  /**
+   * Marks it as used, and makes it anew, empty, where it was taken out meanwhile. A `cache gc` that finds it used puts back what it
+   * has moved aside.
+   * @throws CacheError when it cannot be written
+   */
+  async hold(): Promise<void> {
+    for (let tries = 0; tries < PATIENCE; tries++) {
+      if (await this.markUsed()) return;
+      await new Promise((resolve) => setTimeout(resolve, PUT_BACK_MS));
+    }
+    await makeSetFolder(this.system, this.dir, this.spec);
+    await this.markUsed();
   }
 }

@@ -1,8 +1,8 @@
 import path from 'node:path';
-import { removeStale } from '../../files/index.js';
+import { errorCode, removeStale } from '../../files/index.js';
 import { checkOptions } from '../../options/check.js';
 import { type Compacted, type CompactOptions, compactSet } from '../../store/compact.js';
-import type { StoreOptions } from '../../store/index.js';
+import { isGone, type StoreOptions } from '../../store/index.js';
 import { chooseSets } from './list.js';
 import type { CacheProgressHook } from './progress.js';
 
@@ -31,8 +31,13 @@ export async function compactSets(cache: string, options: CompactSetsOptions = {
   for (const set of await chooseSets(cache, sets, options)) {
     await removeStale(set.system, set.dir);
     const onPart = (done: number, total: number): void => onProgress?.({ done, total, what: 'parts' });
-    const done = await compactSet(set, { onPart, ...(onDamaged === undefined ? {} : { onDamaged }) });
-    results.push({ set: path.basename(set.dir), dir: set.dir, ...done });
+    try {
+      const done = await compactSet(set, { onPart, ...(onDamaged === undefined ? {} : { onDamaged }) });
+      results.push({ set: path.basename(set.dir), dir: set.dir, ...done });
+    } catch (error) {
+      if (!(await isGone(set.system, set.dir)) && errorCode((error as Error).cause) !== 'ENOENT') throw error;
+      // else cache gc took it out meanwhile: there is nothing to merge
+    }
   }
   return results;
 }

@@ -46,7 +46,13 @@ export async function openSets(cache: string, options: StoreOptions = {}): Promi
   const sets: FeatureSet[] = [];
   for (const name of names.filter((name) => SET.test(name)).sort(byCodePoint)) {
     const folder = path.join(cache, name);
-    if (await exists(system, path.join(folder, '_set.json'))) sets.push(await FeatureSet.open(folder, options));
+    const mark = path.join(folder, '_set.json');
+    if (!(await exists(system, mark))) continue;
+    try {
+      sets.push(await FeatureSet.open(folder, options));
+    } catch (error) {
+      if (await exists(system, mark)) throw error; // else it was taken out meanwhile
+    }
   }
   return sets;
 }

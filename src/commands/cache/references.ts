@@ -2,8 +2,9 @@ import path from 'node:path';
 import { baseDigest } from '../../base/index.js';
 import { CacheError, DataError, HeadError } from '../../errors.js';
 import { hashedFiles } from '../../extract/hashes.js';
-import { errorCode, readWhole, realSystem, type StoreSystem } from '../../files/index.js';
+import { errorCode, isTemporary, readWhole, realSystem, type StoreSystem } from '../../files/index.js';
 import { parseHeadInfo } from '../../heads/head-info.js';
+import { readSweepFacts } from '../../heads/sweep-facts.js';
 import { labelRows } from '../../labels/label-file.js';
 import { FileIndex, KeySet, type StoreOptions } from '../../store/index.js';
 
@@ -11,16 +12,19 @@ const LARGEST_HEAD = 2 ** 28;
 /** Folders below `cache/heads` in which a head may lie: those of a sweep are one deeper. */
 export const DEPTH = 3;
 
-/** What the heads of a cache need. */
+/** What the heads and sweeps of a cache need; a plan needs what its heads need. */
 export interface Needed {
-  /** Fingerprints of the sets that they were trained on. */
+  /** Fingerprints of the sets that they were trained on, joined ones too. */
   readonly sets: ReadonlySet<string>;
   /** Digests of their bases, as the folders of `cache/bases` are called. */
   readonly bases: ReadonlySet<string>;
 }
 
-/** @throws CacheError for a head that cannot be read, as what it needs is not known then */
-export async function neededByHeads(cache: string, { system = realSystem }: StoreOptions = {}): Promise<Needed> {
+/**
+ * The one that knows what is used.
+ * @throws CacheError for a head or a sweep that cannot be read, as what it needs is not known then
+ */
+export async function neededIn(cache: string, { system = realSystem }: StoreOptions = {}): Promise<Needed> {
   const sets = new Set<string>();
   const bases = new Set<string>();
   for await (const file of headFiles(system, path.join(cache, 'heads'), DEPTH)) {
@@ -39,18 +43,43 @@ export async function neededByHeads(cache: string, { system = realSystem }: Stor
       });
     }
   }
+  for (const print of await neededBySweeps(system, path.join(cache, 'sweeps'))) sets.add(print);
   return { sets, bases };
 }
 
-async function* headFiles(system: StoreSystem, folder: string, depth: number): AsyncGenerator<string> {
-  let names: string[];
+async function neededBySweeps(system: StoreSystem, folder: string): Promise<string[]> {
+  const prints: string[] = [];
+  for (const name of await namesIn(system, folder)) {
+    const dir = path.join(folder, name);
+    let sets: readonly string[] | null | undefined;
+    try {
+      sets = isTemporary(name) ? undefined : (await readSweepFacts(dir, system))?.sets;
+    } catch (error) {
+      if (!(error instanceof HeadError)) throw error;
+      throw new CacheError(`${error.message}: what a sweep needs must be known before anything goes`, { cause: error });
+    }
+    if (sets === null) {
+      throw new CacheError(
+        `${path.join(dir, 'results.arrow')} is damaged: remove ${dir}, as what a sweep needs must be known before anything goes`,
+      );
+    }
+    prints.push(...(sets ?? []));
+  }
+  return prints;
+}
+
+/** What a folder holds; nothing where there is none. */
+async function namesIn(system: StoreSystem, folder: string): Promise<string[]> {
   try {
-    names = await system.list(folder);
+    return await system.list(folder);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return;
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return [];
     throw new CacheError(`${folder} cannot be read (${errorCode(error)})`, { cause: error });
   }
-  for (const name of names) {
+}
+
+async function* headFiles(system: StoreSystem, folder: string, depth: number): AsyncGenerator<string> {
+  for (const name of await namesIn(system, folder)) {
     if (name === 'head.json') yield path.join(folder, name);
     else if (depth > 0) yield* headFiles(system, path.join(folder, name), depth - 1);
   }
