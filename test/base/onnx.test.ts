@@ -159,7 +159,7 @@ test('an engine that runs layer graphs only says so, and so does what needs laye
 describe('ONNX files that are refused, each with its reason', () => {
   const refused: [string, RegExp][] = [
     ['two_inputs', /takes 2 inputs \(x, z\): a base must take one image/],
-    ['two_outputs', /has 2 outputs \(y, z\): give --layer .* for example one of c/],
+    ['two_outputs', /has 2 outputs \(y, z\): give --layer .* for example one of y, c/],
     ['domain', /onnxruntime cannot run it: .*com\.example/],
     ['opset', /onnxruntime cannot run it: .*999/],
     ['operator', /onnxruntime cannot run it: .*Frobnicate/],

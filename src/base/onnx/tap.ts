@@ -4,8 +4,27 @@ import { label, producers } from './cut.js';
 
 /** Turn scores into probabilities. */
 const PROBABILITIES = ['Softmax', 'LogSoftmax', 'Sigmoid', 'HardSigmoid'];
-/** Keep the values and change at most their shape. */
-const SHAPES = ['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose'];
+/** Keep the values, but for rounding, and change at most their shape. */
+const SHAPES = [
+  ...['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze', 'Cast', 'Transpose'],
+  ...['QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear'],
+];
+/** What stands between the vector that a classifier takes and its product, and is no step of the base. */
+const BEFORE = ['Identity', 'Dropout', 'Cast', 'QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear'];
+/** Products with the weights of a classifier, each with the place of its weights among its inputs. */
+const PRODUCTS: Readonly<Record<string, number>> = {
+  Gemm: 1,
+  MatMul: 1,
+  FusedGemm: 1,
+  FusedMatMul: 1,
+  MatMulInteger: 1,
+  MatMulNBits: 1,
+  QGemm: 3,
+  QLinearMatMul: 3,
+};
+const ACTIVATIONS = ['Relu', 'Clip', 'LeakyRelu', 'HardSwish', 'PRelu'];
+/** Classes of ImageNet, and with one for the background. */
+const IMAGENET = [1000, 1001];
 const POOLS = ['GlobalAveragePool', 'ReduceMean', 'GlobalMaxPool', 'ReduceMax'];
 
 /** Walks from a value towards the input while nodes are of some kinds. */
@@ -20,11 +39,12 @@ function back(file: OnnxFile, made: ReadonlyMap<string, FileNode>, from: string,
   return { value, passed };
 }
 
-/** Names to choose from, where the choice is not made here: what the last convolutions, pools and products take. */
+/** Names to choose from, where the choice is not made here: the model's outputs, what its pools give, then the last maps. */
 function candidates(file: OnnxFile): string {
-  const ends = ['Gemm', 'MatMul', ...POOLS, 'Flatten', 'Conv', 'Relu', 'Add', 'Concat'];
-  const names = file.nodes.filter(({ op }) => ends.includes(op)).map(({ outputs }) => outputs[0] ?? '');
-  return names.slice(-6).join(', ');
+  const of = (kinds: readonly string[]): string[] =>
+    file.nodes.filter(({ op }) => kinds.includes(op)).map(({ outputs }) => outputs[0] ?? '');
+  const last = of(['Flatten', 'Conv', 'Relu', 'Add', 'Concat', 'LayerNormalization']).reverse();
+  return [...new Set([...of(POOLS).reverse(), ...last, ...file.outputs])].slice(0, 6).join(', ');
 }
 
 /**
@@ -67,26 +87,60 @@ function lastFeatures(file: OnnxFile, made: ReadonlyMap<string, FileNode>): stri
       `it has ${others.length + 1} outputs (${[output, ...others].slice(0, 4).join(', ')}): ${choose}`,
     );
   }
-  const isConstant = (name: string): boolean => file.initializers.has(name);
   const scores = back(file, made, output, [...PROBABILITIES, ...SHAPES]);
   const hasProbabilities = scores.passed.some(({ op }) => PROBABILITIES.includes(op));
-  let last = made.get(scores.value);
-  // A bias that is added on its own, as Keras and tf2onnx write a Dense.
-  if (last?.op === 'Add' && last.inputs.some(isConstant)) {
-    const product = made.get(last.inputs.find((name) => !isConstant(name)) ?? '');
-    if (product && ['MatMul', 'Gemm'].includes(product.op)) last = product;
-  }
-  if (last && ['MatMul', 'Gemm'].includes(last.op) && last.inputs.slice(1).some(isConstant)) {
-    // Of a pooled vector the pool's own output is tapped: [n, c] or [n, c, 1, 1] give the same features.
-    return back(file, made, last.inputs[0] ?? '', ['Identity', 'Dropout', 'Cast']).value;
+  const product = productBefore(file, made, scores.value);
+  if (product) {
+    const weights = product.inputs[PRODUCTS[product.op] ?? 1] ?? '';
+    if (isConstant(file, made, weights)) {
+      // Of a pooled vector the pool's own output is tapped: [n, c] or [n, c, 1, 1] give the same features.
+      return back(file, made, product.inputs[0] ?? '', BEFORE).value;
+    }
+    throw new ModelError(`its output is a product of two tensors (${label(product)}), not of features: ${choose}`);
   }
   const pooled = back(file, made, output, [...PROBABILITIES, ...SHAPES, ...POOLS]);
-  const node = made.get(pooled.value);
-  const kernel = node?.op === 'Conv' ? file.initializers.get(node.inputs[1] ?? '')?.dims : undefined;
+  const isPooled = pooled.passed.some(({ op }) => POOLS.includes(op));
+  const node = made.get(back(file, made, pooled.value, ACTIVATIONS).value);
+  const [classes = 0, channels = 0, ...kernel] = file.initializers.get(node?.inputs[1] ?? '')?.dims ?? [];
+  const isOneByOne = node?.op === 'Conv' && kernel.length > 0 && kernel.every((size) => size === 1);
+  // A classifier that is a 1 x 1 convolution, as those of MobileNet and SqueezeNet. No base ends in one that takes fewer channels.
+  const isClassifier =
+    isOneByOne && (hasProbabilities || (isPooled && (classes < channels || IMAGENET.includes(classes))));
+  if (node && isClassifier) return node.inputs[0] ?? '';
   if (!hasProbabilities) return back(file, made, output, ['Identity']).value;
-  // A classifier that is a 1 x 1 convolution, as MobileNet's.
-  if (node && kernel?.slice(2).every((size) => size === 1)) return node.inputs[0] ?? '';
   throw new ModelError(
     `its last feature tensor cannot be told from its end (${node ? label(node) : pooled.value}): ${choose}`,
   );
+}
+
+/** Whether a tensor is a constant, or made of constants alone. */
+function isConstant(file: OnnxFile, made: ReadonlyMap<string, FileNode>, name: string, depth = 0): boolean {
+  if (file.initializers.has(name)) return true;
+  const node = made.get(name);
+  if (!node || depth > 4) return false;
+  return node.inputs.every((input) => input === '' || isConstant(file, made, input, depth + 1));
+}
+
+/**
+ * The product that gives a tensor, at once or with a bias added (as Keras and tf2onnx write a Dense) and with the scales of its
+ * numbers multiplied in (as onnxruntime's quantization writes it).
+ */
+function productBefore(file: OnnxFile, made: ReadonlyMap<string, FileNode>, value: string): FileNode | null {
+  let name = value;
+  for (const step of ['Add', 'Mul', 'Cast']) {
+    const node = made.get(name);
+    if (node?.op !== step) continue;
+    const [rest, ...more] = step === 'Cast' ? node.inputs : node.inputs.filter((one) => !isScale(file, made, one));
+    if (rest !== undefined && more.length === 0) name = rest;
+  }
+  const node = made.get(name);
+  return node && Object.hasOwn(PRODUCTS, node.op) ? node : null;
+}
+
+/** A bias, or a scale: constants, and what a dynamic quantization gives beside its values. */
+function isScale(file: OnnxFile, made: ReadonlyMap<string, FileNode>, name: string): boolean {
+  if (isConstant(file, made, name)) return true;
+  const node = made.get(name);
+  if (node?.op === 'DynamicQuantizeLinear') return node.outputs[0] !== name;
+  return node?.op === 'Mul' && node.inputs.every((input) => isScale(file, made, input));
 }
