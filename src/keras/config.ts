@@ -53,10 +53,12 @@ export function readArchitecture(json: unknown, source: string, version: string 
 }
 
 /** What to do with a model that holds what is not supported: the command that makes an ONNX model of it. */
-export const convert = (source: string): string =>
+export const convert = (source: string, className = ''): string =>
   source.endsWith('.json')
     ? 'use the Keras model that it was made from'
-    : `make an ONNX model of it: python -c "import keras; keras.models.load_model('${source}', compile=False, safe_mode=False).export('model.onnx', format='onnx')"`;
+    : className === 'KerasLayer'
+      ? `make an ONNX model of it: python -c "import tf_keras, tensorflow_hub as hub; tf_keras.models.load_model('${source}', custom_objects={'KerasLayer': hub.KerasLayer}).export('saved')" && python -m tf2onnx.convert --saved-model saved --output model.onnx`
+      : `make an ONNX model of it: python -c "import keras; keras.models.load_model('${source}', compile=False, safe_mode=False).export('model.onnx', format='onnx')"`;
 
 /**
  * The part of a model that one layer depends on.
@@ -79,7 +81,9 @@ export function graphAt(architecture: Architecture, source: string, layer?: stri
   const cut = cutAt({ nodes, input: '', output }, output);
   const refused = cut.nodes.find(({ op }) => op.kind === 'Refused');
   if (refused?.op.kind === 'Refused') {
-    throw new ModelError(`${refused.op.reason}: tap a layer before it with --layer, or ${convert(source)}`);
+    throw new ModelError(
+      `${refused.op.reason}: tap a layer before it with --layer, or ${convert(source, refused.op.className)}`,
+    );
   }
   const taken = inputs.filter((name) => cut.nodes.some((node) => node.name === name));
   const [input] = taken;

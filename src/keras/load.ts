@@ -3,6 +3,7 @@ import type { Graph, Node, Tensor } from '../graph/graph.js';
 import type { WeightSpec } from '../graph/infer.js';
 import { withArchive } from './archive.js';
 import { type Architecture, graphAt, readArchitecture } from './config.js';
+import { refuseForeign } from './foreign.js';
 import { head, withHdf5 } from './hdf5.js';
 import { isText, parseFields } from './json.js';
 import { readTfjs } from './tfjs.js';
@@ -94,6 +95,7 @@ async function openTfjs<T>(file: string, use: (opened: Opened) => T): Promise<T>
 
 /** Opens a model file by what it begins with. */
 async function open<T>(file: string, use: (opened: Opened) => T): Promise<T> {
+  await refuseForeign(file);
   const start = await head(file, 8);
   if (start[0] === 0x50 && start[1] === 0x4b) return openArchive(file, use);
   if (start[0] === 0x89 && start[1] === 0x48) return openH5(file, use);
@@ -101,7 +103,7 @@ async function open<T>(file: string, use: (opened: Opened) => T): Promise<T> {
   throw new ModelError(
     start.length === 0
       ? `${file} is empty: expected a Keras model`
-      : `${file} is neither a .keras archive nor an HDF5 file nor a model.json`,
+      : `${file} is neither a .keras archive nor an HDF5 file nor a model.json, and no other kind of model that is known: give one of them, or an ONNX model`,
   );
 }
 

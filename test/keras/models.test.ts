@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { describe, test } from 'node:test';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
 import { openBase } from '../../src/base/index.js';
 import { ModelError } from '../../src/errors.js';
 import { inferShapes } from '../../src/graph/infer.js';
-import { readModel } from '../../src/keras/index.js';
+import { graphFromConfig, readModel } from '../../src/keras/index.js';
 import { IDLE } from '../../src/keras/layers.js';
 import { type ConformanceCase, conforms, engines } from '../helpers/conformance.js';
 import { fixture } from '../helpers/fixtures.js';
@@ -65,6 +67,64 @@ for (const [kind, what] of [
     });
   }
 }
+
+describe('models of other kinds are refused by the name of their format, with the command that converts them', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'permafrost-test-'));
+  after(() => rmSync(folder, { recursive: true }));
+  const layer = (class_name: string, extra: object = {}) => ({
+    class_name: 'Sequential',
+    config: {
+      layers: [
+        { class_name: 'InputLayer', config: { name: 'in', batch_shape: [null, 8, 8, 3] } },
+        { class_name, config: { name: 'it' }, ...extra },
+      ],
+    },
+  });
+  const cases: [string, string | Buffer, RegExp][] = [
+    [
+      'm.tflite',
+      Buffer.from('1c00000054464c33', 'hex'),
+      /is a TensorFlow Lite model, .*python -m tf2onnx\.convert --tflite \S*m\.tflite --output model\.onnx/,
+    ],
+    ['lite.bin', Buffer.from('1c00000054464c33', 'hex'), /is a TensorFlow Lite model/],
+    ['m.pt', 'PK', /is a PyTorch model, .*torch\.onnx\.export/],
+    ['m.pth', 'PK', /is a PyTorch model/],
+    ['m.safetensors', '{}', /is safetensors, which hold weights .*optimum-cli export onnx --model/],
+    ['graph.pb', 'x', /is a graph of TensorFlow, .*--graphdef \S*graph\.pb/],
+    ['saved/saved_model.pb', 'x', /is a graph of TensorFlow, .*--saved-model \S*saved --output/],
+    ['saved', '', /saved is TensorFlow's SavedModel, .*--saved-model \S*saved --output/],
+    ['hf/model.safetensors', '{}', /--model \S*hf exported/],
+    ['hf', '', /hf is a model of Hugging Face, .*--model \S*hf exported/],
+    ['empty', '', /empty is a folder: expected a model file, or a folder with a model\.json/],
+    [
+      'lambda.json',
+      JSON.stringify({ modelTopology: layer('Lambda'), weightsManifest: [] }),
+      /layer it \(Lambda\): the class Lambda is not supported.*use the Keras model that it was made from/,
+    ],
+  ];
+  mkdirSync(path.join(folder, 'saved'));
+  mkdirSync(path.join(folder, 'hf'));
+  mkdirSync(path.join(folder, 'empty'));
+  for (const [name, content, message] of cases) {
+    test(name, async () => {
+      if (content !== '') writeFileSync(path.join(folder, name), content);
+      await assert.rejects(openBase({ base: path.join(folder, name), preprocess: 'tf' }), (error: Error) => {
+        assert.ok(error instanceof ModelError, error.stack);
+        assert.match(error.message, message);
+        return !error.message.includes('\n');
+      });
+    });
+  }
+
+  test('layers of foreign code: the commands load it', () => {
+    const read = (config: object) => () => graphFromConfig(config, 'm.h5');
+    assert.throws(
+      read(layer('Lambda')),
+      /class Lambda is not supported: .*load_model\('m\.h5', compile=False, safe_mode=False\)\.export/,
+    );
+    assert.throws(read(layer('KerasLayer')), /KerasLayer.* hub\.KerasLayer.*python -m tf2onnx\.convert --saved-model/);
+  });
+});
 
 describe('what a model says of itself', () => {
   const open = async (file: string, options: object = {}) => {
