@@ -6,8 +6,9 @@ import { type Architecture, graphAt, readArchitecture } from './config.js';
 import { refuseForeign } from './foreign.js';
 import { head, withHdf5 } from './hdf5.js';
 import { isText, parseFields } from './json.js';
+import { withWeights } from './owners.js';
 import { readTfjs } from './tfjs.js';
-import { bindWeights, readByName, readByPlace, specsByLayer, withWeights } from './weights.js';
+import { bindWeights, readByName, readByPlace, specsByLayer } from './weights.js';
 
 /** Puts the file in front of what a later check says. */
 function inFile<T>(file: string, check: () => T): T {

@@ -21,8 +21,8 @@ interface Quantization {
   readonly min: number;
 }
 
-type StoredType = 'float32' | 'float16' | 'uint8' | 'uint16';
-const WIDTH: Readonly<Record<StoredType, number>> = { float32: 4, float16: 2, uint8: 1, uint16: 2 };
+type StoredType = 'float32' | 'float16' | 'uint8' | 'uint16' | 'int32' | 'bool';
+const WIDTH: Readonly<Record<StoredType, number>> = { float32: 4, float16: 2, uint8: 1, uint16: 2, int32: 4, bool: 1 };
 
 interface Entry {
   readonly name: string;
@@ -90,6 +90,10 @@ function readEntry(item: unknown, file: string): Entry {
   }
   const size = shape.reduce<number>((a, b) => a * b, 1);
   if (size * 4 > MAX_BYTES) throw new ModelError(`${where}: shape ${show(shape)} takes more than ${MAX_BYTES} bytes`);
+  // Counters and switches of layers, such as the count of a Normalization.
+  if ((dtype === 'int32' || dtype === 'bool') && !quantization) {
+    return { name, shape, type: dtype, quantization: null, size };
+  }
   if (dtype !== 'float32') throw new ModelError(`${where}: it is stored as ${JSON.stringify(dtype)}, expected float32`);
   if (quantization === undefined || quantization === null)
     return { name, shape, type: 'float32', quantization: null, size };
@@ -107,8 +111,9 @@ function decode({ type, quantization, size }: Entry, bytes: Uint8Array): Float32
   const { buffer } = new Uint8Array(bytes); // a copy, aligned
   if (type === 'float32') return new Float32Array(buffer, 0, size);
   if (type === 'float16') return fromFloat16(new Uint16Array(buffer, 0, size));
+  if (type === 'int32') return Float32Array.from(new Int32Array(buffer, 0, size));
   const { scale, min } = quantization ?? { scale: 1, min: 0 };
-  const values = type === 'uint8' ? new Uint8Array(buffer, 0, size) : new Uint16Array(buffer, 0, size);
+  const values = type === 'uint16' ? new Uint16Array(buffer, 0, size) : new Uint8Array(buffer, 0, size);
   return Float32Array.from(values, (value) => value * scale + min);
 }
 

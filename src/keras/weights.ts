@@ -1,8 +1,11 @@
 import { ModelError, WeightsError } from '../errors.js';
-import { classOf, type Graph, type Node, type Tensor } from '../graph/graph.js';
-import { checkWeights, inferShapes, inLayer, inputShapes, show, type WeightSpec, weightSpecs } from '../graph/infer.js';
-import { type Hdf5Group, withHdf5 } from './hdf5.js';
-import { isAutoName, toSnakeCase } from './naming.js';
+import type { Graph, Node, Tensor } from '../graph/graph.js';
+import { checkWeights, inferShapes, inLayer, inputShapes, type WeightSpec, weightSpecs } from '../graph/infer.js';
+import { withArchive } from './archive.js';
+import { entries, readByOrder, readInside, strip } from './by-order.js';
+import { type Hdf5Group, head, withHdf5 } from './hdf5.js';
+import { toSnakeCase } from './naming.js';
+import { withWeights } from './owners.js';
 import type { LayerEntry } from './reader.js';
 import type { StoredLayer } from './stored-layer.js';
 import { isTfjs, readTfjs } from './tfjs.js';
@@ -32,15 +35,6 @@ export function bindWeights(
   const bound = { ...graph, nodes };
   checkWeights(bound);
   return bound;
-}
-
-const strip = (name: string): string => name.replace(/:\d+$/, '');
-const leaf = (name: string): string => strip(name).split('/').at(-1) ?? '';
-
-/** The layers below an entry that hold weights, in order. */
-export function withWeights(entry: LayerEntry, specs: ReadonlyMap<string, WeightSpec[]>): LayerEntry[] {
-  const inner = entry.layers.flatMap((layer) => withWeights(layer, specs));
-  return (specs.get(entry.path)?.length ?? 0) > 0 ? [entry, ...inner] : inner;
 }
 
 /** Keras's older layout of a whole model: one group a layer, found by its name. */
@@ -135,30 +129,6 @@ export function readByPlace(
   return weights;
 }
 
-/** Whether the file and the architecture differ in having a classifier, by the usual names of one. */
-function hint(fileLayers: readonly string[], graphLayers: readonly string[]): string {
-  const isTop = (name: string): boolean =>
-    /^(predictions|conv_preds|fc\d*|logits|dense.*|classifier.*|.*_head_dense)$/.test(name);
-  const fileTop = fileLayers.some(isTop);
-  const graphTop = graphLayers.some(isTop);
-  if (fileTop && !graphTop) return '; the file holds a classifier too: it is one with top';
-  if (!fileTop && graphTop) return '; the file holds no classifier: it is one without top (no_top)';
-  return '';
-}
-
-/** The layers of an architecture as Keras lists them: nodes named `outer/inner` stand in a Sequential. */
-function entries(graph: Graph): LayerEntry[] {
-  const layers = new Map<string, LayerEntry & { layers: LayerEntry[] }>();
-  for (const node of graph.nodes) {
-    const [outer = '', inner] = node.name.split('/');
-    const entry = { name: inner ?? outer, className: classOf(node), path: node.name, layers: [] };
-    const model = layers.get(outer) ?? { name: outer, className: 'Sequential', path: outer, layers: [] };
-    if (inner === undefined) layers.set(outer, entry);
-    else layers.set(outer, { ...model, layers: [...model.layers, entry] });
-  }
-  return [...layers.values()];
-}
-
 /** The layers of Keras's older layout that hold weights. */
 function storedLayers(group: Hdf5Group): StoredLayer[] {
   return (group.texts('layer_names') ?? []).flatMap((name) => {
@@ -168,60 +138,54 @@ function storedLayers(group: Hdf5Group): StoredLayer[] {
   });
 }
 
-/** Matches the layers of a file and of an architecture by their order among those that have weights. */
-function readByOrder(
-  groups: readonly StoredLayer[],
+/** Opens the weights of a file: HDF5, alone or within a `.keras` archive. */
+async function openWeights<T>(file: string, use: (root: Hdf5Group) => T): Promise<T> {
+  const [first, second] = await head(file, 2);
+  if (first !== 0x50 || second !== 0x4b) return withHdf5(file, use);
+  return withArchive(file, ({ weights }) => withHdf5(weights, use, file));
+}
+
+/**
+ * Keras 3's layout: the weights of the architecture, or of a model within the model that is it.
+ * @throws WeightsError for what does not fit the file's own layers
+ */
+function readGroups(
+  root: Hdf5Group,
   graph: Graph,
   specs: ReadonlyMap<string, WeightSpec[]>,
   file: string,
 ): Map<string, Tensor[]> {
-  const layers = entries(graph).flatMap((layer) => {
-    const owners = withWeights(layer, specs);
-    return owners.length > 0 ? [{ ...layer, owners }] : [];
-  });
-  const listed = groups.map(({ name }) => name);
-  const wantedNames = layers.map(({ name }) => name);
-  if (groups.length !== layers.length) {
-    throw new WeightsError(
-      `${file} holds weights of ${groups.length} layers, the architecture has ${layers.length}${hint(listed, wantedNames)}`,
-    );
-  }
-  const weights = new Map<string, Tensor[]>();
-  for (const [i, layer] of layers.entries()) {
-    const found = groups[i] as StoredLayer;
-    if (!isAutoName(layer.name, layer.className) && found.name !== layer.name) {
-      throw new WeightsError(
-        `${file}: layer ${i + 1} of those with weights is ${found.name}, the architecture has ${layer.name} there` +
-          hint(listed, wantedNames),
-      );
+  const failures: unknown[] = [];
+  const search = (group: Hdf5Group, depth: number): Map<string, Tensor[]> | null => {
+    try {
+      return readByPlace(group, entries(graph), specs, file);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      failures.push(error);
     }
-    const wanted = layer.owners.flatMap(({ path }) => (specs.get(path) ?? []).map((spec) => ({ path, ...spec })));
-    if (found.weightNames.length !== wanted.length) {
-      throw new WeightsError(
-        `${file}: layer ${found.name} holds ${found.weightNames.length} weights (${found.weightNames.map(leaf).join(', ')}), ` +
-          `${layer.name} needs ${wanted.length} (${wanted.map(({ name }) => name).join(', ')})`,
-      );
+    const layers = group.child('layers') ?? group.child('_layer_checkpoint_dependencies');
+    for (const name of depth < MAX_DEPTH ? (layers?.names() ?? []) : []) {
+      const inner = layers?.child(name);
+      const found = inner?.child('layers') ? search(inner, depth + 1) : null;
+      if (found) return found;
     }
-    for (const [j, { path, name, shape }] of wanted.entries()) {
-      const dataset = found.weightNames[j] ?? '';
-      const stored = found.own.shape(dataset);
-      if (stored && stored.join() !== shape.join()) {
-        throw new WeightsError(
-          `${file}: ${name} of layer ${found.name} has shape ${show(stored)}, ${path} needs ${show(shape)}`,
-        );
-      }
-      weights.set(path, [...(weights.get(path) ?? []), found.own.tensor(dataset, shape)]);
-    }
-  }
-  return weights;
+    return null;
+  };
+  const found = search(root, 0);
+  if (found) return found;
+  const [own] = failures as Error[];
+  throw new WeightsError(own?.message ?? file, { cause: own });
 }
+
+/** How deep models lie within models. */
+const MAX_DEPTH = 4;
 
 /** The shapes of all weights in a file of weights, in no certain order. */
 export async function weightShapes(file: string): Promise<(readonly number[])[]> {
   const all = (layers: readonly StoredLayer[]): (readonly number[])[] =>
     layers.flatMap(({ own, weightNames }) => weightNames.map((name) => own.shape(name) ?? []));
   if (isTfjs(file)) return all((await readTfjs(file)).weights.layers());
-  return withHdf5(file, (root) => {
+  return openWeights(file, (root) => {
     const legacy = root.child('model_weights') ?? root;
     return legacy.texts('layer_names') ? all(storedLayers(legacy)) : varShapes(root, 0);
   });
@@ -243,8 +207,9 @@ function varShapes(group: Hdf5Group, depth: number): number[][] {
 
 /**
  * Fills an architecture from a file of weights: Keras's older HDF5 layout (by order among the layers with weights; names are
- * compared where Keras gives the layer an explicit one), whole-model files of it, Keras 3's `.weights.h5`, and the weights of a
- * TensorFlow.js `model.json`, by order too.
+ * compared where Keras gives the layer an explicit one), whole-model files of it, Keras 3's `.weights.h5` and `.keras`, and the
+ * weights of a TensorFlow.js `model.json`, by order too. The architecture may be a part of what the file holds: a model within the
+ * model, or its first layers.
  * @throws WeightsError when the file does not fit, ModelError when it cannot be read
  */
 export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
@@ -253,17 +218,11 @@ export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
     const { weights: stored } = await readTfjs(file);
     return bindWeights(graph, (node) => node.name, readByOrder(stored.layers(), graph, specs, file));
   }
-  const weights = await withHdf5(file, (root) => {
+  const weights = await openWeights(file, (root) => {
     const legacy = root.child('model_weights') ?? root;
-    if (legacy.texts('layer_names')) return readByOrder(storedLayers(legacy), graph, specs, file);
-    if (root.child('layers') || root.child('_layer_checkpoint_dependencies')) {
-      try {
-        return readByPlace(root, entries(graph), specs, file);
-      } catch (error) {
-        if (error instanceof ModelError) throw new WeightsError(error.message, { cause: error });
-        throw error;
-      }
-    }
+    if (legacy.texts('layer_names')) return readInside(storedLayers(legacy), graph, specs, file);
+    if (root.child('layers') || root.child('_layer_checkpoint_dependencies'))
+      return readGroups(root, graph, specs, file);
     throw new WeightsError(`${file} holds no Keras weights: expected layer_names, or a group of layers`);
   });
   return bindWeights(graph, (node) => node.name, weights);
