@@ -118,10 +118,17 @@ export function readInside(
   specs: ReadonlyMap<string, WeightSpec[]>,
   file: string,
 ): Map<string, Tensor[]> {
-  const count = entries(graph).filter((layer) => withWeights(layer, specs).length > 0).length;
+  const own = entries(graph).filter((layer) => withWeights(layer, specs).length > 0);
+  const count = own.length;
+  // What has a name of its own in the file is another layer than one that has none here: ConvNeXt's head ends in one.
+  const fits = (layers: readonly StoredLayer[]): boolean =>
+    layers.every(({ name }, i) => {
+      const { name: wanted = '', className = '' } = own[i] ?? {};
+      return !isAutoName(wanted, className) || isAutoName(name, className);
+    });
   const nested = stored.map(split).filter((layers) => layers.length === count && stored.length !== count);
   const runs = Array.from({ length: Math.max(stored.length - count, 0) }, (_, i) => stored.slice(i, i + count));
-  for (const layers of [...nested.map((one) => arranged(one, graph, specs)), ...(count > 1 ? runs : [])]) {
+  for (const layers of [...nested.map((one) => arranged(one, graph, specs)), ...(count > 1 ? runs : [])].filter(fits)) {
     try {
       return readByOrder(layers, graph, specs, file);
     } catch (error) {

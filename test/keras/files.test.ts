@@ -255,8 +255,8 @@ describe('weights files', needsShared, () => {
       /holds no classifier: it is one without top/,
     ],
     [
-      'with top for one without',
-      () => loadWeights(build(0.25, false), shared('real/mobilenet/mobilenet_2_5_224_tf.h5')),
+      'with top for one without, of another alpha',
+      () => loadWeights(build(0.5, false), shared('real/mobilenet/mobilenet_2_5_224_tf.h5')),
       /holds a classifier too/,
     ],
     [
