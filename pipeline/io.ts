@@ -12,13 +12,21 @@ export class Interrupted extends Error {
 
 /**
  * A signal that Ctrl-C (or a polite kill) aborts. After the first, both are the system's again: a second one ends the process at
- * once, whatever it is doing.
+ * once, whatever it is doing. Two that came while the event loop was blocked are seen together, as soon as it goes on; until then
+ * Node hands over no signal, and only those that it does not catch (Ctrl-\\, kill -9) end the process.
  */
 export function interrupt(): AbortSignal {
   const controller = new AbortController();
   const signals = { SIGINT: 130, SIGTERM: 143 } as const;
-  const stop = (name: NodeJS.Signals): void => {
+  const release = (): void => {
     for (const one of Object.keys(signals)) process.removeListener(one, stop);
+  };
+  const stop = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) {
+      release();
+      process.kill(process.pid, name);
+    }
+    setImmediate(release); // a second one may wait already
     controller.abort(new Interrupted(signals[name as keyof typeof signals]));
   };
   for (const name of Object.keys(signals)) process.on(name, stop);
