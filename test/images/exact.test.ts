@@ -12,12 +12,11 @@ import { decodeImage, type ImageFormat, type ImageMode, sniff } from '../../src/
 import { Random } from '../../src/random.js';
 import { fixture, needsShared, shared } from '../helpers/fixtures.js';
 import { long } from '../helpers/long.js';
+import { needsPython, python } from '../helpers/peers.js';
 
 const run = promisify(execFile);
-const python = process.env.PERMAFROST_PYTHON ?? '';
-const needsPython = { skip: python === '' && 'needs PERMAFROST_PYTHON to name a Python with Pillow and numpy' };
-
-const needsBoth = needsShared.skip ? needsShared : needsPython;
+const needsPillow = needsPython('PIL', 'numpy');
+const needsBoth = needsShared.skip ? needsShared : needsPillow;
 
 const decode = async (bytes: Uint8Array, mode: ImageMode, height: number, width: number) => {
   const format = sniff(bytes.subarray(0, 1024));
@@ -83,7 +82,7 @@ const ON_PURPOSE: readonly { readonly names: RegExp; readonly reason: RegExp }[]
   { names: /^tiff_ycbcr_None/, reason: /^other pixels$/ },
 ];
 
-describe('hundreds of pictures that Pillow writes', needsPython, () => {
+describe('hundreds of pictures that Pillow writes', needsPillow, () => {
   let data: string;
   let drawn: readonly Drawn[];
   before(async () => {
