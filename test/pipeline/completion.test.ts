@@ -17,7 +17,7 @@ const TYPED: readonly (readonly [line: string, offered: readonly string[], not: 
 const has = (shell: string): boolean => spawnSync(shell, ['-c', 'exit 0']).status === 0;
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** For bash, and zsh with bashcompinit: the function is called as the shell calls it. */
+/** For bash, and zsh with bashcompinit: the function is called as the shell calls it. That of zsh leaves it to compadd to keep what begins like the word. */
 function bash(script: string, line: string): string {
   const words = line.split(' ');
   return `${script}
@@ -45,6 +45,7 @@ for (const [shell, { args, program }] of Object.entries(SHELLS)) {
         assert.deepEqual([status, stderr], [0, '']);
         const words = stdout.split('\n').map((one) => one.split('\t')[0]);
         for (const word of offered) assert.ok(words.includes(word), `${word} in ${words}`);
+        if (shell === 'zsh') return;
         for (const word of not) assert.ok(!words.includes(word), `${word} not in ${words}`);
       });
     }
