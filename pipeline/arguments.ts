@@ -14,7 +14,7 @@ import {
 } from '../src/options/check.js';
 import { type CommandName, type CommandRow, typedCommands } from '../src/options/commands.js';
 import { nearestNames } from '../src/options/nearest.js';
-import type { OptionRow } from '../src/options/table.js';
+import { OPTIONS, type OptionRow } from '../src/options/table.js';
 
 /** What was typed behind a command. */
 export interface Arguments {
@@ -74,6 +74,12 @@ export interface Request {
   readonly read: () => Arguments;
 }
 
+/** Options that are themselves called no-…, which yargs would read as another that is negated. */
+const NEGATIVES = new Map<string, string>(
+  OPTIONS.flatMap(({ name }) => (/^no[A-Z]/.test(name) ? [[`--${kebab(name)}`, `--${name}`] as const] : [])),
+);
+const asNamed = (word: string): string => NEGATIVES.get(word) ?? word;
+
 /** Flags that yargs takes for its own, or finds in every object. */
 const isOdd = (word: string): boolean => {
   const [, name = ''] = /^--?(?:no-)?([^=]+)/.exec(word) ?? [];
@@ -123,7 +129,7 @@ export function parse(words: readonly string[]): Request {
         for (const one of inside) register(inner, one.name.slice(word.length + 1), one);
       });
   }
-  const parsed = parser.parse([...words]) as unknown as Parsed;
+  const parsed = parser.parse(words.map((word, i) => (end < 0 || i < end ? asNamed(word) : word))) as unknown as Parsed;
   const named = command?.name.split(' ').length ?? (group === undefined ? 0 : 1);
   return {
     unknown: command === undefined ? parsed._.slice(named) : [],

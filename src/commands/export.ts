@@ -19,7 +19,7 @@ import {
 } from '../files/index.js';
 
 import { type OnnxGraph, writeModel } from '../formats/onnx/write.js';
-import type { Head } from '../heads/head.js';
+import { type Head, loadHead } from '../heads/head.js';
 import {
   activationName,
   archiveFile,
@@ -38,12 +38,15 @@ import type { HeadNet } from '../train/head-net.js';
 import { endingOf } from '../train/net.js';
 import { version } from '../version.js';
 import { checkEnding, isThere, type Planned } from './export-place.js';
-import { findHead, matchBase, type PredictOptions } from './predict.js';
+import { cachesOf, headDir, matchBase, type PredictOptions } from './predict.js';
 
 export type HeadFormat = (typeof HEAD_FORMATS)[number];
 
 export interface ExportOptions
-  extends Omit<PredictOptions, 'paths' | 'from' | 'batchSize' | 'onWarning' | 'onProgress' | keyof EngineOptions>,
+  extends Omit<
+      PredictOptions,
+      'noStore' | 'paths' | 'from' | 'batchSize' | 'onWarning' | 'onProgress' | keyof EngineOptions
+    >,
     StoreOptions {
   readonly format: HeadFormat;
   /** Where it goes: a file, or the folder of a TensorFlow.js model. */
@@ -211,14 +214,17 @@ export async function exportHead(options: ExportOptions): Promise<ExportResult> 
   checkEnding(options.out, format);
   const out = path.resolve(options.out);
   await tryOutput(format === 'tfjs' ? path.join(out, MODEL_JSON) : out, { system });
-  const head = await findHead(options.head, cache);
+  const dir = await headDir(options.head, cache);
+  const head = await loadHead(dir);
   const { info } = head;
   if (withBase && info.joined.length > 0) {
     throw new ModelError(
       'this head takes the vectors of several bases, which cannot be one model: leave out --with-base',
     );
   }
-  const base = withBase ? await matchBase({ fingerprint: info.fingerprint, set: info.set }, options, cache) : null;
+  const base = withBase
+    ? await matchBase({ fingerprint: info.fingerprint, set: info.set }, options, cachesOf(dir, cache))
+    : null;
   if (base?.model.kind === 'onnx' && format !== 'onnx') {
     throw new ModelError(`${base.name} is an ONNX model, which can only be exported as one: use --format onnx`);
   }

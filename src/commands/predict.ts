@@ -19,10 +19,10 @@ import type { HeadInfo } from '../heads/head-info.js';
 import type { SetFacts } from '../heads/joined-sets.js';
 import { holdsHead } from '../heads/place.js';
 import { checkOptions } from '../options/check.js';
-import { FeatureSet, fingerprint, type SetSpec } from '../store/index.js';
+import { FileIndex, fingerprint, type SetSpec } from '../store/index.js';
 import { type NamedImages, namesOf } from './names.js';
 import { specOf } from './train.js';
-import { vectorSource } from './vector-source.js';
+import { VectorSource } from './vector-source.js';
 
 export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, OpenHooks, NamedImages {
   /** A head's folder, or its name in `cache/heads`. */
@@ -31,6 +31,11 @@ export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, Ope
   readonly cache?: string;
   /** Default 8. */
   readonly batchSize?: number;
+  /**
+   * Leave the cache alone. Default false: vectors that had to be computed go into the set of the head, where there is one that can be
+   * written.
+   */
+  readonly noStore?: boolean;
   /** An image that cannot be used; it is left out. */
   readonly onWarning?: (message: string) => void;
   readonly onProgress?: (progress: FilesProgress) => void;
@@ -58,10 +63,23 @@ export interface LabelScore {
 
 /** @throws HeadError where neither the cache nor a folder holds such a head, or one of them cannot be read */
 export async function findHead(head: string, cache: string): Promise<Head> {
+  return loadHead(await headDir(head, cache));
+}
+
+/** @returns the caches in which the sets and bases of a head may lie: the given one, and the one that the head lies in */
+export function cachesOf(dir: string, cache: string): string[] {
+  const parts = path.resolve(dir).split(path.sep);
+  const heads = parts.lastIndexOf('heads', -2);
+  const own = heads < 1 ? [] : [parts.slice(0, heads).join(path.sep) || path.sep];
+  return [...new Set([path.resolve(cache), ...own])];
+}
+
+/** @returns the folder of a head by name or folder @throws as `findHead` */
+export async function headDir(head: string, cache: string): Promise<string> {
   const named = path.join(cache, 'heads', head);
   const isPath = /[/\\]/.test(head);
-  if (!isPath && (await holdsHead(named))) return loadHead(named);
-  if (await holdsHead(head)) return loadHead(head);
+  if (!isPath && (await holdsHead(named))) return named;
+  if (await holdsHead(head)) return head;
   throw new HeadError(
     `there is no head ${JSON.stringify(head)}${isPath ? '' : ` in ${path.join(cache, 'heads')}`}: train one with permafrost train, or give its folder`,
   );
@@ -75,19 +93,20 @@ export async function findHead(head: string, cache: string): Promise<Head> {
 export async function matchBase(
   facts: SetFacts,
   options: Partial<BaseOptions> & OpenHooks,
-  cache: string,
+  caches: readonly string[],
   isOneOf = false,
 ): Promise<Base> {
+  const [cache = 'cache'] = caches;
   const spec = specOf(facts.set);
   if (fingerprint(spec as unknown as SetSpec) !== facts.fingerprint) {
     throw new HeadError('the head does not carry the description of its features: train it again');
   }
-  await (await FeatureSet.find(cache, facts.fingerprint))?.markUsed();
-  const kept = await keptBase(cache, spec);
+  let kept: Base | null = null;
+  for (const one of caches) kept ??= await keptBase(one, spec);
   if (kept && (options.base === undefined || isOneOf)) return kept;
   if (options.base === undefined) {
     throw new HeadError(
-      `the base of this head (${baseDigest(spec)}) is not in ${path.join(cache, 'bases')}: give the --cache it was made with, or --base`,
+      `the base of this head (${baseDigest(spec)}) is not in ${caches.map((one) => path.join(one, 'bases')).join(' nor in ')}: give the --cache it was made with, or --base`,
     );
   }
   const { input, image, preprocess, type: store } = spec;
@@ -125,7 +144,7 @@ export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo>
 }
 
 /**
- * Runs images through the base and the head.
+ * Asks a head about images: their vectors are read where they are stored, else computed by its base and stored there.
  * @returns one prediction an image, in order; images that cannot be used are told of and left out
  * @throws HeadError when the head is damaged or its base cannot be matched; DataError when there are no such files; CacheError where the
  *   head was trained on pixels of another revision; EngineError where the engine computes something else
@@ -134,17 +153,22 @@ export async function* predict(options: PredictOptions): AsyncGenerator<Predicti
   checkOptions('predict', options);
   const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
   const paths = await namesOf(options);
-  const head = await findHead(options.head, cache);
+  const dir = await headDir(options.head, cache);
+  const head = await loadHead(dir);
   const { info } = head;
   const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
-  const bases: Base[] = [];
-  for (const one of facts) bases.push(await matchBase(one, options, cache, facts.length > 1));
+  const caches = cachesOf(dir, cache);
+  const open = (one: SetFacts): Promise<Base> => matchBase(one, options, caches, facts.length > 1);
+  if (options.base !== undefined) for (const one of facts) await open(one); // a wrong one is told before any work
   const engine = await openEngine(options);
   const predictor = await HeadPredictor.open(head);
   try {
-    const source = await vectorSource(bases, facts, engine, { ...options, cache, batchSize });
+    const keep = options.noStore !== true;
+    const source = await VectorSource.open(facts, engine, { ...options, caches, batchSize, store: keep, open });
+    const index = await FileIndex.open(caches.at(-1) ?? cache);
     try {
-      for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize })) {
+      const isHeld = (sha256: string): boolean => source.isHeld(sha256);
+      for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize, index, isHeld })) {
         const outputs = await predictor.predict(await source.vectors(batch), batch.length);
         const columns = outputs.length / batch.length;
         for (const [i, { path }] of batch.entries()) {
@@ -152,7 +176,8 @@ export async function* predict(options: PredictOptions): AsyncGenerator<Predicti
         }
       }
     } finally {
-      await source.release();
+      await source.close();
+      if (keep && source.isStored) await index.save();
     }
   } finally {
     await predictor.release();

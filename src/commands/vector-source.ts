@@ -1,88 +1,161 @@
-import { type Base, type BaseSpec, checkRevision, superseded } from '../base/index.js';
+import { type Base, type BaseSpec, checkRevision } from '../base/index.js';
 import type { Engine, EngineOptions } from '../engine/engine.js';
+import { PermafrostError } from '../errors.js';
 import type { ReadyImage } from '../extract/batches.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
+import { realSystem, tryFolder } from '../files/index.js';
 import type { SetFacts } from '../heads/joined-sets.js';
-import { FeatureSet, KeySet } from '../store/index.js';
+import { FeatureSet, KeySet, type PartWriter } from '../store/index.js';
+import { version } from '../version.js';
+import { specOf } from './train.js';
 
-/** Gives the vectors of images: those of several bases, joined. */
-export interface VectorSource {
-  /** What images must be decoded for. */
-  readonly specs: readonly BaseSpec[];
-  /** @returns `[n, d]` */
-  vectors(batch: readonly ReadyImage[]): Promise<Float32Array>;
-  release(): Promise<void>;
+export interface SourceOptions extends EngineOptions {
+  /** Caches whose sets are looked into, the first that has one of a fingerprint counts. */
+  readonly caches: readonly string[];
+  readonly batchSize: number;
+  /** Whether vectors that are computed go into the set of their fingerprint, where it is there and takes them. */
+  readonly store: boolean;
+  /** Opens the base of one of the facts. Called when a vector must be computed, once for each. */
+  readonly open: (facts: SetFacts) => Promise<Base>;
+  readonly onWarning?: (message: string) => void;
+}
+
+/** One of the sets whose vectors are joined, and the base that makes them. */
+interface Part {
+  readonly facts: SetFacts;
+  readonly spec: BaseSpec;
+  readonly set: FeatureSet | null;
+  readonly held: KeySet;
+  writer: PartWriter | null;
+  runner: VectorRunner | undefined;
 }
 
 /**
- * @returns what gives the vectors that a head takes: its bases, or, where their pixels are outdated, the sets that it was trained on
- * @throws as `VectorRunner.open`
+ * Gives the vectors that a head takes, those of several bases joined: out of the sets where they are stored, else computed by the
+ * bases, which are opened when the first is needed.
  */
-export async function vectorSource(
-  bases: readonly Base[],
-  facts: readonly SetFacts[],
-  engine: Engine,
-  options: EngineOptions & { readonly cache: string; readonly batchSize: number },
-): Promise<VectorSource> {
-  if (bases.some(({ spec }) => superseded(spec) !== null)) return storedVectors(bases, facts, options.cache);
-  const runners: VectorRunner[] = [];
-  const release = async (): Promise<void> => {
-    for (const runner of runners) await runner.release();
-  };
-  try {
-    for (const base of bases) runners.push(await VectorRunner.open(base, engine, options, options.batchSize));
-  } catch (error) {
-    await release();
-    throw error;
-  }
-  const parts = (batch: readonly ReadyImage[]) =>
-    runners.map((runner, b) => async () => runner.run(batch.map(({ pixels }) => pixels[b] as Pixels)));
-  return {
-    specs: bases.map(({ spec }) => spec),
-    vectors: (batch) => joined(parts(batch), bases, batch.length),
-    release,
-  };
-}
+export class VectorSource {
+  private constructor(
+    private readonly parts: readonly Part[],
+    private readonly engine: Engine,
+    private readonly options: SourceOptions,
+  ) {}
 
-async function storedVectors(bases: readonly Base[], facts: readonly SetFacts[], cache: string): Promise<VectorSource> {
-  const sets: FeatureSet[] = [];
-  const held: KeySet[] = [];
-  for (const { fingerprint } of facts) {
-    const set = await FeatureSet.find(cache, fingerprint);
-    held.push(set ? await set.keys() : new KeySet());
-    if (set) sets.push(set);
+  /** @throws CacheError for a set that is damaged */
+  static async open(facts: readonly SetFacts[], engine: Engine, options: SourceOptions): Promise<VectorSource> {
+    const parts: Part[] = [];
+    for (const one of facts) {
+      let set: FeatureSet | null = null;
+      for (const cache of options.caches) set ??= await FeatureSet.find(cache, one.fingerprint);
+      if (options.store) await set?.markUsed();
+      const held = set === null ? new KeySet() : await set.keys((error) => options.onWarning?.(error.message));
+      const maker = { engine: engine.name, engineVersion: engine.version, version };
+      const writer = set !== null && options.store && (await isWritable(set)) ? set.writer(maker) : null;
+      parts.push({ facts: one, spec: specOf(one.set), set, held, writer, runner: undefined });
+    }
+    return new VectorSource(parts, engine, options);
   }
-  return {
-    specs: [],
-    async vectors(batch) {
-      if (!batch.every(({ sha256 }) => held.every((keys) => keys.has(sha256)))) {
-        for (const { name, spec } of bases) checkRevision(name, spec);
+
+  /** What images must be decoded for that are not held. */
+  get specs(): readonly BaseSpec[] {
+    return this.parts.map(({ spec }) => spec);
+  }
+
+  /** Whether any of its sets is there. */
+  get isStored(): boolean {
+    return this.parts.some(({ set }) => set !== null);
+  }
+
+  /** Whether all vectors of a content are stored, so that it need not be decoded. */
+  isHeld(sha256: string): boolean {
+    return this.parts.every(({ held }) => held.has(sha256));
+  }
+
+  /** @returns `[n, d]` @throws as `SourceOptions.open` and `VectorRunner.open` */
+  async vectors(batch: readonly ReadyImage[]): Promise<Float32Array> {
+    const d = this.parts.reduce((sum, { spec }) => sum + spec.features, 0);
+    const flat = new Float32Array(batch.length * d);
+    const isComputed = ({ pixels }: ReadyImage): boolean => pixels.length > 0;
+    const computed = batch.flatMap((one, i) => (isComputed(one) ? [i] : []));
+    const stored = batch.flatMap((one, i) => (isComputed(one) ? [] : [i]));
+    if (computed.length > 0) await this.openBases();
+    let left = 0;
+    for (const [b, part] of this.parts.entries()) {
+      const put = (i: number, vector: Float32Array): void => flat.set(vector, i * d + left);
+      await readStored(
+        part,
+        stored.map((i) => (batch[i] as ReadyImage).sha256),
+        (at, vector) => put(stored[at] as number, vector),
+      );
+      for (let at = 0; at < computed.length; at += this.options.batchSize) {
+        const some = computed.slice(at, at + this.options.batchSize);
+        const runner = part.runner as VectorRunner;
+        const vectors = await runner.run(some.map((i) => (batch[i] as ReadyImage).pixels[b] as Pixels));
+        for (const [k, i] of some.entries()) {
+          put(i, vectors[k] as Float32Array);
+          await this.keep(part, (batch[i] as ReadyImage).sha256, vectors[k] as Float32Array);
+        }
       }
-      const keys = batch.map(({ sha256 }) => sha256);
-      const parts = sets.map((set) => async () => {
-        const distinct = [...new Set(keys)];
-        const { vectors, found } = await set.read(distinct);
-        const rows = new Map(Array.from(found, (place, row) => [distinct[place] as string, row]));
-        const d = set.spec.features;
-        return keys.map((key) => vectors.subarray((rows.get(key) ?? 0) * d, ((rows.get(key) ?? 0) + 1) * d));
-      });
-      return joined(parts, bases, batch.length);
-    },
-    release: async () => {},
-  };
+      left += part.spec.features;
+    }
+    return flat;
+  }
+
+  private async openBases(): Promise<void> {
+    for (const part of this.parts) {
+      if (part.runner !== undefined) continue;
+      const base = await this.options.open(part.facts);
+      checkRevision(base.name, base.spec);
+      const cache = this.options.caches.at(-1) as string; // where the head lies, and its base
+      part.runner = await VectorRunner.open(base, this.engine, { ...this.options, cache }, this.options.batchSize);
+    }
+  }
+
+  /** What cannot be stored costs no prediction. */
+  private async keep(part: Part, sha256: string, vector: Float32Array): Promise<void> {
+    if (part.writer === null || part.held.has(sha256)) return;
+    try {
+      part.held.add(sha256);
+      await part.writer.add(Buffer.from(sha256, 'hex'), vector);
+    } catch (error) {
+      this.notKept(part, error);
+    }
+  }
+
+  private notKept(part: Part, error: unknown): void {
+    if (!(error instanceof PermafrostError)) throw error;
+    part.writer = null;
+    this.options.onWarning?.(`vectors are not stored: ${error.message}`);
+  }
+
+  /** Puts what was computed into its sets, and lets the bases go. */
+  async close(): Promise<void> {
+    for (const part of this.parts) {
+      await part.writer?.close().catch((error: unknown) => this.notKept(part, error));
+      await part.runner?.release();
+    }
+  }
 }
 
-async function joined(
-  parts: readonly (() => Promise<readonly Float32Array[]>)[],
-  bases: readonly Base[],
-  n: number,
-): Promise<Float32Array> {
-  const d = bases.reduce((sum, { spec }) => sum + spec.features, 0);
-  const flat = new Float32Array(n * d);
-  let left = 0;
-  for (const [b, part] of parts.entries()) {
-    for (const [i, vector] of (await part()).entries()) flat.set(vector, i * d + left);
-    left += bases[b]?.spec.features ?? 0;
+/** @param put is given each vector, by the place of its key */
+async function readStored(
+  { set, spec }: Part,
+  keys: readonly string[],
+  put: (at: number, vector: Float32Array) => void,
+): Promise<void> {
+  if (keys.length === 0 || set === null) return;
+  const distinct = [...new Set(keys)];
+  const { vectors, found } = await set.read(distinct);
+  const rows = new Map(Array.from(found, (place, row) => [distinct[place] as string, row]));
+  const d = spec.features;
+  for (const [at, key] of keys.entries()) {
+    const row = rows.get(key) ?? 0;
+    put(at, vectors.subarray(row * d, (row + 1) * d));
   }
-  return flat;
 }
+
+const isWritable = (set: FeatureSet): Promise<boolean> =>
+  tryFolder(realSystem, set.dir).then(
+    () => true,
+    () => false,
+  );

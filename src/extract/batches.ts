@@ -4,6 +4,7 @@ import type { BaseSpec } from '../base/index.js';
 import { DataError, ImageError } from '../errors.js';
 import { errorCode, whyUnreadable } from '../files/index.js';
 import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
+import type { FileIndex } from '../store/index-file.js';
 import { ordered } from './ordered.js';
 import { decodeFor, type Pixels } from './vectors.js';
 
@@ -11,7 +12,7 @@ export interface ReadyImage {
   /** As given; in a folder, below it. */
   readonly path: string;
   readonly sha256: string;
-  /** One for each spec. */
+  /** One for each spec; none of an image whose vectors are stored. */
   readonly pixels: readonly Pixels[];
 }
 
@@ -27,9 +28,16 @@ export interface BatchOptions {
   readonly signal?: AbortSignal;
   /** An image that cannot be used; it is left out. */
   readonly onWarning?: (message: string) => void;
+  /** Whether the vectors of a content are stored, so that it need not be decoded. Default: none are. */
+  readonly isHeld?: (sha256: string) => boolean;
+  /** Knows files that need not be read, and gets to know others. */
+  readonly index?: FileIndex;
   /** After each file. */
   readonly onProgress?: (progress: FilesProgress) => void;
 }
+
+/** Images of a batch that need not be decoded. */
+const HELD = 1024;
 
 type Shown = FoundFile & { readonly shown: string };
 
@@ -64,19 +72,25 @@ function counting(paths: readonly string[]): { readonly files: number | null } {
 
 /**
  * Reads and decodes the images among files and folders, for the bases of some specs; an image is used by all of them or by none.
- * @returns batches of images in order, none of them empty; files that are no images are passed over
+ * @returns batches of images in order, none of them empty, of at most `batchSize` that were decoded; files that are no images are passed over
  * @throws DataError where a path does not exist; the signal's reason when it is aborted
  */
 export async function* imageBatches(
   paths: readonly string[],
   specs: readonly BaseSpec[],
-  { batchSize, signal, onWarning, onProgress }: BatchOptions,
+  { batchSize, signal, onWarning, onProgress, isHeld = () => false, index }: BatchOptions,
 ): AsyncGenerator<ReadyImage[]> {
   const prepare = async (file: Shown): Promise<ReadyImage | null> => {
     signal?.throwIfAborted();
     try {
+      const known = index?.lookup(file) ?? null;
+      if (known !== null && 'other' in known) return null;
+      if (known !== null && isHeld(known.sha256)) return { path: file.shown, sha256: known.sha256, pixels: [] };
+      const readAt = index?.now();
       const image = await readImage(file);
+      index?.remember(file, image === null ? { other: true } : { sha256: image.sha256 }, readAt);
       if (image === null) return null;
+      if (isHeld(image.sha256)) return { path: file.shown, sha256: image.sha256, pixels: [] };
       const pixels: Pixels[] = [];
       for (const spec of specs) pixels.push(await decodeFor(spec, image.bytes, image.format));
       return { path: file.shown, sha256: image.sha256, pixels };
@@ -89,12 +103,15 @@ export async function* imageBatches(
   const total = onProgress === undefined ? null : counting(paths);
   let done = 0;
   let batch: ReadyImage[] = [];
+  let decoded = 0;
   for await (const ready of ordered(found(paths, onWarning), prepare, batchSize * 4)) {
     onProgress?.({ done: ++done, total: total?.files ?? null });
     if (ready) batch.push(ready);
-    if (batch.length < batchSize) continue;
+    if (ready && ready.pixels.length > 0) decoded++;
+    if (decoded < batchSize && batch.length - decoded < HELD) continue;
     yield batch;
     batch = [];
+    decoded = 0;
   }
   if (batch.length > 0) yield batch;
 }

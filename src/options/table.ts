@@ -1019,6 +1019,14 @@ export const OPTIONS = [
     commands: ['predict', 'export'],
   },
   {
+    name: 'noStore',
+    type: 'switch',
+    default: false,
+    describe: 'leave the cache alone: vectors that had to be computed do not go into the set of the head',
+    group: 'Cache',
+    commands: ['predict'],
+  },
+  {
     name: 'format',
     type: 'choice',
     choices: choices.PREDICTION_FORMATS,
