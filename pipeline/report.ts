@@ -95,8 +95,8 @@ export function trainReport(result: TrainResult): string[] {
     if ('confusion' in metrics) {
       if (classes.length <= SHOWN) lines.push(...confusion(classes, metrics.confusion));
       else lines.push(...worst(classes, metrics));
-      lines.push(...unseen(classes, metrics));
     }
+    if ('classes' in metrics) lines.push(...unseen(classes, metrics));
     if ('r2' in metrics && metrics.r2 !== null && metrics.r2 < 0) {
       lines.push('R² below 0 is worse than always the mean: give --l2, fewer --epochs, or more images');
     }
@@ -127,7 +127,7 @@ function chosenOnThese({ chosen, testMetrics }: TrainResult): string[] {
 }
 
 /** Classes of which nothing was recognised. */
-function unseen(classes: readonly string[], { classes: each }: ClassificationMetrics): string[] {
+function unseen(classes: readonly string[], { classes: each }: Pick<ClassificationMetrics, 'classes'>): string[] {
   const missed = classes.flatMap((name, k) => {
     const { support = 0, recall = 0 } = each[k] ?? {};
     return support > 0 && recall === 0 ? [`${name} (0 of ${support})`] : [];

@@ -168,6 +168,23 @@ test('a sweep over folds chooses by all parts together, as train measures them; 
   );
 });
 
+test('training labels that are all the same are told', async () => {
+  const labels = path.join(work, 'constant.csv');
+  const rows = readFileSync(set.labels('regression'), 'utf8').replaceAll(/,[^,]+,train$/gm, ',7,train');
+  writeFileSync(labels, rows);
+  const told: string[] = [];
+  await train({
+    ...common(),
+    labels,
+    name: 'constant',
+    epochs: 1,
+    bootstrap: 0,
+    task: 'regression',
+    onWarning: (one) => told.push(one),
+  });
+  assert.ok(told.includes('all training labels are 7: nothing is learned but that number'), told.join());
+});
+
 test('a sweep that cannot be is refused', async () => {
   const rejects = (options: object, kind: typeof UsageError | typeof LabelError, message: RegExp) =>
     assert.rejects(sweep({ ...common(), labels: set.labels('binary'), ...options }), (error: Error) => {

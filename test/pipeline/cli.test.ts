@@ -94,6 +94,13 @@ describe('from pictures to predictions', () => {
     assert.equal(head.majority, 0.5);
     assert.ok(head.metrics.accuracy >= 0.85, `accuracy ${head.metrics.accuracy}`);
     assert.match(trained.stderr, /accuracy 9\d|8\d/);
+    // The sample ends by patience at the defaults; nothing says that it would have gone on.
+    assert.deepEqual([head.end, head.chosen, head.commonest], ['patience', ['epoch', 'threshold'], 'defect']);
+    assert.doesNotMatch(trained.stderr, /not converged/);
+    assert.match(trained.stderr, /^splits train 300, val 100 from folders; classes defect, ok$/m);
+    assert.match(trained.stderr, /^these images also chose the epoch and the threshold, so expect a little less/m);
+    const short = await permafrost(['train', '--data', 'data/sample', '--name', 'short', '--epochs', '3'], work);
+    assert.match(short.stderr, /^not converged: the loss was still falling at epoch 3, the last: give more --epochs/m);
 
     const again = json(
       (await permafrost(['train', '--data', 'data/sample', '--name', 'second', '--json'], work)).stdout,
