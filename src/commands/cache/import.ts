@@ -1,9 +1,11 @@
 import path from 'node:path';
 import { type Data, DataType, Precision, type RecordBatch, RecordBatchReader } from 'apache-arrow';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
 import { CacheError, DataError, PermafrostError, UsageError } from '../../errors.js';
 import { openRegular, readLines, readNamed, whyUnreadable } from '../../files/index.js';
 import { fromFloat16 } from '../../float16.js';
+import { readCompressed } from '../../formats/arrow/codecs.js';
 import { NPY_HEAD, parseNpyHeader } from '../../formats/npy.js';
 import { checkOptions, usage } from '../../options/check.js';
 import { FeatureSet, firstUnstorable, KeySet, type StoreOptions } from '../../store/index.js';
@@ -135,8 +137,10 @@ async function* guarded(file: string, rows: AsyncGenerator<Rows>): AsyncGenerato
 
 /** @param value 32 bytes, or 64 hexadecimal digits as text or bytes */
 function putKey(keys: Uint8Array, row: number, value: unknown, where: string): void {
-  const text = typeof value === 'string' ? value : '';
-  const bytes = value instanceof Uint8Array ? value : Buffer.from(/^[0-9a-f]{64}$/i.test(text) ? text : '', 'hex');
+  const isText = value instanceof Uint8Array && value.length === 64;
+  const text = isText ? Buffer.from(value).toString('latin1') : typeof value === 'string' ? value : '';
+  const bytes =
+    !isText && value instanceof Uint8Array ? value : Buffer.from(/^[0-9a-f]{64}$/i.test(text) ? text : '', 'hex');
   if (bytes.length !== 32) {
     throw new DataError(
       `${where}: sha256 must be 32 bytes or 64 hexadecimal digits, found ${JSON.stringify(text || value)}`,
@@ -159,6 +163,7 @@ const fromArrow: Reader = async function* (file, d) {
         `${file} is no whole Arrow file: write it in the IPC file format (Feather version 2), not as a stream`,
       );
     }
+    readCompressed();
     const reader = await RecordBatchReader.from(handle);
     let rows = 0;
     for await (const batch of reader as AsyncIterable<RecordBatch>) {
@@ -188,7 +193,7 @@ function arrowVectors(column: Data, count: number, d: number, file: string, befo
   const [child] = column.children;
   if (
     child === undefined ||
-    !(DataType.isFixedSizeList(column.type) || DataType.isList(column.type)) ||
+    !(DataType.isFixedSizeList(column.type) || DataType.isList(column.type) || DataType.isLargeList(column.type)) ||
     !DataType.isFloat(child.type)
   ) {
     throw new DataError(`${file}: features must be lists of floats, found ${column.type}`);
@@ -200,7 +205,7 @@ function arrowVectors(column: Data, count: number, d: number, file: string, befo
     }
     from = column.offset * d;
   } else {
-    const offsets = column.valueOffsets as Int32Array;
+    const offsets = Array.from(column.valueOffsets as Int32Array | BigInt64Array, Number); // large lists count in 64 bits
     for (let row = 0; row < count; row++) {
       const length = (offsets[row + 1] as number) - (offsets[row] as number);
       if (length !== d)
@@ -231,6 +236,8 @@ const fromParquet: Reader = async function* (file, d) {
     const objects = await parquetReadObjects({
       file: buffer,
       metadata,
+      compressors,
+      utf8: false, // a column `binary` is bytes; text says that it is
       columns: ['sha256', 'features'],
       rowStart: rows,
       rowEnd: rows + count,
