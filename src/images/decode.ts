@@ -19,7 +19,7 @@ const decoding = new Budget(SIDE_BY_SIDE);
 const ALONE = Number.POSITIVE_INFINITY;
 
 /** Pixels of the largest picture that is shrunk here, exactly; above, libvips need not decode all of a JPEG. */
-const RESAMPLED_HERE = 2 ** 20;
+const RESAMPLED_HERE = 2 ** 21;
 
 export interface DecodeOptions {
   readonly mode: ImageMode;

@@ -30,6 +30,7 @@ export function readPng(bytes: Uint8Array): Png | null {
     const name = buffer.toString('latin1', at + 4, at + 8);
     if (name === 'tRNS') isClear = true;
     else if (name === 'eXIf') orientation = exifOrientation(data);
+    else if (name === 'zTXt' || name === 'tEXt') orientation = textOrientation(data, name === 'zTXt') ?? orientation;
     else if (name === 'iCCP') profile = inflated(data.subarray(data.indexOf(0) + 2));
     at += 12 + size;
   }
@@ -44,6 +45,19 @@ export function readPng(bytes: Uint8Array): Png | null {
     orientation,
     profile,
   };
+}
+
+const RAW_EXIF = /^Raw profile type (?:exif|APP1)\0/;
+
+/** The orientation in EXIF that ImageMagick wrote as text, before PNG had a chunk for it; undefined where there is none. */
+function textOrientation(data: Buffer, isPacked: boolean): number | undefined {
+  if (!RAW_EXIF.test(data.toString('latin1', 0, 32))) return undefined;
+  const from = data.indexOf(0) + 1;
+  const text = isPacked ? inflated(data.subarray(from + 1)) : data.subarray(from);
+  // Its kind and length stand in front of the digits.
+  const digits = text?.toString('latin1').replace(/^\s*\S+\s+\d+/, '');
+  const exif = Buffer.from(digits?.replace(/\s/g, '') ?? '', 'hex');
+  return exifOrientation(exif.toString('latin1', 0, 6) === 'Exif\0\0' ? exif.subarray(6) : exif);
 }
 
 /** Profiles are small; one that unpacks into more is none. */
