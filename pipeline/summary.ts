@@ -13,7 +13,8 @@ interface Column {
 }
 
 const title = ({ name, type }: LayerSummary): string => `${name} (${type})`;
-const shape = (layer: LayerSummary): string => `(${['None', ...layer.shape.map((size) => size ?? 'None')].join(', ')})`;
+const shape = (layer: LayerSummary): string =>
+  layer.shape ? `(${['None', ...layer.shape.map((size) => size ?? 'None')].join(', ')})` : '?';
 const params = (layer: LayerSummary): string => grouped(layer.params);
 const connections = ({ inputs }: LayerSummary): string => inputs.map((name) => `${name}[0][0]`).join(', ') || '-';
 const grouped = (n: number): string => n.toLocaleString('en-US');
@@ -89,6 +90,8 @@ function render({ name, layers, ...total }: ModelSummary, width: number): string
     ` Trainable params: 0 (${size(0)})`,
     ` Non-trainable params: ${grouped(total.params)} (${size(total.params)})`,
     ` Multiply-adds: ${grouped(total.multiplyAdds)}`,
+    ` Preprocessing: ${total.preprocess ?? 'not in the model: give --preprocess'}`,
+    ` To tap: ${total.taps.join(', ')}`,
     '',
   ].join('\n');
 }

@@ -28,5 +28,5 @@ export function layerGraph({ name, model }: Base): Graph {
   throw noLayers(name);
 }
 
-export const noLayers = (name: string): ModelError =>
+const noLayers = (name: string): ModelError =>
   new ModelError(`${name} is an ONNX model, which has no Keras layers: use a Keras or TensorFlow.js model for this`);

@@ -4,7 +4,6 @@ export { dropBase, isKept, keepBase, keptBase, keptDir } from './kept.js';
 export { type Named, nameBase, readBase, readShortcut } from './known.js';
 export { type ListedBase, listBases } from './list.js';
 export {
-  openArchitecture,
   openBase,
   openClassifier,
 } from './open.js';
@@ -17,6 +16,7 @@ export {
   MAX_INPUT_SIZE,
   type OpenHooks,
 } from './options.js';
+export { type Outline, outlineBase } from './outline.js';
 export { type Preprocessing, preprocessingOps } from './preprocess.js';
 export { loadBase, onnxProgram, vectorGraph } from './program.js';
 export { loadProven, type ProofOptions } from './proof.js';

@@ -6,15 +6,15 @@ import { cutAt, resize } from '../graph/passes.js';
 import { suggestLayers } from '../graph/suggest.js';
 import { BACKGROUND, PIXELS_REVISIONS } from '../images/modes.js';
 import { applications, readModel } from '../keras/index.js';
-import { emptyApplication, openApplication, type Source } from './application.js';
-import { type Base, noLayers } from './base.js';
+import { openApplication, type Source } from './application.js';
+import type { Base } from './base.js';
 import { teachableMachine } from './class-names.js';
 import { digestOnnx, openOnnx } from './onnx/index.js';
 import { type BaseOptions, checkBaseOptions, MINI, modelFile, type OpenHooks } from './options.js';
 import { type Preprocessing, scalesItself } from './preprocess.js';
 import { type BaseSpec, digestGraph } from './spec.js';
 
-function slug(file: string): string {
+export function slug(file: string): string {
   const stem = path
     .basename(file, path.extname(file))
     .replace(/[^A-Za-z0-9.]+/g, '-')
@@ -28,7 +28,7 @@ export async function openMini(): Promise<Source & { readonly preprocess: 'tf'; 
 }
 
 /** A base's layers, cut at the tap. */
-async function openSource(options: BaseOptions, hooks: OpenHooks): Promise<Source> {
+export async function openSource(options: BaseOptions, hooks: OpenHooks): Promise<Source> {
   const application = applications.get(options.base);
   if (application) return cutSource(await openApplication(application, options, hooks), options.layer);
   if (options.base === MINI.name) return cutSource(await openMini(), options.layer);
@@ -39,7 +39,7 @@ async function openSource(options: BaseOptions, hooks: OpenHooks): Promise<Sourc
   return { name: slug(options.base), graph, preprocess, size: null, where: file };
 }
 
-function cutSource(source: Source, layer = source.graph.output): Source {
+export function cutSource(source: Source, layer = source.graph.output): Source {
   const { graph, where } = source;
   if (graph.nodes.some(({ name }) => name === layer)) return { ...source, graph: cutAt(graph, layer) };
   const suggestions = suggestLayers({ nodes: graph.nodes, outputs: [graph.output] }, layer);
@@ -128,7 +128,7 @@ export async function openClassifier(options: BaseOptions, hooks: OpenHooks = {}
   return base;
 }
 
-const isOnnx = (base: string): boolean => path.extname(base).toLowerCase() === '.onnx';
+export const isOnnx = (base: string): boolean => path.extname(base).toLowerCase() === '.onnx';
 
 async function openOnnxBase(options: BaseOptions, classifier: boolean): Promise<Base> {
   const { base, layer, inputSize, preprocess, pooling = 'avg' } = options;
@@ -157,29 +157,12 @@ function makeSpec({ image: mode = 'photo', store = 'float32' }: BaseOptions, fou
 }
 
 /** The graph at its input size. */
-function tapped(source: Source, options: BaseOptions): Graph {
+export function tapped(source: Source, options: BaseOptions): Graph {
   const { graph } = source;
   if (graph.output === graph.input) {
     throw new ModelError(`layer ${graph.input} is the input itself: tap a layer after it`);
   }
   return sized(source, options.inputSize);
-}
-
-/**
- * The layers of a base, cut at the tap, at its input size. A named base comes without weights, so that nothing is downloaded: the
- * one that ImageNet weights would go into.
- * @throws UsageError for options that are unknown or missing; ModelError for what a file holds, and for an ONNX model
- */
-export async function openArchitecture(
-  options: BaseOptions,
-): Promise<{ readonly name: string; readonly graph: Graph }> {
-  checkBaseOptions(options);
-  if (isOnnx(options.base)) throw noLayers(options.base);
-  const application = applications.get(options.base);
-  const source = application
-    ? cutSource(emptyApplication(application, options), options.layer)
-    : await openSource(options, {});
-  return { name: source.name, graph: tapped(source, options) };
 }
 
 async function open(options: BaseOptions, hooks: OpenHooks, classifier = false): Promise<Base> {

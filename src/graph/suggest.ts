@@ -3,7 +3,7 @@ import type { Node } from './graph.js';
 const POOLS = /^Global(Average|Max)Pooling/;
 
 /** The layers that people tap: pooling layers first, then the last ones of all that are no scores of classes. */
-function likely(nodes: readonly Node[], outputs: readonly string[]): string[] {
+export function likelyTaps(nodes: readonly Node[], outputs: readonly string[]): string[] {
   const able = nodes.filter(
     ({ op, name }) => op.kind !== 'Refused' && op.kind !== 'InputLayer' && !name.includes('\0'),
   );
@@ -21,7 +21,7 @@ export function suggestLayers(
   { nodes, outputs }: { readonly nodes: readonly Node[]; readonly outputs: readonly string[] },
   asked?: string,
 ): string {
-  const names = likely(nodes, outputs);
+  const names = likelyTaps(nodes, outputs);
   const close = names.filter((name) => asked && (name.includes(asked) || asked.includes(name)));
   const shown = close.length > 0 ? close : names;
   const list = shown.slice(0, 5).join(', ');

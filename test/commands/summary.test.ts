@@ -18,7 +18,9 @@ for (const [i, args] of [
   test(`${args[1]} is printed as Keras prints it, every cell`, async () => {
     const { stdout, code } = await permafrost(['summary', ...args], root);
     assert.equal(code, 0);
-    const table = stdout.replace(/^Model: .*/, '').replace(/\n Multiply-adds: [\d,]+\n$/, '');
+    const table = stdout
+      .replace(/^Model: .*/, '')
+      .replace(/\n Multiply-adds: [\d,]+\n Preprocessing: \w+\n To tap: .*\n$/, '');
     // Keras numbers the input layers of a process.
     const named = (text: string) => text.replace(/input_layer(_\d+)?/g, 'input').replace(/ +│/g, ' │');
     assert.deepEqual(named(table).split('\n'), named(printed[i] ?? '').split('\n'));
@@ -46,9 +48,33 @@ test('multiply-adds: those of the papers, and layer by layer by hand', async () 
   assert.equal(xception?.multiplyAdds, 147 * 147 * (3 * 3 * 64 + 64 * 128));
 });
 
-test('a file with a layer called twice counts it once; the tap cuts; ONNX is refused', async () => {
+test('a file with a layer called twice counts it once; the tap cuts', async () => {
   const tiny = fixture('keras/tiny.keras');
   assert.equal((await summary({ base: tiny })).params, 515); // as Keras 3.15 prints it
   assert.equal((await summary({ base: 'vgg16', layer: 'block1_pool' })).layers.at(-1)?.name, 'block1_pool');
   await assert.rejects(summary({ base: './x.onnx' }), ModelError);
+});
+
+test('every kind of model file: what can be tapped, what happens to pixels, what is not supported', async () => {
+  const found = async (file: string) => {
+    const { layers, taps, preprocess, params } = await summary({ base: fixture(file) });
+    return { taps, preprocess, params, unknown: layers.filter(({ shape }) => shape === null).map(({ type }) => type) };
+  };
+  assert.deepEqual(
+    await found('models/keras3_two_outputs.h5').then(({ taps, preprocess }) => [taps.slice(0, 3), preprocess]),
+    [['gap', 'age', 'sex'], 'none'],
+  );
+  const lambda = await found('models/keras3_two_inputs_and_lambda.keras');
+  assert.equal(lambda.taps[0], 'gap');
+  assert.ok(lambda.unknown.includes('Lambda') && lambda.unknown.includes('LSTM'));
+  assert.equal((await found('models/keras2_guide.h5')).preprocess, 'none');
+  assert.equal((await found('tfjs/tiny.json')).preprocess, null);
+  assert.equal((await summary({ base: fixture('tfjs/teachable_machine') })).preprocess, 'tf');
+  const onnx = await summary({ base: fixture('onnx/end_squeezenet.onnx') });
+  assert.deepEqual(
+    [onnx.taps[0], onnx.params, onnx.layers.map(({ type }) => type).slice(0, 2)],
+    ['features', 16 * 27 + 160, ['Conv', 'Relu']],
+  );
+  assert.deepEqual(onnx.layers[0]?.shape, [16, 30, 30]);
+  assert.equal(onnx.layers[0]?.multiplyAdds, 16 * 27 * 30 * 30);
 });

@@ -40,11 +40,11 @@ function back(file: OnnxFile, made: ReadonlyMap<string, FileNode>, from: string,
 }
 
 /** Names to choose from, where the choice is not made here: the model's outputs, what its pools give, then the last maps. */
-function candidates(file: OnnxFile): string {
+export function candidates(file: OnnxFile): string[] {
   const of = (kinds: readonly string[]): string[] =>
     file.nodes.filter(({ op }) => kinds.includes(op)).map(({ outputs }) => outputs[0] ?? '');
   const last = of(['Flatten', 'Conv', 'Relu', 'Add', 'Concat', 'LayerNormalization']).reverse();
-  return [...new Set([...of(POOLS).reverse(), ...last, ...file.outputs])].slice(0, 6).join(', ');
+  return [...new Set([...of(POOLS).reverse(), ...last, ...file.outputs])].slice(0, 6);
 }
 
 /**
@@ -74,14 +74,14 @@ function byName(file: OnnxFile, made: ReadonlyMap<string, FileNode>, named: stri
   if (output) return output;
   const names = [...made.keys(), ...file.nodes.map(({ name }) => name)];
   const close = names.filter((name) => name !== '' && (name.includes(named) || named.includes(name))).slice(0, 5);
-  const advice = close.length > 0 ? `did you mean ${close.join(', ')}?` : `the last ones are ${candidates(file)}`;
+  const advice = close.length > 0 ? `did you mean ${close.join(', ')}?` : `for example ${candidates(file).join(', ')}`;
   throw new ModelError(`it has no tensor or node ${JSON.stringify(named)}: ${advice}`);
 }
 
 function lastFeatures(file: OnnxFile, made: ReadonlyMap<string, FileNode>): string {
   const [output, ...others] = file.outputs;
   if (output === undefined) throw new ModelError('it has no output');
-  const choose = `give --layer the tensor or node to tap, for example one of ${candidates(file)}`;
+  const choose = `give --layer the tensor or node to tap, for example one of ${candidates(file).join(', ')}`;
   if (others.length > 0) {
     throw new ModelError(
       `it has ${others.length + 1} outputs (${[output, ...others].slice(0, 4).join(', ')}): ${choose}`,
