@@ -163,7 +163,8 @@ function worst(classes: readonly string[], { classes: each, confusion: matrix }:
 const shortList = (classes: readonly string[]): string =>
   classes.length <= SHOWN ? classes.join(' / ') : `of ${classes.length} classes`;
 
-function confusion(classes: readonly string[], matrix: readonly (readonly number[])[]): string[] {
+/** @returns a table of images by class and answer */
+export function confusion(classes: readonly string[], matrix: readonly (readonly number[])[]): string[] {
   const names = classes.map((name) => name.slice(0, 20));
   const rows = matrix.map((counts, i) => ({ cells: [names[i] ?? '', ...counts.map(String)] }));
   return table(['is \\ said', ...names], rows).map((line) => `  ${line}`);

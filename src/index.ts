@@ -38,8 +38,24 @@ export {
 } from './commands/cache/index.js';
 export { type Classification, type ClassifyOptions, type ClassScore, classify } from './commands/classify.js';
 export type { CorpusOptions, LabelOptions } from './commands/corpus.js';
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  type MeasuredOn,
+  type WrongAnswer,
+} from './commands/evaluate.js';
 export { type ExportOptions, type ExportResult, exportHead, type HeadFormat } from './commands/export.js';
 export { type FeaturesOptions, features } from './commands/features.js';
+export {
+  type ComparedPair,
+  type CompareOptions,
+  type Comparison,
+  compareHeads,
+  type ListedHead,
+  listHeads,
+  removeHead,
+} from './commands/heads.js';
 export { type MapsOptions, type MapsResult, maps } from './commands/maps.js';
 export { type PlanResult, type TrainPlanOptions, trainPlan } from './commands/plan.js';
 export { headInfo, type LabelScore, type Prediction, type PredictOptions, predict } from './commands/predict.js';

@@ -143,6 +143,53 @@ export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo>
   return (await findHead(head, cache)).info;
 }
 
+/** A head, and what gives the vectors that it is asked about. */
+export interface OpenedHead {
+  readonly info: HeadInfo;
+  /** @returns what it says of each image, in order @throws as `predict` */
+  outputs(
+    paths: readonly string[],
+  ): AsyncGenerator<{ readonly path: string; readonly sha256: string; readonly outputs: number[] }>;
+  close(): Promise<void>;
+}
+
+/** @throws as `predict` */
+export async function openHead(name: string, options: Omit<PredictOptions, 'head'>): Promise<OpenedHead> {
+  const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
+  const dir = await headDir(name, cache);
+  const head = await loadHead(dir);
+  const { info } = head;
+  const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
+  const caches = cachesOf(dir, cache);
+  const open = (one: SetFacts): Promise<Base> => matchBase(one, options, caches, facts.length > 1);
+  if (options.base !== undefined) for (const one of facts) await open(one); // a wrong one is told before any work
+  const engine = await openEngine(options);
+  const keep = options.noStore !== true;
+  const source = await VectorSource.open(facts, engine, { ...options, caches, batchSize, store: keep, open });
+  const index = await FileIndex.open(caches.at(-1) ?? cache);
+  const predictor = await HeadPredictor.open(head);
+  const isHeld = (sha256: string): boolean => source.isHeld(sha256);
+  return {
+    info,
+    async *outputs(paths) {
+      for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize, index, isHeld })) {
+        const all = await predictor.predict(await source.vectors(batch), batch.length);
+        const columns = all.length / batch.length;
+        for (const [i, { path, sha256 }] of batch.entries())
+          yield { path, sha256, outputs: Array.from(all.subarray(i * columns, (i + 1) * columns)) };
+      }
+    },
+    async close() {
+      try {
+        await source.close();
+        if (keep && source.isStored) await index.save();
+      } finally {
+        await predictor.release();
+      }
+    },
+  };
+}
+
 /**
  * Asks a head about images: their vectors are read where they are stored, else computed by its base and stored there.
  * @returns one prediction an image, in order; images that cannot be used are told of and left out
@@ -151,35 +198,11 @@ export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo>
  */
 export async function* predict(options: PredictOptions): AsyncGenerator<Prediction> {
   checkOptions('predict', options);
-  const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
   const paths = await namesOf(options);
-  const dir = await headDir(options.head, cache);
-  const head = await loadHead(dir);
-  const { info } = head;
-  const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
-  const caches = cachesOf(dir, cache);
-  const open = (one: SetFacts): Promise<Base> => matchBase(one, options, caches, facts.length > 1);
-  if (options.base !== undefined) for (const one of facts) await open(one); // a wrong one is told before any work
-  const engine = await openEngine(options);
-  const predictor = await HeadPredictor.open(head);
+  const head = await openHead(options.head, options);
   try {
-    const keep = options.noStore !== true;
-    const source = await VectorSource.open(facts, engine, { ...options, caches, batchSize, store: keep, open });
-    const index = await FileIndex.open(caches.at(-1) ?? cache);
-    try {
-      const isHeld = (sha256: string): boolean => source.isHeld(sha256);
-      for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize, index, isHeld })) {
-        const outputs = await predictor.predict(await source.vectors(batch), batch.length);
-        const columns = outputs.length / batch.length;
-        for (const [i, { path }] of batch.entries()) {
-          yield { path, ...said(info, Array.from(outputs.subarray(i * columns, (i + 1) * columns))) };
-        }
-      }
-    } finally {
-      await source.close();
-      if (keep && source.isStored) await index.save();
-    }
+    for await (const { path, outputs } of head.outputs(paths)) yield { path, ...said(head.info, outputs) };
   } finally {
-    await predictor.release();
+    await head.close();
   }
 }

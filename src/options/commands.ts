@@ -53,6 +53,50 @@ export const COMMANDS = [
     ],
   },
   {
+    name: 'evaluate',
+    describe: 'measure a head on labelled images: metrics with intervals, confusion, and which are wrong',
+    usage: '<path>',
+    examples: [
+      ['permafrost evaluate pictures/test --head first', 'labels from folder names'],
+      ['permafrost evaluate pictures --head first --labels test.csv --errors wrong.csv', 'from a file; the wrong ones'],
+    ],
+  },
+  {
+    name: 'heads ls',
+    describe: 'list the heads of a cache',
+    examples: [
+      ['permafrost heads ls', 'task, classes, images, what was measured'],
+      ['permafrost heads ls --json', 'for programs: one object a line'],
+    ],
+  },
+  {
+    name: 'heads show',
+    describe: 'print what is known of a head',
+    usage: '<head>',
+    examples: [
+      ['permafrost heads show first', 'as training told it'],
+      ['permafrost heads show first --json', 'all of its head.json'],
+    ],
+  },
+  {
+    name: 'heads compare',
+    describe: 'compare heads on the same labelled images: differences with intervals, and McNemar’s test',
+    usage: '<heads..>',
+    examples: [
+      ['permafrost heads compare first second --data pictures/test', 'which is better, and whether it may be chance'],
+      ['permafrost heads compare a b c --data pictures --labels test.csv --json', 'each with each, for programs'],
+    ],
+  },
+  {
+    name: 'heads rm',
+    describe: 'remove a head',
+    usage: '<head>',
+    examples: [
+      ['permafrost heads rm first', 'by name'],
+      ['permafrost heads rm other/cache/heads/first', 'by folder'],
+    ],
+  },
+  {
     name: 'classify',
     describe: 'classify images with the classifier that a base was trained with: one line an image',
     usage: '[paths..]',

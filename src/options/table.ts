@@ -70,7 +70,10 @@ const ALL_BUT_CACHE = [
 ] as const;
 const CORPUS = ['train', 'sweep', 'train plan'] as const;
 const HEADS = ['train', 'sweep'] as const;
-const TAKES_CACHE = ['features', 'train', 'sweep', 'predict', 'export', 'train plan'] as const;
+const MEASURES = ['evaluate', 'heads compare'] as const;
+const READS = [...CORPUS, ...MEASURES] as const;
+const HEAD_CARE = ['heads ls', 'heads show', 'heads rm'] as const;
+const TAKES_CACHE = ['features', 'train', 'sweep', 'predict', ...MEASURES, 'export', 'train plan'] as const;
 const SETS = [
   'cache ls',
   'cache verify',
@@ -82,7 +85,7 @@ const SETS = [
 ] as const;
 const BASES = ['features', 'train', 'sweep', 'predict', 'classify', 'maps', 'export', 'train plan'] as const;
 const LAYERS = [...BASES, 'summary'] as const;
-const RUNS = ['features', 'predict', 'classify', 'maps'] as const;
+const RUNS = ['features', 'predict', ...MEASURES, 'classify', 'maps'] as const;
 
 const isOptimizer =
   (...names: string[]) =>
@@ -138,6 +141,52 @@ export const OPTIONS = [
     describe: 'an image file',
     group: 'Images',
     commands: ['maps'],
+  },
+  {
+    name: 'path',
+    type: 'text',
+    positional: true,
+    required: true,
+    describe: 'folder of labelled images',
+    group: 'Images',
+    commands: ['evaluate'],
+  },
+  {
+    name: 'head',
+    type: 'text',
+    positional: true,
+    required: true,
+    only: 'command line',
+    describe: 'a head by name or folder',
+    group: 'Cache',
+    commands: ['heads show', 'heads rm'],
+  },
+  {
+    name: 'heads',
+    type: 'texts',
+    positional: true,
+    required: true,
+    describe: 'heads by name or folder, two or more',
+    group: 'Cache',
+    commands: ['heads compare'],
+  },
+  {
+    name: 'data',
+    type: 'text',
+    value: 'DIR',
+    required: true,
+    describe: 'folder of labelled images',
+    group: 'Images',
+    commands: ['heads compare'],
+  },
+  {
+    name: 'errors',
+    type: 'text',
+    value: 'FILE',
+    only: 'command line',
+    describe: 'CSV file of the images that are wrong, with what the head says',
+    group: 'Output',
+    commands: ['evaluate'],
   },
   {
     name: 'sets',
@@ -464,7 +513,7 @@ export const OPTIONS = [
     default: 8,
     describe: 'images a run of the base',
     group: 'Run',
-    commands: ['features', 'predict', 'classify'],
+    commands: ['features', 'predict', ...MEASURES, 'classify'],
   },
   {
     name: 'batchSize',
@@ -487,7 +536,7 @@ export const OPTIONS = [
     defaultText: 'metadata beside the images, else folder names',
     describe: 'file of labels: CSV, TSV, JSON, JSONL, Parquet, Arrow or Label Studio',
     group: 'Labels',
-    commands: HEADS,
+    commands: [...HEADS, ...MEASURES],
   },
   {
     name: 'task',
@@ -505,7 +554,7 @@ export const OPTIONS = [
     default: 'auto',
     describe: 'whether folders that are called like splits are splits',
     group: 'Labels',
-    commands: CORPUS,
+    commands: READS,
   },
   {
     name: 'pathColumn',
@@ -514,7 +563,7 @@ export const OPTIONS = [
     defaultText: 'the one that names images',
     describe: 'column of label files that names the image',
     group: 'Labels',
-    commands: CORPUS,
+    commands: READS,
   },
   {
     name: 'labelColumn',
@@ -523,7 +572,7 @@ export const OPTIONS = [
     defaultText: 'guessed',
     describe: 'column with the label',
     group: 'Labels',
-    commands: CORPUS,
+    commands: READS,
   },
   {
     name: 'splitColumn',
@@ -532,7 +581,7 @@ export const OPTIONS = [
     defaultText: 'guessed',
     describe: 'column with the split',
     group: 'Labels',
-    commands: CORPUS,
+    commands: READS,
   },
   {
     name: 'groupColumn',
@@ -541,7 +590,7 @@ export const OPTIONS = [
     defaultText: 'group',
     describe: 'column with the group, which stays on one side',
     group: 'Labels',
-    commands: CORPUS,
+    commands: READS,
   },
   {
     name: 'labelSeparator',
@@ -550,7 +599,7 @@ export const OPTIONS = [
     defaultText: 'guessed, | always',
     describe: 'what stands between several labels of one image',
     group: 'Labels',
-    commands: CORPUS,
+    commands: READS,
   },
   {
     name: 'missingWords',
@@ -559,7 +608,7 @@ export const OPTIONS = [
     defaultText: 'NA, nan, null, None, - and their kin',
     describe: 'words that stand for no label, between commas; none keeps all as names',
     group: 'Labels',
-    commands: CORPUS,
+    commands: READS,
   },
   {
     name: 'features',
@@ -587,7 +636,7 @@ export const OPTIONS = [
     default: 'error',
     describe: 'what becomes of labelled images without vectors, and of rows of label files without an image or a label',
     group: 'Vectors',
-    commands: CORPUS,
+    commands: READS,
   },
 
   // The head.
@@ -930,7 +979,7 @@ export const OPTIONS = [
     default: 1000,
     describe: 'resamples of intervals',
     group: 'Judging',
-    commands: HEADS,
+    commands: [...HEADS, ...MEASURES],
   },
 
   // Searching.
@@ -1016,7 +1065,7 @@ export const OPTIONS = [
     required: true,
     describe: 'a head by name or folder',
     group: 'Output',
-    commands: ['predict', 'export'],
+    commands: ['predict', 'evaluate', 'export'],
   },
   {
     name: 'noStore',
@@ -1024,7 +1073,7 @@ export const OPTIONS = [
     default: false,
     describe: 'leave the cache alone: vectors that had to be computed do not go into the set of the head',
     group: 'Cache',
-    commands: ['predict'],
+    commands: ['predict', ...MEASURES],
   },
   {
     name: 'format',
@@ -1326,7 +1375,7 @@ export const OPTIONS = [
     only: 'command line',
     describe: 'folder of feature sets, bases and heads',
     group: 'Cache',
-    commands: SETS,
+    commands: [...SETS, ...HEAD_CARE],
   },
 
   // What people see.
@@ -1337,7 +1386,7 @@ export const OPTIONS = [
     only: 'command line',
     describe: 'print one JSON object on stdout',
     group: 'Output',
-    commands: [...ALL_BUT_CACHE, ...SETS, 'bases', 'summary'],
+    commands: [...ALL_BUT_CACHE, ...MEASURES, ...HEAD_CARE, ...SETS, 'bases', 'summary'],
   },
   {
     name: 'quiet',
@@ -1346,7 +1395,7 @@ export const OPTIONS = [
     only: 'command line',
     describe: 'print nothing but errors',
     group: 'Output',
-    commands: [...ALL_BUT_CACHE, ...SETS],
+    commands: [...ALL_BUT_CACHE, ...MEASURES, ...HEAD_CARE, ...SETS],
   },
 
   // What only a program gives.
@@ -1368,7 +1417,7 @@ export const OPTIONS = [
     only: 'library',
     describe: 'stops the work',
     group: 'Run',
-    commands: [...ALL_BUT_CACHE, 'cache verify'],
+    commands: [...ALL_BUT_CACHE, ...MEASURES, 'cache verify'],
   },
   {
     name: 'onWarning',
@@ -1376,7 +1425,7 @@ export const OPTIONS = [
     only: 'library',
     describe: 'is told what costs nothing but should be known',
     group: 'Run',
-    commands: ['features', 'train', 'sweep', 'train plan', 'predict', 'classify', 'maps', 'cache verify'],
+    commands: ['features', 'train', 'sweep', 'train plan', 'predict', ...MEASURES, 'classify', 'maps', 'cache verify'],
   },
   {
     name: 'onLabels',
@@ -1384,7 +1433,7 @@ export const OPTIONS = [
     only: 'library',
     describe: 'is told how labels were understood',
     group: 'Run',
-    commands: CORPUS,
+    commands: READS,
   },
   {
     name: 'onDownload',

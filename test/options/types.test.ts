@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import type {
   ClassifyOptions,
   CompactSetsOptions,
+  CompareOptions,
+  EvaluateOptions,
   ExportOptions,
   ExportSetOptions,
   FeaturesOptions,
@@ -70,6 +72,8 @@ test('the table and the interfaces of the library have the same options of the s
     readonly plan: Agrees<'train plan', TrainPlanOptions>;
     readonly sweep: Agrees<'sweep', SweepOptions>;
     readonly predict: Agrees<'predict', PredictOptions>;
+    readonly evaluate: Agrees<'evaluate', EvaluateOptions>;
+    readonly compareHeads: Agrees<'heads compare', CompareOptions>;
     readonly classify: Agrees<'classify', ClassifyOptions>;
     readonly maps: Agrees<'maps', MapsOptions>;
     readonly summary: Agrees<'summary', SummaryOptions>;
@@ -88,6 +92,8 @@ test('the table and the interfaces of the library have the same options of the s
       plan: true,
       sweep: true,
       predict: true,
+      evaluate: true,
+      compareHeads: true,
       classify: true,
       maps: true,
     },

@@ -1,0 +1,28 @@
+import { type CompareOptions, compareHeads } from '../../src/commands/heads.js';
+import { type Arguments, optionsOf } from '../arguments.js';
+import { counted, interrupt, printJson } from '../io.js';
+import { Console } from '../progress.js';
+import { table } from '../table.js';
+
+export async function run(given: Arguments): Promise<void> {
+  const console = Console.of(given);
+  const result = await compareHeads({
+    ...optionsOf<CompareOptions>(given),
+    signal: interrupt(),
+    onLabels: (message) => console.line(message),
+    onWarning: (message) => console.line(`note: ${message}`),
+  });
+  const four = (value: number): string => value.toFixed(4);
+  const rows = result.pairs.map(({ a, b, of, difference, interval, p }) => ({
+    cells: [
+      `${a} - ${b}`,
+      of,
+      four(difference),
+      interval ? `[${interval.map(four).join(', ')}]` : '',
+      p === null ? '' : four(p),
+    ],
+  }));
+  console.line(`on ${counted(result.images, 'image')}`);
+  for (const line of table(['heads', 'of', 'difference', '95 %', 'p'], rows, console.width)) console.line(line);
+  if (given.values.json) printJson(result);
+}

@@ -1,0 +1,22 @@
+import { headInfo } from '../../src/commands/predict.js';
+import type { Arguments } from '../arguments.js';
+import { printJson } from '../io.js';
+import { Console } from '../progress.js';
+import { confusion, metricsLine } from '../report.js';
+
+export async function run(given: Arguments): Promise<void> {
+  const console = Console.of(given);
+  const info = await headInfo(String(given.values.head), String(given.values.cache));
+  const { task, classes, train, val, test, metrics, testMetrics, fingerprint, joined, options } = info;
+  console.line(`${task} head${classes.length > 0 ? ` of ${classes.join(' / ')}` : ''}`);
+  console.line(`${train} images to train on, ${val} to validate, ${test} to test`);
+  if (metrics) console.line(`validation: ${metricsLine(metrics)}`);
+  if (testMetrics) console.line(`test: ${metricsLine(testMetrics)}`);
+  if (metrics && 'confusion' in metrics && classes.length <= 12)
+    for (const line of confusion(classes, metrics.confusion)) console.line(line);
+  console.line(
+    `on the vectors of ${[fingerprint, ...joined.map((one) => one.fingerprint)].map((one) => one.slice(0, 12)).join(' and ')}`,
+  );
+  console.line(`options ${JSON.stringify(options)}`);
+  if (given.values.json) printJson(info);
+}

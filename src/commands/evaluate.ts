@@ -1,0 +1,158 @@
+import { byCodePoint } from '../canonical.js';
+import type { EngineOptions } from '../engine/engine.js';
+import { DataError, LabelError } from '../errors.js';
+import { hashedFiles } from '../extract/hashes.js';
+import type { HeadInfo } from '../heads/head-info.js';
+import { type Answers, metricsOf } from '../heads/judge.js';
+import { labelsFromFolders } from '../labels/folders.js';
+import { labelsFromFile } from '../labels/label-file.js';
+import type { DataFile, Example } from '../labels/labels.js';
+import { metadataFiles } from '../labels/metadata.js';
+import { strataOf, targetsOf } from '../labels/task.js';
+import type { Intervals } from '../metrics/intervals.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { checkOptions } from '../options/check.js';
+import { plain } from '../plain.js';
+import { FileIndex } from '../store/index.js';
+import type { ReadingOptions } from './corpus.js';
+import { type LabelScore, type OpenedHead, openHead, said } from './predict.js';
+
+/** What heads are measured on. */
+export interface MeasuredOn extends ReadingOptions, EngineOptions {
+  /** File of labels. Default: metadata beside the images, else folder names. */
+  readonly labels?: string;
+  /** Rows without an image or a label: `error` (default) or `skip`. */
+  readonly missing?: 'error' | 'skip';
+  /** Default `cache`. */
+  readonly cache?: string;
+  /** Default 8. */
+  readonly batchSize?: number;
+  /** As of `predict`. */
+  readonly noStore?: boolean;
+  /** Resamples of intervals. Default 1000. */
+  readonly bootstrap?: number;
+  readonly signal?: AbortSignal;
+  readonly onWarning?: (message: string) => void;
+  readonly onLabels?: (message: string) => void;
+}
+
+export interface EvaluateOptions extends MeasuredOn {
+  /** Folder of labelled images. */
+  readonly path: string;
+  /** A head's folder, or its name in `cache/heads`. */
+  readonly head: string;
+}
+
+/** An image of which a head says something else than its label. */
+export interface WrongAnswer {
+  /** Relative to the folder. */
+  readonly path: string;
+  /** What it is. */
+  readonly is: string;
+  /** What the head says, and how sure it is. */
+  readonly label: string;
+  readonly score: number;
+  readonly scores: readonly LabelScore[];
+}
+
+export interface Evaluation {
+  readonly head: string;
+  readonly task: HeadInfo['task'];
+  readonly classes: readonly string[];
+  /** Labelled images that were measured. */
+  readonly images: number;
+  readonly metrics: Metrics;
+  readonly intervals: Intervals | null;
+  /** Images by true class (row) and answer (column); null of several labels and of regressions. */
+  readonly confusion: readonly (readonly number[])[] | null;
+  /** Of a regression none. */
+  readonly wrong: readonly WrongAnswer[];
+}
+
+/** Labelled images of a folder. */
+export async function labelledImages(
+  data: string,
+  { task, classes }: Pick<HeadInfo, 'task' | 'classes'>,
+  options: MeasuredOn,
+): Promise<Example[]> {
+  const { cache = 'cache', labels, onWarning, onLabels } = options;
+  const index = await FileIndex.open(cache);
+  const files: DataFile[] = [];
+  for await (const { path, sha256 } of hashedFiles(data, index, options.signal))
+    if (sha256 !== null) files.push({ path, sha256 });
+  const reading = { ...options, task };
+  const found = labels === undefined ? await metadataFiles(data, reading, onWarning) : [labels];
+  const labelled =
+    found.length === 0 ? labelsFromFolders(files, [], reading) : await labelsFromFile(found, data, files, reading);
+  onLabels?.(plain(labelled.understood));
+  for (const warning of labelled.warnings) onWarning?.(plain(warning));
+  const strange = new Set(labelled.examples.flatMap(({ label }) => strataOf(task, label)));
+  for (const name of classes) strange.delete(name);
+  if (task !== 'regression' && strange.size > 0) {
+    throw new LabelError(
+      `${[...strange].slice(0, 5).join(', ')} ${strange.size === 1 ? 'is no class' : 'are no classes'} of this head, which says ${classes.join(', ')}: put the labels right, or leave those images out`,
+    );
+  }
+  return [...labelled.examples];
+}
+
+/** What a head says of labelled images, those in front for which it says anything. */
+export interface Measured {
+  readonly examples: readonly Example[];
+  readonly answers: Answers;
+}
+
+/** @throws DataError where none of the images can be used */
+export async function measure(head: OpenedHead, data: string, options: MeasuredOn): Promise<Measured> {
+  const { task, classes } = head.info;
+  const all = await labelledImages(data, head.info, options);
+  const outputs = new Map<string, readonly number[]>();
+  for await (const one of head.outputs([data])) outputs.set(one.sha256, one.outputs);
+  // In the order in which training measures, so that the same images give the same bits.
+  const examples = all.filter(({ sha256 }) => outputs.has(sha256)).sort((a, b) => byCodePoint(a.sha256, b.sha256));
+  if (examples.length === 0) throw new DataError(`${data} holds no labelled image that can be used`);
+  if (examples.length < all.length) {
+    options.onWarning?.(`${all.length - examples.length} labelled images cannot be used: left out`);
+  }
+  const scores = Float32Array.from(examples.flatMap(({ sha256 }) => [...(outputs.get(sha256) ?? [])]));
+  const labels = examples.map(({ label }) => label);
+  return { examples, answers: { task, classes: classes.length, scores, y: targetsOf(task, labels, classes) } };
+}
+
+/**
+ * Measures a head on labelled images, as training measures it on validation.
+ * @throws HeadError, DataError or LabelError for what is missing or wrong, as `predict` and `train`
+ */
+export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
+  checkOptions('evaluate', options);
+  const head = await openHead(options.head, options);
+  try {
+    const { info } = head;
+    const { examples, answers } = await measure(head, options.path, options);
+    const { bootstrap = 1000 } = options;
+    const metrics = metricsOf(answers, info.threshold, { resamples: bootstrap, seed: info.seed }) as Metrics;
+    const columns = answers.scores.length / examples.length;
+    const wrong = examples.flatMap(({ path, label: is }, i): WrongAnswer[] => {
+      const one = said(info, Array.from(answers.scores.subarray(i * columns, (i + 1) * columns)));
+      return info.task === 'regression' || isSame(info, one.label, is) ? [] : [{ path, is, ...one }];
+    });
+    return {
+      head: options.head,
+      task: info.task,
+      classes: info.classes,
+      images: examples.length,
+      metrics,
+      intervals: metrics.intervals,
+      confusion: 'confusion' in metrics ? metrics.confusion : null,
+      wrong,
+    };
+  } finally {
+    await head.close();
+  }
+}
+
+/** Whether two labels are one; of several labels whatever their order. */
+export const isSame = ({ task }: Pick<HeadInfo, 'task'>, a: string, b: string): boolean => {
+  const sorted = (label: string): string => [...strataOf(task, label)].sort().join('|');
+  return task === 'multilabel' ? sorted(a) === sorted(b) : a === b;
+};

@@ -1,0 +1,133 @@
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { UsageError } from '../errors.js';
+import { discard, errorCode, isTemporary, realSystem } from '../files/index.js';
+import { loadHead } from '../heads/head.js';
+import type { HeadInfo } from '../heads/head-info.js';
+import { holdsHead } from '../heads/place.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { mcNemar, type Paired, pairedDifference } from '../metrics/paired.js';
+import { checkOptions } from '../options/check.js';
+import { isSame, type MeasuredOn, measure } from './evaluate.js';
+import { headDir, openHead, said } from './predict.js';
+
+/** What `heads ls` shows of a head. */
+export interface ListedHead {
+  readonly head: string;
+  readonly dir: string;
+  readonly task: HeadInfo['task'];
+  readonly classes: readonly string[];
+  /** Images trained on. */
+  readonly train: number;
+  readonly metrics: Metrics | null;
+  /** Of the set that it was trained on. */
+  readonly fingerprint: string;
+  /** When it was saved. */
+  readonly saved: Date;
+}
+
+/** @returns the heads of a cache, by name; those that are damaged are told of */
+export async function listHeads(cache = 'cache', onWarning?: (message: string) => void): Promise<ListedHead[]> {
+  const folder = path.join(cache, 'heads');
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  });
+  const heads: ListedHead[] = [];
+  for (const head of names.filter((name) => !isTemporary(name)).sort()) {
+    const dir = path.resolve(folder, head);
+    if (!(await holdsHead(dir))) continue;
+    try {
+      const { task, classes, train, metrics, fingerprint } = (await loadHead(dir)).info;
+      const saved = (await stat(path.join(dir, 'head.json'))).mtime;
+      heads.push({ head, dir, task, classes, train, metrics, fingerprint, saved });
+    } catch (error) {
+      onWarning?.(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return heads;
+}
+
+export interface CompareOptions extends MeasuredOn {
+  /** Two heads or more, by name or folder. */
+  readonly heads: readonly string[];
+  /** Folder of labelled images. */
+  readonly data: string;
+}
+
+/** Two heads on the same images. */
+export interface ComparedPair extends Paired {
+  readonly a: string;
+  readonly b: string;
+  /** What differs: the share of images that are right, of a regression the mean absolute error. */
+  readonly of: 'accuracy' | 'mae';
+  /** McNemar's, exact and two-sided; null of regressions. */
+  readonly p: number | null;
+}
+
+export interface Comparison {
+  /** Images that all heads were asked about. */
+  readonly images: number;
+  readonly pairs: readonly ComparedPair[];
+}
+
+/**
+ * Compares heads on the same labelled images, each with each.
+ * @throws UsageError for fewer than two, or of different tasks or classes; else as `evaluate`
+ */
+export async function compareHeads(options: CompareOptions): Promise<Comparison> {
+  checkOptions('heads compare', options);
+  const { heads, data, bootstrap = 1000 } = options;
+  if (heads.length < 2) throw new UsageError('give two heads or more to compare');
+  const values: Map<string, number>[] = [];
+  let first: HeadInfo | undefined;
+  for (const name of heads) {
+    const head = await openHead(name, options);
+    try {
+      first ??= head.info;
+      if (
+        first.task !== head.info.task ||
+        [...first.classes].sort().join('\n') !== [...head.info.classes].sort().join('\n')
+      ) {
+        throw new UsageError(`${heads[0]} and ${name} do not say the same classes: compare heads of one task`);
+      }
+      const { examples, answers } = await measure(head, data, options);
+      const columns = answers.scores.length / examples.length;
+      values.push(
+        new Map(
+          examples.map(({ path: file, sha256, label }, i) => {
+            const one = said(head.info, Array.from(answers.scores.subarray(i * columns, (i + 1) * columns)));
+            const value =
+              head.info.task === 'regression'
+                ? Math.abs(one.score - Number(label))
+                : Number(isSame(head.info, one.label, label));
+            return [`${sha256} ${file}`, value];
+          }),
+        ),
+      );
+    } finally {
+      await head.close();
+    }
+  }
+  const common = [...(values[0]?.keys() ?? [])].filter((key) => values.every((one) => one.has(key))).sort();
+  const columns = values.map((one) => common.map((key) => one.get(key) as number));
+  const isRegression = first?.task === 'regression';
+  const pairs = heads.flatMap((a, i) =>
+    heads.slice(i + 1).map((b, k): ComparedPair => {
+      const [left, right] = [columns[i] as number[], columns[i + 1 + k] as number[]];
+      const only = (x: number[], y: number[]): number => x.filter((value, at) => value > (y[at] as number)).length;
+      const p = isRegression ? null : mcNemar(only(left, right), only(right, left));
+      const of = isRegression ? 'mae' : 'accuracy';
+      return { a, b, of, ...pairedDifference(left, right, { resamples: bootstrap }), p };
+    }),
+  );
+  return { images: common.length, pairs };
+}
+
+/** Removes a head of a cache at once. @returns its folder @throws HeadError where there is none */
+export async function removeHead(head: string, cache = 'cache'): Promise<string> {
+  const dir = path.resolve(await headDir(head, cache));
+  await loadHead(dir); // nothing but a head is removed
+  await discard(realSystem, dir);
+  return dir;
+}
