@@ -21,11 +21,30 @@ const ONE_BY_ONE = {
   activation: 'linear',
 } as const;
 
-/** Layers that Keras does not load by itself, said with those that it does. */
-function rewrite(node: Node, input: Shape): Node[] {
+/** Keras 3's hard sigmoid, relu6(x + 3) / 6, which TensorFlow.js does not have, and x times that. */
+function hard(node: Node, times: boolean): Node[] {
+  const { name, inputs } = node;
+  const rescaling = (scale: number, offset: number): Op => ({ kind: 'Rescaling', scale: [scale], offset: [offset] });
+  const [shifted, clipped] = [`${name}_shifted`, `${name}_clipped`];
+  const gate = times ? `${name}_gate` : name;
+  const relu6: Op = { kind: 'ReLU', maxValue: 6, negativeSlope: 0, threshold: 0 };
+  return [
+    { name: shifted, op: rescaling(1, 3), inputs, weights: [] },
+    { name: clipped, op: relu6, inputs: [shifted], weights: [] },
+    { name: gate, op: rescaling(1 / 6, 0), inputs: [clipped], weights: [] },
+    ...(times ? [{ name, op: { kind: 'Multiply' }, inputs: [...inputs, gate], weights: [] } satisfies Node] : []),
+  ];
+}
+
+/** Layers that the reader does not load by itself, said with those that it does. */
+function rewrite(node: Node, input: Shape, reader: 'keras' | 'tfjs'): Node[] {
   const { name, op, inputs, weights } = node;
   const channels = input.at(-1) ?? 0;
   switch (op.kind) {
+    case 'Activation': {
+      const isHard = op.activation === 'hard_silu' || op.activation === 'hard_sigmoid';
+      return reader === 'tfjs' && isHard ? hard(node, op.activation === 'hard_silu') : [node];
+    }
     case 'ReverseChannels': {
       const data = Float32Array.from({ length: channels * channels }, (_, i) =>
         Math.floor(i / channels) + (i % channels) === channels - 1 ? 1 : 0,
@@ -57,7 +76,7 @@ function rewrite(node: Node, input: Shape): Node[] {
       const deviation = variance.map((value) => Math.max(Math.sqrt(value), 1e-7));
       const scale = op.invert ? deviation : deviation.map((value) => 1 / value);
       const offset = op.invert ? mean : mean.map((value, i) => -value * (scale[i] ?? scale[0] ?? 1));
-      return rewrite({ name, op: { kind: 'Rescaling', scale, offset }, inputs, weights: [] }, input);
+      return rewrite({ name, op: { kind: 'Rescaling', scale, offset }, inputs, weights: [] }, input, reader);
     }
     default:
       return [node];
@@ -65,14 +84,14 @@ function rewrite(node: Node, input: Shape): Node[] {
 }
 
 /**
- * The same computation as Keras can load it without foreign code: layers that do nothing at inference left out, preprocessing and
+ * The same computation as Keras, or TensorFlow.js, can load it without foreign code: layers that do nothing at inference left out, preprocessing and
  * the layers of some architectures said with built-in ones (channels turned round by a 1x1 convolution), and names that Keras takes.
  * @throws ModelError when shapes do not fit
  */
-export function toBuiltin(graph: Graph): Graph {
+export function toBuiltin(graph: Graph, reader: 'keras' | 'tfjs'): Graph {
   const slim = dropIdentities(graph);
   const shapes = inferShapes(slim);
-  const nodes = slim.nodes.flatMap((node) => rewrite(node, shapes.get(node.inputs[0] ?? '') ?? []));
+  const nodes = slim.nodes.flatMap((node) => rewrite(node, shapes.get(node.inputs[0] ?? '') ?? [], reader));
   const names = new Map<string, string>();
   const taken = new Set<string>();
   for (const { name } of nodes) {

@@ -40,6 +40,16 @@ const NAMES: Readonly<Record<Reader, Partial<Record<Activation, string>>>> = {
     hard_sigmoid: 'hard_sigmoid',
     hard_silu: 'hard_silu',
     exponential: 'exponential',
+    mish: 'mish',
+    log_softmax: 'log_softmax',
+    log_sigmoid: 'log_sigmoid',
+    hard_tanh: 'hard_tanh',
+    tanh_shrink: 'tanh_shrink',
+    soft_shrink: 'soft_shrink',
+    hard_shrink: 'hard_shrink',
+    squareplus: 'squareplus',
+    sparse_plus: 'sparse_plus',
+    sparse_sigmoid: 'sparse_sigmoid',
   },
   tfjs: {
     linear: 'linear',
@@ -95,6 +105,39 @@ function describe(op: Op, reader: Reader): readonly [className: string, config: 
     case 'BatchNormalization':
     case 'LayerNormalization':
       return [op.kind, { axis: -1, epsilon: op.epsilon, scale: op.scale, center: op.center }];
+    case 'Conv2DTranspose':
+      if (reader === 'tfjs' && op.outputPadding !== null) return undefined;
+      return [
+        op.kind,
+        {
+          filters: op.filters,
+          ...(reader === 'keras' ? { output_padding: op.outputPadding } : {}),
+          ...convolution(op, reader),
+        },
+      ];
+    case 'GroupNormalization':
+      if (reader === 'tfjs') return undefined;
+      return [op.kind, { groups: op.groups, axis: -1, epsilon: op.epsilon, scale: op.scale, center: op.center }];
+    case 'UnitNormalization':
+      return reader === 'keras' ? [op.kind, { axis: -1 }] : undefined;
+    case 'Resizing':
+      if (reader === 'tfjs') return undefined;
+      return [
+        op.kind,
+        {
+          height: op.height,
+          width: op.width,
+          interpolation: op.interpolation,
+          antialias: op.antialias,
+          crop_to_aspect_ratio: op.fit === 'crop',
+          pad_to_aspect_ratio: op.fit === 'pad',
+          data_format: 'channels_last',
+        },
+      ];
+    case 'CenterCrop':
+      return reader === 'keras'
+        ? [op.kind, { height: op.height, width: op.width, data_format: 'channels_last' }]
+        : undefined;
     case 'Activation':
       return [op.kind, { activation: activationName(op.activation, reader) }];
     case 'ReLU':
@@ -159,7 +202,7 @@ function describe(op: Op, reader: Reader): readonly [className: string, config: 
  * @throws ModelError that names a layer which the reader does not have
  */
 export function writtenModel(graph: Graph, reader: Reader): WrittenModel {
-  const builtin = toBuiltin(graph);
+  const builtin = toBuiltin(graph, reader);
   const shapes = inferShapes(builtin);
   return builtin.nodes.flatMap((node): WrittenLayer[] => {
     const { name, op, inputs } = node;
