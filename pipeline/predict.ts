@@ -1,5 +1,10 @@
 import { headInfo, type PredictOptions, predict } from '../src/commands/predict.js';
-import { type PredictionFormat, predictionChunks, writePredictions } from '../src/commands/prediction-table.js';
+import {
+  formatOfFile,
+  type PredictionFormat,
+  predictionChunks,
+  writePredictions,
+} from '../src/commands/prediction-table.js';
 import { UsageError } from '../src/errors.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { ImageResults } from './image-results.js';
@@ -10,7 +15,9 @@ export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
   const options = optionsOf<PredictOptions>(given);
   const { json, out } = given.values;
-  const format = json && !given.typed.has('format') ? 'json' : (given.values.format as PredictionFormat);
+  const asked = given.values.format as PredictionFormat;
+  const byEnding = out === undefined ? asked : formatOfFile(String(out));
+  const format = given.typed.has('format') ? asked : json ? 'json' : byEnding;
   if (json && format !== 'json') {
     throw new UsageError(`--json asks for another format than --format ${format}: give one of the two`);
   }

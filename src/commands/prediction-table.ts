@@ -1,13 +1,39 @@
+import path from 'node:path';
 import { Float32, Table, Utf8, vectorFromArray } from 'apache-arrow';
 import { type StoreOptions, writeOutput } from '../files/index.js';
 import { ArrowFileWriter, ArrowPieces } from '../formats/arrow/file.js';
 import { csvField } from '../formats/csv.js';
+import { usage } from '../options/check.js';
 import type { PREDICTION_FORMATS } from '../options/choices.js';
 import { plain } from '../plain.js';
 import type { Prediction } from './predict.js';
 
 /** `plain`: path, label and score between tabs; `json`: one object a line. */
 export type PredictionFormat = (typeof PREDICTION_FORMATS)[number];
+
+const ENDINGS: Readonly<Record<string, PredictionFormat>> = {
+  '.csv': 'csv',
+  '.json': 'json',
+  '.jsonl': 'json',
+  '.ndjson': 'json',
+  '.arrow': 'arrow',
+  '.feather': 'arrow',
+};
+
+/**
+ * @returns the format that a file's ending asks for; `plain` where it asks for none
+ * @throws UsageError for one of a kind that is not written
+ */
+export function formatOfFile(out: string): PredictionFormat {
+  const ending = path.extname(out).toLowerCase();
+  if (['.parquet', '.xlsx', '.xls', '.npy'].includes(ending)) {
+    throw usage(
+      'predictions are not written as %: give {out} a file that ends in .csv, .json, .jsonl or .arrow',
+      ending,
+    );
+  }
+  return ENDINGS[ending] ?? 'plain';
+}
 
 /** Predictions of a batch of an Arrow file. */
 const BATCH = 1024;
@@ -19,7 +45,7 @@ const LINES: Readonly<Record<Exclude<PredictionFormat, 'arrow'>, (prediction: Pr
   plain: ({ path, label, score }) => `${plain(path)}\t${plain(label)}\t${score.toFixed(4)}`,
   json: (prediction) => JSON.stringify(prediction),
   csv: ({ path, label, score, scores }) =>
-    [path, label, score, ...scores.map((one) => one.score)].map(csvField).join(','),
+    [plain(path), label, score, ...scores.map((one) => one.score)].map(csvField).join(','),
 };
 
 /** Columns `path`, `label`, `score`, and `score_<class>` of each class. */

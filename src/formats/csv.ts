@@ -72,6 +72,11 @@ export function* linesOf(text: string): Generator<readonly [number: number, line
   return undefined;
 }
 
-/** @returns a field of a CSV file (RFC 4180) */
-export const csvField = (value: string | number | boolean): string =>
-  /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+/** Text that spreadsheets run as a formula; numbers are none. */
+const isFormula = (text: string): boolean => /^[=+\-@\t\r]/.test(text) && !Number.isFinite(Number(text));
+
+/** @returns a field of a CSV file (RFC 4180); an apostrophe stands before text that a spreadsheet would run */
+export function csvField(value: string | number | boolean): string {
+  const text = typeof value === 'string' && isFormula(value) ? `'${value}` : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

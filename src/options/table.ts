@@ -1081,6 +1081,7 @@ export const OPTIONS = [
     choices: choices.PREDICTION_FORMATS,
     only: 'command line',
     default: 'plain',
+    defaultText: 'what the file ends in, else plain',
     describe: 'of the predictions; json is one object a line, plain path, label and score between tabs',
     group: 'Output',
     commands: ['predict'],
