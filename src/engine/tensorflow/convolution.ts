@@ -50,13 +50,13 @@ function eachChannel(tf: Tfjs, op: Convolution, shape: Shape, kernel: Tensor, co
 /**
  * How a window slides where the backends do not: dilation becomes zeros inside the kernel (TensorFlow's depthwise CPU kernel
  * has none), a depthwise stride that differs by axis becomes stride 1 with the rows and columns between left out, and
- * padding that differs by side is put on first (WebAssembly's own is wrong for some even kernels).
+ * padding that differs by side is put on first (WebAssembly's own is wrong for some kernels that are even or not square).
  */
 function windowOf(tf: Tfjs, op: Convolution, shape: Shape, isDepthwise = false) {
   const axis = (i: 0 | 1) => windowAxis(shape[i] ?? 0, op.kernelSize[i], op.strides[i], op.dilation[i], op.padding);
   const [h, w] = [axis(0), axis(1)];
   const isUneven = isDepthwise && op.strides[0] !== op.strides[1];
-  const isCentred = h.before === h.after && w.before === w.after;
+  const isCentred = [h.after, w.before, w.after].every((margin) => margin === h.before);
   const margins: [number, number][] = [
     [0, 0],
     [h.before, h.after],
