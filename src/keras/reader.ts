@@ -96,7 +96,7 @@ export class Reader {
     const outputs = references(config.output_layers, this.source);
     const values = new Map<string, string[]>();
     const entries = new Map<LayerConfig, LayerEntry>();
-    const first = firstCalls(layers, outputs);
+    const first = firstCalls(layers, this.keras3 ? [] : outputs);
     type Waiting = { layer: LayerConfig; index: number; call: Call; lacks: number };
     let waiting: Waiting[] = [];
     const users = new Map<string, Waiting[]>();
@@ -156,7 +156,12 @@ export class Reader {
       }
       waiting = later;
     }
-    const results = outputs.map((reference) => {
+    // Keras 3 counts the calls of a Functional model from 1 where it names outputs: keras/src/models/functional.py, get_config.
+    const isModel = (name: string): boolean =>
+      layers.some((layer) => layer.name === name && layer.className === 'Functional');
+    const results = outputs.map(([layer, call, output]) => {
+      const isFromOne = this.keras3 && call > 0 && isModel(layer);
+      const reference: Reference = [layer, isFromOne ? call - 1 + (first.get(layer) ?? 0) : call, output];
       const name = find(reference);
       if (name === undefined) throw new ModelError(`${this.source}: the output ${reference[0]} is not in the model`);
       return name;
