@@ -78,7 +78,7 @@ function within(names: readonly string[], owner: LayerEntry, wanted: readonly We
     for (let from = 0; from < segments.length; from++) {
       const endings = spellings(owner, name).map((one) => [...segments.slice(from), one].join('/'));
       const found = names.filter((other) =>
-        endings.some((ending) => strip(other) === ending || strip(other).endsWith(`/${ending}`)),
+        endings.some((ending) => unnumbered(other) === ending || unnumbered(other).endsWith(`/${ending}`)),
       );
       if (found.length === 1) return found;
     }
@@ -86,9 +86,17 @@ function within(names: readonly string[], owner: LayerEntry, wanted: readonly We
   });
 }
 
-/** What a weight may be called: Keras 3 calls the kernel of a DepthwiseConv2D so, Keras 2 depthwise_kernel. */
-const spellings = ({ className }: LayerEntry, name: string): string[] =>
-  className === 'DepthwiseConv2D' && name === 'depthwise_kernel' ? [name, 'kernel'] : [name];
+/** The name of a weight without Keras 3's number of a variable that has no name. */
+const unnumbered = (name: string): string => strip(name).replace(/\/variable_\d+$/, '/variable');
+
+/**
+ * What a weight may be called: Keras 3 calls the kernel of a DepthwiseConv2D so, Keras 2 depthwise_kernel; and ConvNeXt's LayerScale
+ * gives its weight no name, so that it has Keras 3's for a variable.
+ */
+function spellings({ className }: LayerEntry, name: string): string[] {
+  if (className === 'LayerScale') return [name, 'variable'];
+  return className === 'DepthwiseConv2D' && name === 'depthwise_kernel' ? [name, 'kernel'] : [name];
+}
 
 /** Keras 3's layout: groups named by class and number, in the order of the layers; weights are numbered. */
 export function readByPlace(

@@ -13,14 +13,8 @@ import { fixture } from '../helpers/fixtures.js';
 import { long } from '../helpers/long.js';
 import { needsPython, python } from '../helpers/peers.js';
 
-/** The smallest of each family that takes no more than seconds, at the least size that Keras takes it at. */
-const SMALL = [
-  'mobilenet@0.25:32',
-  'mobilenet-v2@0.35:32',
-  'mobilenet-v3-small-minimalistic:32',
-  'efficientnet-b0:32',
-  'nasnet-mobile:32',
-];
+/** Two that take seconds, at the least size that Keras takes them at; every other is tried where everything is. */
+const SMALL = ['mobilenet@0.25:32', 'mobilenet-v2@0.35:32'];
 /** One after the other, the small ones first. */
 const ALL = [
   ...[
@@ -91,7 +85,7 @@ test(
       const { file, kind, input, output, shape }: Saved = JSON.parse(line);
       const expected = floats(output);
       const max = Math.max(...expected.map(Math.abs));
-      assert.ok(max >= 1e-3 && max <= 1e4 && expected.some((value) => value > 0), `${file}: values up to ${max}`);
+      assert.ok(max >= 1e-3 && max <= 1e4, `${file}: values up to ${max}`);
       const mean = expected.reduce((a, b) => a + b, 0) / expected.length;
       const graph = await readModel(file);
       const name = path.basename(file);
