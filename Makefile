@@ -21,7 +21,7 @@ BASE_FLAGS = $(call flag,BASE,base) $(call flag,WEIGHTS,weights) $(call flag,ALP
 
 PICTURES = $(if $(filter-out file,$(origin PICTURE)),$(call quoted,PICTURE),$(call quoted,DATA))
 
-.PHONY: features train-head train-heads sweep predict export maps sample data test test-tensorflow bench build clean
+.PHONY: features train-head train-heads sweep predict evaluate export maps sample data test test-tensorflow bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
@@ -34,6 +34,10 @@ train-head: build data
 # make train-heads PLAN=heads.yaml: run again, it trains what is new or changed.
 train-heads: build data
 	$(PERMAFROST) train $(IMAGES) $(BASE_FLAGS) $(call flag,PLAN,plan) $(ARGS)
+
+# make evaluate HEAD=name DATA=~/labelled: a head on labelled images.
+evaluate: build data
+	$(PERMAFROST) evaluate $(call flag,CACHE,cache) $(call flag,HEAD,head) $(ARGS) -- $(call quoted,DATA)
 
 # make predict HEAD=name: of PICTURE=, or of all of DATA=; into a file with OUT=.
 predict: build data
