@@ -52,7 +52,8 @@ export async function refuseForeign(file: string): Promise<void> {
   const found = await stat(file).catch(() => null);
   if (!found) return; // who reads it says so
   const isFolder = found.isDirectory();
-  const isTflite = !isFolder && (await readStart(file, 8)).subarray(4).toString('latin1') === 'TFL3';
+  const isTflite =
+    !isFolder && (await readStart(file, 8).catch(() => Buffer.alloc(0))).subarray(4).toString('latin1') === 'TFL3';
   const known = isFolder ? ofFolder(file) : isTflite ? TFLITE : BY_ENDING[path.extname(file).toLowerCase()];
   if (known) {
     throw new ModelError(

@@ -26,6 +26,7 @@ export async function withoutTelemetry(): Promise<void> {
 }
 
 async function setInMainThread(): Promise<void> {
+  const waiting = setInterval(() => {}, 1000); // the reply alone does not keep a thread running
   const expression = `process.env.${NAME} ??= ${JSON.stringify(process.env[NAME])}`;
   try {
     const session = new Session();
@@ -46,5 +47,7 @@ async function setInMainThread(): Promise<void> {
       `onnxruntime would keep and send what it is used for, which cannot be turned off from a worker thread here: set ${NAME}=1 in the environment`,
       { cause: error },
     );
+  } finally {
+    clearInterval(waiting);
   }
 }
