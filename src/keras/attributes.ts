@@ -1,5 +1,6 @@
 import { ModelError } from '../errors.js';
 import type { Activation, Margins, Padding, Pair, Shape } from '../graph/graph.js';
+import { KERAS_ACTIVATIONS } from './activations.js';
 import { type Fields, isFields, isNumber, isText } from './json.js';
 
 /** Attributes that shape training, naming or the device, never what a layer computes at inference. */
@@ -48,34 +49,11 @@ const HARMLESS = new Set([
 ]);
 
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
-  linear: 'linear',
-  relu: 'relu',
-  relu6: 'relu6',
-  sigmoid: 'sigmoid',
-  tanh: 'tanh',
-  softmax: 'softmax',
-  elu: 'elu',
-  selu: 'selu',
-  softplus: 'softplus',
-  softsign: 'softsign',
-  silu: 'silu',
+  ...KERAS_ACTIVATIONS,
   swish: 'silu',
-  gelu: 'gelu',
-  hard_silu: 'hard_silu',
   hard_swish: 'hard_silu',
-  exponential: 'exponential',
   exp: 'exponential',
-  mish: 'mish',
   celu: 'elu',
-  log_softmax: 'log_softmax',
-  log_sigmoid: 'log_sigmoid',
-  hard_tanh: 'hard_tanh',
-  tanh_shrink: 'tanh_shrink',
-  soft_shrink: 'soft_shrink',
-  hard_shrink: 'hard_shrink',
-  squareplus: 'squareplus',
-  sparse_plus: 'sparse_plus',
-  sparse_sigmoid: 'sparse_sigmoid',
 };
 
 /** Policies of another precision than float32. */

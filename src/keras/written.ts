@@ -1,6 +1,7 @@
 import { ModelError } from '../errors.js';
 import type { Activation, Convolution, Graph, Op, Shape, Tensor } from '../graph/graph.js';
 import { inferShapes, inputShapes, weightSpecs } from '../graph/infer.js';
+import { KERAS_ACTIVATIONS, TFJS_ACTIVATIONS } from './activations.js';
 import { toBuiltin } from './builtin.js';
 
 /** Who will read the file: they know different layers. */
@@ -24,48 +25,8 @@ export interface WrittenLayer {
 export type WrittenModel = readonly WrittenLayer[];
 
 const NAMES: Readonly<Record<Reader, Partial<Record<Activation, string>>>> = {
-  keras: {
-    linear: 'linear',
-    relu: 'relu',
-    relu6: 'relu6',
-    sigmoid: 'sigmoid',
-    tanh: 'tanh',
-    softmax: 'softmax',
-    elu: 'elu',
-    selu: 'selu',
-    softplus: 'softplus',
-    softsign: 'softsign',
-    silu: 'silu',
-    gelu: 'gelu',
-    hard_sigmoid: 'hard_sigmoid',
-    hard_silu: 'hard_silu',
-    exponential: 'exponential',
-    mish: 'mish',
-    log_softmax: 'log_softmax',
-    log_sigmoid: 'log_sigmoid',
-    hard_tanh: 'hard_tanh',
-    tanh_shrink: 'tanh_shrink',
-    soft_shrink: 'soft_shrink',
-    hard_shrink: 'hard_shrink',
-    squareplus: 'squareplus',
-    sparse_plus: 'sparse_plus',
-    sparse_sigmoid: 'sparse_sigmoid',
-  },
-  tfjs: {
-    linear: 'linear',
-    relu: 'relu',
-    relu6: 'relu6',
-    sigmoid: 'sigmoid',
-    tanh: 'tanh',
-    softmax: 'softmax',
-    elu: 'elu',
-    selu: 'selu',
-    softplus: 'softplus',
-    softsign: 'softsign',
-    silu: 'swish',
-    gelu: 'gelu',
-    hard_sigmoid_v2: 'hard_sigmoid',
-  },
+  keras: { ...KERAS_ACTIVATIONS, hard_sigmoid: 'hard_sigmoid' },
+  tfjs: TFJS_ACTIVATIONS,
 };
 
 /** @throws ModelError for an activation that the reader does not have */

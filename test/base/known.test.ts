@@ -14,6 +14,8 @@ import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type BaseSpec, keepBase, keptBase, nameBase, openBase } from '../../src/base/index.js';
 import { features } from '../../src/commands/features.js';
+import { predict } from '../../src/commands/predict.js';
+import { train } from '../../src/commands/train.js';
 import { CacheError, PermafrostError } from '../../src/errors.js';
 import { realSystem, type StoreSystem } from '../../src/files/index.js';
 import { FeatureSet, FileIndex, type FileStat } from '../../src/store/index.js';
@@ -158,6 +160,87 @@ for (const kept of [false, true]) {
     t.diagnostic(`${steps} steps, ${refused} refused`);
   });
 }
+
+/** Tells of each operation of the real disk that the commands use where none is handed to them. */
+function watched(t: TestContext, onOperation: (count: number) => void): void {
+  const system = counted(onOperation);
+  const before = { ...realSystem };
+  Object.assign(realSystem, system);
+  t.after(() => Object.assign(realSystem, before));
+}
+
+test('a model replaced before any step of train and predict: the head of one model, or a sentence', async (t) => {
+  const dir = await folder(t);
+  const data = path.join(dir, 'data');
+  for (const [i, name] of ['rgb.png', 'rgb.jpg', 'grey.png', 'la.png'].entries()) {
+    mkdirSync(path.join(data, `class ${i % 2}`), { recursive: true });
+    copyFileSync(fixture(`images/${name}`), path.join(data, `class ${i % 2}`, name));
+  }
+  const { file, a, b } = models(dir);
+  const cache = path.join(dir, 'cache');
+  const head = { ...options(file), data, cache, epochs: 2, val: 0, bootstrap: 0, replace: true } as const;
+  const bytesOf = (folder: string): string =>
+    ['head.json', 'head.onnx'].map((name) => readFileSync(path.join(folder, name), 'base64')).join();
+  const said = async (folder: string): Promise<unknown[]> => {
+    const rows: unknown[] = [];
+    const asked = { ...options(file), head: folder, cache: path.join(dir, 'none'), paths: [data], noStore: true };
+    for await (const one of predict(asked)) rows.push(one.scores);
+    return rows;
+  };
+  const whole: { out: string; bytes: string; says: unknown[] }[] = [];
+  for (const [i, model] of [a, b].entries()) {
+    put(model, file);
+    await features({ ...options(file), data, cache, system: still });
+    const out = path.join(dir, `whole-${i}`);
+    await train({ ...head, out });
+    whole.push({ out, bytes: bytesOf(out), says: await said(out) });
+  }
+  const [first, second] = whole as [(typeof whole)[number], (typeof whole)[number]];
+  assert.notDeepEqual(first.says, second.says);
+
+  let onOperation = (): void => {};
+  watched(t, () => onOperation());
+  /** Runs something with the first model, which another takes the place of before a step; tells whether it came to that. */
+  const disturbed = async <T>(at: number, act: () => Promise<T>): Promise<{ result: T | null; steps: number }> => {
+    put(a, file);
+    let steps = 0;
+    onOperation = () => {
+      if (++steps === at) put(b, file);
+    };
+    const result = await act().catch((error: unknown) => {
+      assert.ok(error instanceof PermafrostError && !error.message.includes('\n'), String(error));
+      return null;
+    });
+    onOperation = () => {};
+    return { result, steps };
+  };
+  const spaced = (at: number): number => at + (long ? 1 : 1 + Math.floor(at / 12));
+  let last = 0;
+  for (let at = 1; ; at = spaced(at)) {
+    for (const name of readdirSync(path.join(cache, 'bases'))) {
+      if (name.startsWith('_opened-')) rmSync(path.join(cache, 'bases', name));
+    }
+    const out = path.join(dir, `head-${at}`);
+    const { result, steps } = await disturbed(at, () => train({ ...head, out }));
+    if (result !== null) assert.ok([first.bytes, second.bytes].includes(bytesOf(out)), `train, step ${at}`);
+    if (steps < at) break;
+    last = at;
+    put(b, file);
+    const next = path.join(dir, `next-${at}`);
+    await train({ ...head, out: next });
+    assert.equal(bytesOf(next), second.bytes, `step ${at}: the next run goes by the model that is there`);
+  }
+  assert.ok(last > 5, `train has ${last} steps`);
+  let asked = 0;
+  for (let at = 1; ; at = spaced(at)) {
+    const { result, steps } = await disturbed(at, () => said(first.out));
+    if (result !== null) assert.deepEqual(result, first.says, `predict, step ${at}`);
+    if (steps < at) break;
+    asked = at;
+  }
+  assert.ok(asked > 0, 'predict reads the model');
+  t.diagnostic(`${last} steps of train, ${asked} of predict`);
+});
 
 describe('what names a base without opening it', () => {
   test('a model overwritten in place, its size, time and inode kept, is not believed; nor is what --verify-hashes reads', async (t) => {
