@@ -3,8 +3,8 @@ import { writeOutput } from '../src/files/index.js';
 import { csvField } from '../src/formats/csv.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
+import { confusion, metricsLine } from './outcome.js';
 import { Console } from './progress.js';
-import { confusion, metricsLine } from './report.js';
 
 /** Classes whose confusion is shown. */
 const SHOWN = 12;

@@ -2,8 +2,8 @@ import { type SweepOptions, type SweepResult, sweep } from '../src/commands/swee
 import type { SweepRow } from '../src/heads/sweep-row.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
+import { percent, placeLines, trainReport } from './outcome.js';
 import { Console } from './progress.js';
-import { percent, placeLines, trainReport } from './report.js';
 import { type TableRow, table } from './table.js';
 
 /** Rows of the table that people see. */

@@ -6,8 +6,8 @@ import type { OptionRow } from '../src/options/table.js';
 import type { EpochRecord } from '../src/train/run.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
+import { metricsLine, percent, placeLines, trainReport } from './outcome.js';
 import { Console } from './progress.js';
-import { metricsLine, percent, placeLines, trainReport } from './report.js';
 import { type TableRow, table } from './table.js';
 
 /** What training one head and many have in common. */

@@ -1,8 +1,8 @@
 import { listHeads } from '../../src/commands/heads.js';
 import type { Arguments } from '../arguments.js';
 import { printJson } from '../io.js';
+import { metricsLine } from '../outcome.js';
 import { Console } from '../progress.js';
-import { metricsLine } from '../report.js';
 import { table } from '../table.js';
 
 export async function run(given: Arguments): Promise<void> {

@@ -1,8 +1,8 @@
 import { headInfo } from '../../src/commands/predict.js';
 import type { Arguments } from '../arguments.js';
 import { printJson } from '../io.js';
+import { confusion, metricsLine } from '../outcome.js';
 import { Console } from '../progress.js';
-import { confusion, metricsLine } from '../report.js';
 
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { trainReport } from '../../pipeline/report.js';
+import { trainReport } from '../../pipeline/outcome.js';
 import type { TrainResult } from '../../src/index.js';
 import { measureClasses, measureValues } from '../../src/metrics/metrics.js';
 
