@@ -20,7 +20,10 @@ export async function run(given: Arguments): Promise<void> {
   });
   for await (const result of told.counted(results, options)) {
     if (given.values.json) printJson(result);
-    else process.stdout.write(`${[result.path, ...result.top.map(described)].map(plain).join('\t')}\n`);
+    else {
+      const cells = result.error === undefined ? result.top.map(described) : ['', result.error];
+      process.stdout.write(`${[result.path, ...cells].map(plain).join('\t')}\n`);
+    }
   }
   told.end(`classified with ${options.base}`);
 }

@@ -1,6 +1,6 @@
 import { type EvaluateOptions, evaluate } from '../src/commands/evaluate.js';
-import { writeOutput } from '../src/files/index.js';
-import { csvField } from '../src/formats/csv.js';
+import { formatOfFile, writeErrors } from '../src/commands/prediction-table.js';
+import { tryOutput } from '../src/files/index.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
 import { confusion, metricsLine } from './outcome.js';
@@ -11,6 +11,11 @@ const SHOWN = 12;
 
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
+  const errors = given.values.errors === undefined ? undefined : String(given.values.errors);
+  if (errors !== undefined) {
+    formatOfFile(errors, 'errors');
+    await tryOutput(errors);
+  }
   const result = await evaluate({
     ...optionsOf<EvaluateOptions>(given),
     signal: interrupt(),
@@ -21,17 +26,9 @@ export async function run(given: Arguments): Promise<void> {
   console.line(`${head} on ${counted(images, 'image')}: ${metricsLine(metrics)}`);
   if (result.confusion !== null && classes.length <= SHOWN)
     for (const line of confusion(classes, result.confusion)) console.line(line);
-  if (given.values.errors !== undefined) {
-    const rows = wrong.map(({ path, is, label, score, scores }) => [
-      path,
-      is,
-      label,
-      score,
-      ...scores.map((one) => one.score),
-    ]);
-    const lines = [['path', 'is', 'label', 'score', ...classes], ...rows].map((row) => row.map(csvField).join(','));
-    await writeOutput(String(given.values.errors), [Buffer.from(`${lines.join('\n')}\n`)]);
-    console.line(`${counted(wrong.length, 'wrong image')} -> ${given.values.errors}`);
+  if (errors !== undefined) {
+    await writeErrors(errors, wrong, classes);
+    console.line(`${counted(wrong.length, 'wrong image')} -> ${errors}`);
   }
   const { wrong: _, ...json } = result;
   if (given.values.json) printJson(json);

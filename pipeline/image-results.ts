@@ -4,11 +4,17 @@ import type { FilesProgress } from '../src/extract/batches.js';
 import { counted } from './io.js';
 import type { Console } from './progress.js';
 
+/** What was found of an image, or why it could not be used. */
+interface ImageResult {
+  readonly path: string;
+  readonly error?: string | undefined;
+}
+
 /** What people are told while images are gone through one by one: how far the work is, and at the end how many there were. */
 export class ImageResults {
   private readonly started = performance.now();
-  private count = 0;
-  private leftOut = 0;
+  private used = 0;
+  private unusable = 0;
 
   /** @param isShown whether the results themselves go to the terminal, where a bar would stand between them */
   constructor(
@@ -20,28 +26,41 @@ export class ImageResults {
     if (!this.isShown) this.console.progress({ done, total, what: 'files' });
   };
 
-  readonly onWarning = (message: string): void => {
-    if (message.includes(' is left out: ')) this.leftOut++;
-    this.console.line(message);
-  };
+  readonly onWarning = (message: string): void => this.console.line(message);
 
-  /** @throws DataError where there is none at all */
-  async *counted<T>(results: AsyncIterable<T>, named: NamedImages): AsyncGenerator<T> {
+  /** Counts results and tells of images that cannot be used. @throws DataError where there is no image at all */
+  async *counted<T extends ImageResult>(results: AsyncIterable<T>, named: NamedImages): AsyncGenerator<T> {
     for await (const result of results) {
-      this.count++;
+      const { path, error } = result;
+      if (error === undefined) this.used++;
+      else {
+        this.unusable++;
+        if (!this.isShown) this.console.line(`${path} cannot be used: ${error}`);
+      }
       yield result;
     }
-    if (this.count === 0) throw new DataError(`no image could be used in ${shownNames(named)}`);
+    if (this.used + this.unusable === 0) throw new DataError(`there is no image in ${shownNames(named)}`);
   }
 
-  /** The last line. @param what `predicted with first` @param out the file of the results, if any */
+  /**
+   * The last line.
+   * @param what `predicted with first`
+   * @param out the file of the results, if any
+   * @throws DataError where no image could be used
+   */
   end(what: string, out?: unknown): void {
     const seconds = (performance.now() - this.started) / 1000;
-    const left = this.leftOut > 0 ? `, ${this.leftOut} left out` : '';
-    const rate = (this.count / Math.max(seconds, 0.001)).toFixed(1);
+    if (this.used === 0) {
+      const all = this.unusable === 1 ? 'the one image' : `none of the ${this.unusable} images`;
+      throw new DataError(
+        `${all} ${this.unusable === 1 ? 'cannot' : 'could'} be used: what is wrong stands in the rows`,
+      );
+    }
+    const left = this.unusable > 0 ? `, ${this.unusable} cannot be used` : '';
+    const rate = (this.used / Math.max(seconds, 0.001)).toFixed(1);
     const where = out === undefined ? '' : ` -> ${out}`;
     this.console.line(
-      `${counted(this.count, 'image')} ${what}${left}, in ${seconds.toFixed(1)} s (${rate} images/s)${where}`,
+      `${counted(this.used, 'image')} ${what}${left}, in ${seconds.toFixed(1)} s (${rate} images/s)${where}`,
     );
   }
 }

@@ -58,9 +58,11 @@ export {
 } from './commands/heads.js';
 export { type MapsOptions, type MapsResult, maps } from './commands/maps.js';
 export { type PlanResult, type TrainPlanOptions, trainPlan } from './commands/plan.js';
-export { headInfo, type LabelScore, type Prediction, type PredictOptions, predict } from './commands/predict.js';
+export { headInfo, type PredictOptions, predict } from './commands/predict.js';
+export type { Answer, LabelScore, Prediction } from './commands/prediction.js';
 
 export { drawSample as sample, type Sample, type SampleOptions } from './commands/sample.js';
+export type { Sorted } from './commands/sort-into.js';
 export { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from './commands/summary.js';
 export {
   type SweepOptions,

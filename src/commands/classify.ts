@@ -1,7 +1,7 @@
 import { type BaseOptions, classNames, isFile, type OpenHooks, openClassifier } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
-import { type FilesProgress, imageBatches } from '../extract/batches.js';
+import { type FilesProgress, imageBatches, type ReadyImage } from '../extract/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { imagenetClasses } from '../keras/index.js';
@@ -13,7 +13,6 @@ export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks, 
   readonly top?: number;
   /** Default 8. */
   readonly batchSize?: number;
-  /** An image that cannot be used; it is left out. */
   readonly onWarning?: (message: string) => void;
   readonly onProgress?: (progress: FilesProgress) => void;
 }
@@ -33,12 +32,21 @@ export interface ClassScore {
   readonly score: number;
 }
 
-export interface Classification {
-  /** As given; in a folder, below it. */
-  readonly path: string;
-  /** The likeliest first. */
-  readonly top: readonly ClassScore[];
-}
+/** An image and its classes, or why it could not be used. */
+export type Classification =
+  | {
+      /** As given; in a folder, below it. */
+      readonly path: string;
+      /** The likeliest first. */
+      readonly top: readonly ClassScore[];
+      readonly error?: undefined;
+    }
+  | {
+      readonly path: string;
+      /** A sentence about the file, without its name: `it is empty`. */
+      readonly error: string;
+      readonly top?: undefined;
+    };
 
 /** Outputs of a classifier trained on ImageNet 2012. */
 const IMAGENET = 1000;
@@ -59,7 +67,7 @@ async function classesOf(base: string, count: number): Promise<readonly Pick<Cla
 
 /**
  * Classifies images with a base's own top (`include_top=True`), or with a whole model: what Keras's `decode_predictions` gives.
- * @returns one result an image, in order; images that cannot be used are told of and left out
+ * @returns one result an image, in order; of one that cannot be used the reason
  * @throws as `openBase`; ModelError for a base without a classifier; DataError where a path does not exist
  */
 export async function* classify(options: ClassifyOptions): AsyncGenerator<Classification> {
@@ -71,9 +79,15 @@ export async function* classify(options: ClassifyOptions): AsyncGenerator<Classi
   const runner = await VectorRunner.open(base, await openEngine(options), options, batchSize);
   try {
     for await (const batch of imageBatches(paths, [base.spec], { ...options, batchSize })) {
-      const scores = await runner.run(batch.map(({ pixels }) => pixels[0] as Pixels));
-      for (const [i, { path }] of batch.entries()) {
-        const row = scores[i] as Float32Array;
+      const usable = batch.filter((image): image is ReadyImage => image.error === undefined);
+      const scores = usable.length === 0 ? [] : await runner.run(usable.map(({ pixels }) => pixels[0] as Pixels));
+      let i = 0;
+      for (const { path, error } of batch) {
+        if (error !== undefined) {
+          yield { path, error };
+          continue;
+        }
+        const row = scores[i++] as Float32Array;
         yield { path, top: largest(row, top).map((index) => ({ index, ...classes?.[index], score: row[index] ?? 0 })) };
       }
     }

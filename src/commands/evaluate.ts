@@ -15,7 +15,8 @@ import { checkOptions } from '../options/check.js';
 import { plain } from '../plain.js';
 import { FileIndex } from '../store/index.js';
 import type { ReadingOptions } from './corpus.js';
-import { type LabelScore, type OpenedHead, openHead, said } from './predict.js';
+import { type OpenedHead, openHead } from './predict.js';
+import { type LabelScore, said } from './prediction.js';
 
 /** What heads are measured on. */
 export interface MeasuredOn extends ReadingOptions, EngineOptions {
@@ -107,7 +108,7 @@ export async function measure(head: OpenedHead, data: string, options: MeasuredO
   const { task, classes } = head.info;
   const all = await labelledImages(data, head.info, options);
   const outputs = new Map<string, readonly number[]>();
-  for await (const one of head.outputs([data])) outputs.set(one.sha256, one.outputs);
+  for await (const one of head.outputs([data])) if (one.error === undefined) outputs.set(one.sha256, one.outputs);
   // In the order in which training measures, so that the same images give the same bits.
   const examples = all.filter(({ sha256 }) => outputs.has(sha256)).sort((a, b) => byCodePoint(a.sha256, b.sha256));
   if (examples.length === 0) throw new DataError(`${data} holds no labelled image that can be used`);

@@ -1,8 +1,7 @@
 import path from 'node:path';
-import { type Base, onnxProgram, vectorGraph } from '../base/index.js';
+import { type Base, type BaseOptions, type OpenHooks, onnxProgram, vectorGraph } from '../base/index.js';
 import { rereadOnnx } from '../base/onnx/index.js';
 
-import type { EngineOptions } from '../engine/engine.js';
 import { CacheError, ModelError } from '../errors.js';
 import {
   type Chunks,
@@ -43,10 +42,7 @@ import { cachesOf, headDir, matchBase, type PredictOptions } from './predict.js'
 export type HeadFormat = (typeof HEAD_FORMATS)[number];
 
 export interface ExportOptions
-  extends Omit<
-      PredictOptions,
-      'noStore' | 'paths' | 'from' | 'batchSize' | 'onWarning' | 'onProgress' | keyof EngineOptions
-    >,
+  extends Pick<PredictOptions, 'head' | 'cache' | Exclude<keyof BaseOptions | keyof OpenHooks, 'onWarning'>>,
     StoreOptions {
   readonly format: HeadFormat;
   /** Where it goes: a file, or the folder of a TensorFlow.js model. */

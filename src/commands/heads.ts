@@ -9,7 +9,8 @@ import type { Metrics } from '../metrics/metrics.js';
 import { mcNemar, type Paired, pairedDifference } from '../metrics/paired.js';
 import { checkOptions } from '../options/check.js';
 import { isSame, type MeasuredOn, measure } from './evaluate.js';
-import { headDir, openHead, said } from './predict.js';
+import { headDir, openHead } from './predict.js';
+import { said } from './prediction.js';
 
 /** What `heads ls` shows of a head. */
 export interface ListedHead {

@@ -65,22 +65,17 @@ function mapShape(base: Base): readonly number[] {
 
 async function decoded(options: MapsOptions, { spec }: Base): Promise<Pixels> {
   const file = options.path;
-  let reason = `${file} is no image: give an image file`;
-  const hooks = {
-    ...(options.signal ? { signal: options.signal } : {}),
-    onWarning: (message: string) => {
-      reason = message;
-    },
-  };
   const isFolder = await stat(file).then(
     (found) => found.isDirectory(),
     () => false, // told of below, with the reason
   );
   if (isFolder) throw new DataError(`${file} is a folder: give one image file`);
-  for await (const [image] of imageBatches([file], [spec], { ...hooks, batchSize: 1 })) {
+  const stop = options.signal ? { signal: options.signal } : {};
+  for await (const [image] of imageBatches([file], [spec], { ...stop, batchSize: 1 })) {
+    if (image?.error !== undefined) throw new DataError(`${file} cannot be used: ${image.error}`);
     if (image?.pixels[0]) return image.pixels[0];
   }
-  throw new DataError(reason);
+  throw new DataError(`${file} is no image: give an image file`);
 }
 
 async function featureMaps(base: Base, options: MapsOptions): Promise<FeatureMaps> {

@@ -1,7 +1,9 @@
+import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
 import { DataError } from '../errors.js';
 import { readNamed, whyUnreadable } from '../files/index.js';
 import { usage } from '../options/check.js';
+import { nameOf } from '../plain.js';
 
 /** Bytes of a list of names. */
 const LARGEST = 2 ** 30;
@@ -37,8 +39,24 @@ async function listed(from: string): Promise<Buffer> {
   }
 }
 
-/** As `find -print0` writes them where there is a NUL, else lines; empty ones name nothing. */
+/**
+ * As `find -print0` writes them where there is a NUL, else lines; empty ones name nothing.
+ * @throws DataError for a name that is no UTF-8
+ */
 function split(list: Buffer): string[] {
-  const text = list.toString('utf8').replace(/^\uFEFF/, '');
-  return (text.includes('\0') ? text.split('\0') : text.split(/\r?\n/)).filter((name) => name !== '');
+  const separator = list.includes(0) ? 0 : 10;
+  const names: string[] = [];
+  for (let from = 0; from <= list.length; ) {
+    const found = list.indexOf(separator, from);
+    const end = found < 0 ? list.length : found;
+    const bytes = list.subarray(from, end);
+    if (!isUtf8(bytes)) {
+      throw new DataError(`the list of names holds ${nameOf(bytes)}, which is no UTF-8: rename it, or give its folder`);
+    }
+    names.push(bytes.toString('utf8'));
+    from = end + 1;
+  }
+  const [first = '', ...rest] = names;
+  const lines = [first.replace(/^\uFEFF/, ''), ...rest];
+  return (separator === 0 ? lines : lines.map((name) => name.replace(/\r$/, ''))).filter((name) => name !== '');
 }

@@ -12,7 +12,7 @@ import {
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { HeadError } from '../errors.js';
-import { type FilesProgress, imageBatches } from '../extract/batches.js';
+import { type FilesProgress, imageBatches, type ReadyImage, type UnusableImage } from '../extract/batches.js';
 import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
@@ -21,6 +21,8 @@ import { holdsHead } from '../heads/place.js';
 import { checkOptions } from '../options/check.js';
 import { FileIndex, fingerprint, type SetSpec } from '../store/index.js';
 import { type NamedImages, namesOf } from './names.js';
+import { type Answer, checkAsked, type Prediction, said } from './prediction.js';
+import { type Sorted, Sorter } from './sort-into.js';
 import { specOf } from './train.js';
 import { VectorSource } from './vector-source.js';
 
@@ -36,29 +38,19 @@ export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, Ope
    * written.
    */
   readonly noStore?: boolean;
-  /** An image that cannot be used; it is left out. */
+  /** The likeliest classes only, this many, the likeliest first. Default: all, in the head's order. */
+  readonly top?: number;
+  /** The least probability with which a label is said; images that reach it with none have an empty label. Default 0. */
+  readonly minScore?: number;
+  /**
+   * A folder into which the images are sorted, one folder a class: second names of the files where the disk has such (hard links), else
+   * copies. Nothing is moved or written over; of two images of one name the second gets digits of its content behind it.
+   */
+  readonly sortInto?: string;
+  /** After the last image, with `sortInto`. */
+  readonly onSorted?: (sorted: Sorted) => void;
   readonly onWarning?: (message: string) => void;
   readonly onProgress?: (progress: FilesProgress) => void;
-}
-
-export interface Prediction {
-  /** As given; in a folder, below it. */
-  readonly path: string;
-  /**
-   * What the head says: the likeliest class, of a binary head the second where its probability is above the threshold; all labels
-   * above their thresholds, joined by `|`, of a multilabel head; the number of a regression as text.
-   */
-  readonly label: string;
-  /** Its probability; of several labels the lowest of theirs, of none the highest; of a regression the number. */
-  readonly score: number;
-  /** The probability of each class, in the head's order; empty of a regression. */
-  readonly scores: readonly LabelScore[];
-}
-
-/** A class and its probability. */
-export interface LabelScore {
-  readonly label: string;
-  readonly score: number;
 }
 
 /** @throws HeadError where neither the cache nor a folder holds such a head, or one of them cannot be read */
@@ -119,37 +111,22 @@ export async function matchBase(
   return kept ?? { ...(base as Base), spec };
 }
 
-/** @returns what the head says of one image, from its outputs */
-export function said({ task, classes, threshold }: HeadInfo, outputs: readonly number[]): Omit<Prediction, 'path'> {
-  if (task === 'regression') {
-    const value = outputs[0] ?? 0;
-    return { label: String(value), score: value, scores: [] };
-  }
-  const scores = classes.map((label, k) => ({ label, score: outputs[k] ?? 0 }));
-  const limits = threshold?.values ?? [];
-  if (task === 'multilabel') {
-    const said = scores.filter(({ score }, k) => score > (limits[k] ?? 0.5));
-    const sure = said.map(({ score }) => score);
-    const label = said.map((one) => one.label).join('|');
-    return { label, score: said.length > 0 ? Math.min(...sure) : Math.max(...outputs), scores };
-  }
-  const likeliest = outputs.indexOf(Math.max(...outputs));
-  const answer = task === 'binary' ? Number((outputs[1] ?? 0) > (limits[0] ?? 0.5)) : likeliest;
-  return { label: classes[answer] ?? '', score: outputs[answer] ?? 0, scores };
-}
-
 /** @returns the description of a head by name or folder @throws HeadError when there is none */
 export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo> {
   return (await findHead(head, cache)).info;
 }
 
+/** What a head gives for an image. */
+export interface Outputs extends Pick<ReadyImage, 'path' | 'absolute' | 'sha256' | 'error'> {
+  /** As `HeadPredictor.predict` gives them. */
+  readonly outputs: readonly number[];
+}
+
 /** A head, and what gives the vectors that it is asked about. */
 export interface OpenedHead {
   readonly info: HeadInfo;
-  /** @returns what it says of each image, in order @throws as `predict` */
-  outputs(
-    paths: readonly string[],
-  ): AsyncGenerator<{ readonly path: string; readonly sha256: string; readonly outputs: number[] }>;
+  /** @returns what it says of each image, in order, or why it cannot be used @throws as `predict` */
+  outputs(paths: readonly string[]): AsyncGenerator<Outputs | UnusableImage>;
   close(): Promise<void>;
 }
 
@@ -173,10 +150,15 @@ export async function openHead(name: string, options: Omit<PredictOptions, 'head
     info,
     async *outputs(paths) {
       for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize, index, isHeld })) {
-        const all = await predictor.predict(await source.vectors(batch), batch.length);
-        const columns = all.length / batch.length;
-        for (const [i, { path, sha256 }] of batch.entries())
-          yield { path, sha256, outputs: Array.from(all.subarray(i * columns, (i + 1) * columns)) };
+        const usable = batch.filter((image): image is ReadyImage => image.error === undefined);
+        const { length } = usable;
+        const all = length === 0 ? [] : await predictor.predict(await source.vectors(usable), length);
+        const columns = all.length / length;
+        let i = 0;
+        for (const image of batch) {
+          if (image.error !== undefined) yield image;
+          else yield { ...image, outputs: Array.from(all.slice(i * columns, ++i * columns)) };
+        }
       }
     },
     async close() {
@@ -192,17 +174,35 @@ export async function openHead(name: string, options: Omit<PredictOptions, 'head
 
 /**
  * Asks a head about images: their vectors are read where they are stored, else computed by its base and stored there.
- * @returns one prediction an image, in order; images that cannot be used are told of and left out
+ * @returns one prediction an image, in order; of one that cannot be used the reason
  * @throws HeadError when the head is damaged or its base cannot be matched; DataError when there are no such files; CacheError where the
- *   head was trained on pixels of another revision; EngineError where the engine computes something else
+ *   head was trained on pixels of another revision; EngineError where the engine computes something else; FileError where the images
+ *   cannot be sorted into their folders
  */
 export async function* predict(options: PredictOptions): AsyncGenerator<Prediction> {
   checkOptions('predict', options);
+  const { head: name, sortInto, top, minScore } = options;
   const paths = await namesOf(options);
-  const head = await openHead(options.head, options);
+  checkAsked(await headInfo(name, options.cache), options);
+  const head = await openHead(name, options);
   try {
-    for await (const { path, outputs } of head.outputs(paths)) yield { path, ...said(head.info, outputs) };
+    const sorter = sortInto === undefined ? null : await Sorter.open(sortInto, head.info, paths);
+    for await (const image of head.outputs(paths)) {
+      const { path, error } = image;
+      if (error !== undefined) {
+        yield { path, error };
+        continue;
+      }
+      const answer = said(head.info, image.outputs, { top, minScore });
+      await sorter?.sort({ ...image, labels: labelsOf(head.info, answer) });
+      yield { path, ...answer };
+    }
+    if (sorter !== null) options.onSorted?.(sorter.sorted);
   } finally {
     await head.close();
   }
 }
+
+/** The classes that an answer names. */
+const labelsOf = ({ task, classes }: HeadInfo, { label }: Answer): string[] =>
+  label === '' ? [] : task === 'multilabel' ? classes.filter((one) => label.split('|').includes(one)) : [label];

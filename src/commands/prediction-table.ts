@@ -1,105 +1,104 @@
 import path from 'node:path';
-import { Float32, Table, Utf8, vectorFromArray } from 'apache-arrow';
 import { type StoreOptions, writeOutput } from '../files/index.js';
-import { ArrowFileWriter, ArrowPieces } from '../formats/arrow/file.js';
-import { csvField } from '../formats/csv.js';
+import { type Column, type RowFormat, type RowShape, rowChunks } from '../formats/rows.js';
 import { usage } from '../options/check.js';
 import type { PREDICTION_FORMATS } from '../options/choices.js';
 import { plain } from '../plain.js';
-import type { Prediction } from './predict.js';
+import type { WrongAnswer } from './evaluate.js';
+import type { LabelScore, Prediction } from './prediction.js';
 
-/** `plain`: path, label and score between tabs; `json`: one object a line. */
+/** `plain`: path, label and score between tabs; `json`: one list; `jsonl`: one object a line. */
 export type PredictionFormat = (typeof PREDICTION_FORMATS)[number];
 
-const ENDINGS: Readonly<Record<string, PredictionFormat>> = {
+const ENDINGS: Readonly<Record<string, RowFormat>> = {
   '.csv': 'csv',
   '.json': 'json',
-  '.jsonl': 'json',
-  '.ndjson': 'json',
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
   '.arrow': 'arrow',
   '.feather': 'arrow',
+  '.ipc': 'arrow',
+  '.parquet': 'parquet',
 };
 
 /**
- * @returns the format that a file's ending asks for; `plain` where it asks for none
+ * @param option that names the file, for messages
+ * @returns the format that a file's ending asks for; undefined where it asks for none
  * @throws UsageError for one of a kind that is not written
  */
-export function formatOfFile(out: string): PredictionFormat {
+export function formatOfFile(out: string, option = 'out'): RowFormat | undefined {
   const ending = path.extname(out).toLowerCase();
-  if (['.parquet', '.xlsx', '.xls', '.npy'].includes(ending)) {
+  if (['.xlsx', '.xls', '.ods', '.npy', '.tsv'].includes(ending)) {
     throw usage(
-      'predictions are not written as %: give {out} a file that ends in .csv, .json, .jsonl or .arrow',
+      `a table is not written as %: give {${option}} a file that ends in .csv, .json, .jsonl, .arrow or .parquet`,
       ending,
     );
   }
-  return ENDINGS[ending] ?? 'plain';
+  return ENDINGS[ending];
 }
 
-/** Predictions of a batch of an Arrow file. */
-const BATCH = 1024;
+/** Columns that every table of predictions has: a class of such a name has another in CSV. */
+const TAKEN = new Set(['path', 'is', 'label', 'score', 'error']);
 
-const csvHeader = (classes: readonly string[]): string =>
-  ['path', 'label', 'score', ...classes].map(csvField).join(',');
-
-const LINES: Readonly<Record<Exclude<PredictionFormat, 'arrow'>, (prediction: Prediction) => string>> = {
-  plain: ({ path, label, score }) => `${plain(path)}\t${plain(label)}\t${score.toFixed(4)}`,
-  json: (prediction) => JSON.stringify(prediction),
-  csv: ({ path, label, score, scores }) =>
-    [plain(path), label, score, ...scores.map((one) => one.score)].map(csvField).join(','),
-};
-
-/** Columns `path`, `label`, `score`, and `score_<class>` of each class. */
-function tableOf(predictions: readonly Prediction[], classes: readonly string[]): Table {
-  const texts = (of: (one: Prediction) => string) => vectorFromArray(predictions.map(of), new Utf8());
-  const numbers = (of: (one: Prediction) => number) => vectorFromArray(predictions.map(of), new Float32());
-  return new Table({
-    path: texts(({ path }) => path),
-    label: texts(({ label }) => label),
-    score: numbers(({ score }) => score),
-    ...Object.fromEntries(classes.map((name, k) => [`score_${name}`, numbers(({ scores }) => scores[k]?.score ?? 0)])),
-  });
-}
-
-async function* arrowChunks(
-  predictions: AsyncIterable<Prediction>,
+/** Columns of the classes: of all in the head's order, or the likeliest with their names. */
+function scoreColumns<Row>(
   classes: readonly string[],
-): AsyncGenerator<Uint8Array> {
-  const pieces = new ArrowPieces();
-  const writer = new ArrowFileWriter();
-  const { schema } = tableOf([], classes);
-  writer.reset(pieces, schema);
-  const write = (waiting: readonly Prediction[]): Uint8Array[] => {
-    for (const batch of tableOf(waiting, classes).batches) writer.write(batch);
-    return pieces.take();
-  };
-  let waiting: Prediction[] = [];
-  for await (const prediction of predictions) {
-    if (waiting.push(prediction) < BATCH) continue;
-    yield* write(waiting);
-    waiting = [];
+  top: number | undefined,
+  of: (row: Row) => readonly LabelScore[] | undefined,
+): Column<Row>[] {
+  if (top === undefined) {
+    return classes.map((label, k) => ({
+      name: `score_${label}`,
+      csvName: TAKEN.has(label) ? `score_${label}` : label,
+      type: 'number',
+      of: (row) => of(row)?.[k]?.score ?? null,
+    }));
   }
-  yield* write(waiting);
-  writer.finish();
-  yield* pieces.take();
+  return Array.from({ length: Math.min(top, classes.length) }).flatMap((_, k): Column<Row>[] => [
+    { name: `label_${k + 1}`, type: 'text', of: (row) => of(row)?.[k]?.label ?? null },
+    { name: `score_${k + 1}`, type: 'number', of: (row) => of(row)?.[k]?.score ?? null },
+  ]);
+}
+
+/** @returns the columns `path`, `label`, `score`, `score_<class>` of each class (in CSV its name alone), and `error` */
+function predictionShape(classes: readonly string[], top: number | undefined): RowShape<Prediction> {
+  return {
+    columns: [
+      { name: 'path', type: 'name', of: (one) => one.path },
+      { name: 'label', type: 'text', of: ({ label = null }) => label },
+      { name: 'score', type: 'number', of: ({ score = null }) => score },
+      ...scoreColumns<Prediction>(classes, top, ({ scores }) => scores),
+      { name: 'error', type: 'text', of: ({ error = null }) => error },
+    ],
+    object: (one) => one,
+  };
+}
+
+function plainLine(one: Prediction, top: number | undefined): string {
+  if (one.error !== undefined) return [one.path, '', '', one.error].map(plain).join('\t');
+  const more = top === undefined ? [] : one.scores.map(({ label, score }) => `${label} ${score.toFixed(4)}`);
+  return [one.path, one.label, one.score.toFixed(4), ...more].map(plain).join('\t');
+}
+
+export interface TableOptions {
+  /** Of the head, in its order. */
+  readonly classes: readonly string[];
+  /** As it was asked of `predict`. */
+  readonly top?: number | undefined;
+  readonly format: PredictionFormat;
 }
 
 /**
- * @param classes of the head, in its order: columns of CSV and Arrow
- * @returns predictions as the bytes of a file, a piece as soon as there is enough for one: a line of text each, or batches of an Arrow
- *   IPC file with the columns `path`, `label`, `score`, and `score_<class>` of each class
+ * @returns predictions as the bytes of a file, a piece as soon as there is enough for one: a line of text each, one list of JSON, or
+ *   batches of Arrow or Parquet with the columns `path`, `label`, `score`, `score_<class>` of each class and `error`; with `top` the
+ *   columns `label_1`, `score_1`, … in the place of those of the classes
  */
 export async function* predictionChunks(
   predictions: AsyncIterable<Prediction>,
-  classes: readonly string[],
-  format: PredictionFormat,
+  { classes, top, format }: TableOptions,
 ): AsyncGenerator<Uint8Array> {
-  if (format === 'arrow') {
-    yield* arrowChunks(predictions, classes);
-    return;
-  }
-  const line = LINES[format];
-  if (format === 'csv') yield Buffer.from(`${csvHeader(classes)}\n`);
-  for await (const prediction of predictions) yield Buffer.from(`${line(prediction)}\n`);
+  if (format !== 'plain') yield* rowChunks(predictions, predictionShape(classes, top), format);
+  else for await (const one of predictions) yield Buffer.from(`${plainLine(one, top)}\n`);
 }
 
 /**
@@ -109,9 +108,34 @@ export async function* predictionChunks(
 export async function writePredictions(
   out: string,
   predictions: AsyncIterable<Prediction>,
-  classes: readonly string[],
-  format: PredictionFormat,
+  table: TableOptions,
   options: StoreOptions = {},
 ): Promise<void> {
-  await writeOutput(out, predictionChunks(predictions, classes, format), options);
+  await writeOutput(out, predictionChunks(predictions, table), options);
+}
+
+/**
+ * Writes the wrong answers of `evaluate` as a table, by the file's ending, else as CSV: `path`, `is`, `label`, `score` and each class.
+ * @throws UsageError for an ending of a kind that is not written; FileError where it cannot be written
+ */
+export async function writeErrors(
+  out: string,
+  wrong: readonly WrongAnswer[],
+  classes: readonly string[],
+  options: StoreOptions = {},
+): Promise<void> {
+  const shape: RowShape<WrongAnswer> = {
+    columns: [
+      { name: 'path', type: 'name', of: (one) => one.path },
+      { name: 'is', type: 'text', of: (one) => one.is },
+      { name: 'label', type: 'text', of: (one) => one.label },
+      { name: 'score', type: 'number', of: (one) => one.score },
+      ...scoreColumns<WrongAnswer>(classes, undefined, ({ scores }) => scores),
+    ],
+    object: (one) => one,
+  };
+  async function* rows(): AsyncGenerator<WrongAnswer> {
+    yield* wrong;
+  }
+  await writeOutput(out, rowChunks(rows(), shape, formatOfFile(out, 'errors') ?? 'csv'), options);
 }

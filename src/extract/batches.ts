@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { BaseSpec } from '../base/index.js';
 import { DataError, ImageError } from '../errors.js';
 import { errorCode, whyUnreadable } from '../files/index.js';
-import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
+import { countFiles, type FoundFile, notUtf8, readImage, type SystemPath, walk } from '../images/index.js';
 import type { FileIndex } from '../store/index-file.js';
 import { ordered } from './ordered.js';
 import { decodeFor, type Pixels } from './vectors.js';
@@ -11,9 +11,19 @@ import { decodeFor, type Pixels } from './vectors.js';
 export interface ReadyImage {
   /** As given; in a folder, below it. */
   readonly path: string;
+  /** For the system. */
+  readonly absolute: SystemPath;
   readonly sha256: string;
   /** One for each spec; none of an image whose vectors are stored. */
   readonly pixels: readonly Pixels[];
+  readonly error?: undefined;
+}
+
+/** An image that cannot be used. */
+export interface UnusableImage {
+  readonly path: string;
+  /** A sentence about the file, without its name: `it is empty`. */
+  readonly error: string;
 }
 
 /** How far files are gone through. */
@@ -26,7 +36,7 @@ export interface FilesProgress {
 export interface BatchOptions {
   readonly batchSize: number;
   readonly signal?: AbortSignal;
-  /** An image that cannot be used; it is left out. */
+  /** A link that is not followed. */
   readonly onWarning?: (message: string) => void;
   /** Whether the vectors of a content are stored, so that it need not be decoded. Default: none are. */
   readonly isHeld?: (sha256: string) => boolean;
@@ -47,7 +57,7 @@ async function* found(paths: readonly string[], onWarning: BatchOptions['onWarni
       (s) => s.isDirectory(),
       (error: unknown) => {
         if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) {
-          throw new DataError(`${given}: there is no such file or folder`, { cause: error });
+          throw new DataError(`${given}: there is no such file or folder${notUtf8(given)}`, { cause: error });
         }
         throw new DataError(`${given} ${whyUnreadable(error)}: give image files or folders`, { cause: error });
       },
@@ -72,42 +82,43 @@ function counting(paths: readonly string[]): { readonly files: number | null } {
 
 /**
  * Reads and decodes the images among files and folders, for the bases of some specs; an image is used by all of them or by none.
- * @returns batches of images in order, none of them empty, of at most `batchSize` that were decoded; files that are no images are passed over
+ * @returns batches of images in order, none of them empty, of at most `batchSize` that were decoded, those that cannot be used among
+ *   them; files that are no images are passed over
  * @throws DataError where a path does not exist; the signal's reason when it is aborted
  */
 export async function* imageBatches(
   paths: readonly string[],
   specs: readonly BaseSpec[],
   { batchSize, signal, onWarning, onProgress, isHeld = () => false, index }: BatchOptions,
-): AsyncGenerator<ReadyImage[]> {
-  const prepare = async (file: Shown): Promise<ReadyImage | null> => {
+): AsyncGenerator<(ReadyImage | UnusableImage)[]> {
+  const prepare = async (file: Shown): Promise<ReadyImage | UnusableImage | null> => {
+    const { absolute, shown: path } = file;
     signal?.throwIfAborted();
     try {
       const known = index?.lookup(file) ?? null;
       if (known !== null && 'other' in known) return null;
-      if (known !== null && isHeld(known.sha256)) return { path: file.shown, sha256: known.sha256, pixels: [] };
+      if (known !== null && isHeld(known.sha256)) return { path, absolute, sha256: known.sha256, pixels: [] };
       const readAt = index?.now();
       const image = await readImage(file);
       index?.remember(file, image === null ? { other: true } : { sha256: image.sha256 }, readAt);
       if (image === null) return null;
-      if (isHeld(image.sha256)) return { path: file.shown, sha256: image.sha256, pixels: [] };
+      if (isHeld(image.sha256)) return { path, absolute, sha256: image.sha256, pixels: [] };
       const pixels: Pixels[] = [];
       for (const spec of specs) pixels.push(await decodeFor(spec, image.bytes, image.format));
-      return { path: file.shown, sha256: image.sha256, pixels };
+      return { path, absolute, sha256: image.sha256, pixels };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
-      onWarning?.(`${file.shown} is left out: ${error.message}`);
-      return null;
+      return { path, error: `it ${error.message}` };
     }
   };
   const total = onProgress === undefined ? null : counting(paths);
   let done = 0;
-  let batch: ReadyImage[] = [];
+  let batch: (ReadyImage | UnusableImage)[] = [];
   let decoded = 0;
   for await (const ready of ordered(found(paths, onWarning), prepare, batchSize * 4)) {
     onProgress?.({ done: ++done, total: total?.files ?? null });
     if (ready) batch.push(ready);
-    if (ready && ready.pixels.length > 0) decoded++;
+    if (ready && ready.error === undefined && ready.pixels.length > 0) decoded++;
     if (decoded < batchSize && batch.length - decoded < HELD) continue;
     yield batch;
     batch = [];

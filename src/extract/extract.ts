@@ -170,7 +170,7 @@ async function pass(
     const sha256 = error.sha256 ?? null;
     quarantine.add({ sha256, path: file.path, stage: error.stage, message: error.message });
     count.quarantined++;
-    options.onWarning?.(`${file.path} is put aside: ${error.message}`);
+    options.onWarning?.(`${file.path} is put aside: it ${error.message}`);
   };
 
   /** Counts a file of which the index and the set say all; false where it must be read. */

@@ -11,8 +11,9 @@ export {
   writeAtomically,
   writeFiles,
 } from './atomic.js';
-export { errorCode, storeError, whyUnreadable, whyUnwritable } from './failure.js';
+export { errorCode, storeError, whyUnreadable, whyUnwritable, writeError } from './failure.js';
 export { openRegular } from './open.js';
 export { tryFolder, tryOutput, writeOutput, writeOutputs } from './output.js';
+export { isSameFile, type Placed, placeFile } from './place.js';
 export { readLines, readNamed, readStart, readWhole } from './read.js';
 export { type FileIdentity, realSystem, type StoreFile, type StoreOptions, type StoreSystem } from './system.js';

@@ -30,6 +30,8 @@ export interface StoreSystem {
   open(path: string, mode: 'read' | 'create' | 'append'): Promise<StoreFile>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
+  /** Gives a file a second name, which must not be there. */
+  link(from: string | Buffer, to: string): Promise<void>;
   /** Names in a folder, in no order. */
   list(folder: string): Promise<string[]>;
   /** Makes the folder and those above it, durably. */
@@ -126,6 +128,7 @@ export const realSystem: StoreSystem = {
     new RealFile(mode === 'read' ? await openRegular(path) : await fs.open(path, FLAGS[mode])),
   rename: (from, to) => fs.rename(from, to),
   unlink: (path) => fs.unlink(path),
+  link: (from, to) => fs.link(from, to),
   list: (folder) => fs.readdir(folder),
 
   async makeFolder(folder) {

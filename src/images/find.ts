@@ -5,6 +5,7 @@ import path from 'node:path';
 import { byCodePoint } from '../canonical.js';
 import { DataError } from '../errors.js';
 import { isTemporary } from '../files/index.js';
+import { nameOf } from '../plain.js';
 import { looksLikeImage } from './sniff.js';
 
 /** A path for the system: bytes where a name on it is no UTF-8, as Unix allows. */
@@ -12,7 +13,7 @@ export type SystemPath = string | Buffer;
 
 /** A file as a walk found it; nothing of it has been read. */
 export interface FoundFile {
-  /** Relative to the folder, with `/`; what is no UTF-8 in it is shown as U+FFFD. */
+  /** Relative to the folder, with `/`; a byte that is no UTF-8 is `\xff` in it. */
   readonly path: string;
   readonly absolute: SystemPath;
   readonly size: number;
@@ -33,11 +34,16 @@ export interface WalkOptions {
 /** What systems put beside pictures. */
 const NOISE = new Set(['__MACOSX', 'Thumbs.db', 'desktop.ini']);
 
+/** @returns what to do about a name that lost its bytes on the way to us, in brackets; else nothing */
+export const notUtf8 = (name: string): string =>
+  name.includes('\ufffd') ? ' (a name that is no UTF-8 cannot be given: rename it, or give the folder above it)' : '';
+
 function failure(error: unknown, dir: string): DataError {
+  if (error instanceof DataError) return error;
   const { code } = error as NodeJS.ErrnoException;
   const reason =
     code === 'ENOENT'
-      ? 'there is no such folder'
+      ? `there is no such folder${notUtf8(dir)}`
       : code === 'EACCES'
         ? 'it may not be read'
         : `it cannot be read (${code})`;
@@ -75,7 +81,7 @@ async function* entries(
     }
     names = await list(dir);
   } catch (error) {
-    throw failure(error, String(dir));
+    throw failure(error, nameOf(Buffer.from(dir as string)));
   }
   for (const entry of names) {
     const relative = prefix + entry.shown;
@@ -103,7 +109,7 @@ async function list(dir: SystemPath): Promise<Named[]> {
   const named: Named[] = [];
   for (const entry of found) {
     const bytes = entry.name;
-    const shown = bytes.toString('utf8');
+    const shown = nameOf(bytes);
     const isFolder = entry.isDirectory();
     const isLink = entry.isSymbolicLink();
     if (shown.startsWith('.') || isTemporary(shown) || NOISE.has(shown) || !(isFolder || isLink || entry.isFile()))
@@ -114,7 +120,12 @@ async function list(dir: SystemPath): Promise<Named[]> {
         : Buffer.concat([Buffer.from(dir as string), SEPARATOR, bytes]);
     named.push({ shown, absolute, isFolder, isLink });
   }
-  return named.sort((a, b) => byCodePoint(a.shown, b.shown));
+  named.sort((a, b) => byCodePoint(a.shown, b.shown));
+  const twin = named.find(({ shown }, i) => shown === named[i - 1]?.shown);
+  if (twin === undefined) return named;
+  throw new DataError(
+    `${nameOf(Buffer.from(dir as string))} holds two names that are both written ${twin.shown}, as one of them is no UTF-8: rename one`,
+  );
 }
 
 /**
@@ -192,7 +203,7 @@ export async function classFolders(dir: string): Promise<string[]> {
   const found: string[] = [];
   const visit = async (at: SystemPath, prefix: string, depth: number): Promise<void> => {
     const names = await list(at).catch((error: unknown) => {
-      throw failure(error, String(at));
+      throw failure(error, nameOf(Buffer.from(at as string)));
     });
     for (const { shown, absolute, isFolder, isLink } of names) {
       const leads = isLink

@@ -34,7 +34,7 @@ export async function readImage(file: {
   } catch (error) {
     if (!named) return null;
     const { code } = error as NodeJS.ErrnoException;
-    throw new ImageError('read', code === 'ENOENT' ? 'a link that leads nowhere' : `cannot be read (${code})`, {
+    throw new ImageError('read', code === 'ENOENT' ? 'is a link that leads nowhere' : `cannot be read (${code})`, {
       cause: error,
     });
   }
@@ -59,7 +59,9 @@ export async function readImage(file: {
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     if (format === null) throw new ImageError('sniff', 'is named like an image but is none').withSha256(sha256);
     if (typeof format !== 'string') {
-      throw new ImageError('sniff', `${format.unsupported} is not supported: ${format.hint}`).withSha256(sha256);
+      throw new ImageError('sniff', `is ${format.unsupported}, which is not supported: ${format.hint}`).withSha256(
+        sha256,
+      );
     }
     return { bytes, sha256, format };
   } catch (error) {

@@ -45,8 +45,8 @@ export function sniff(head: Uint8Array): ImageFormat | Unsupported | null {
     return { unsupported: 'an OS/2 bitmap array', hint: convert('PNG') };
   }
   if (PNM_START.test(text(0, HEAD_BYTES))) return 'pnm';
-  if (/^P7\n/.test(text(0, 3))) return { unsupported: 'PAM', hint: convert('PNG') };
-  if (/^P[Ff]\n\d/.test(text(0, 4))) return { unsupported: 'PFM', hint: convert('TIFF') };
+  if (/^P7\n/.test(text(0, 3))) return { unsupported: 'a PAM', hint: convert('PNG') };
+  if (/^P[Ff]\n\d/.test(text(0, 4))) return { unsupported: 'a PFM', hint: convert('TIFF') };
   if (starts(0, 0, 1, 0) || starts(0, 0, 2, 0)) {
     const isIcon = bytes.length >= 22 && bytes.readUInt16LE(4) > 0 && bytes[9] === 0 && bytes.readUInt32LE(18) >= 22;
     if (isIcon) return { unsupported: bytes[2] === 1 ? 'an icon (ICO)' : 'a cursor (CUR)', hint: convert('PNG') };
@@ -56,19 +56,19 @@ export function sniff(head: Uint8Array): ImageFormat | Unsupported | null {
     const brands = [text(8, 12)];
     for (let at = 16; at + 4 <= size; at += 4) brands.push(text(at, at + 4));
     if (brands.some((brand) => brand === 'avif' || brand === 'avis')) return 'avif';
-    if (brands.some((brand) => HEIF.has(brand))) return { unsupported: 'HEIC', hint: convert('JPEG') };
+    if (brands.some((brand) => HEIF.has(brand))) return { unsupported: 'a HEIC picture', hint: convert('JPEG') };
     return null;
   }
   if (starts(0xff, 0x4f, 0xff, 0x51) || text(4, 8) === 'jP  ')
-    return { unsupported: 'JPEG 2000', hint: convert('PNG') };
+    return { unsupported: 'a JPEG 2000 picture', hint: convert('PNG') };
   if (text(4, 8) === 'JXL ' || (starts(0xff, 0x0a) && bytes.length > 12)) {
-    return { unsupported: 'JPEG XL', hint: convert('PNG') };
+    return { unsupported: 'a JPEG XL picture', hint: convert('PNG') };
   }
-  if (text(0, 4) === '8BPS') return { unsupported: 'Photoshop', hint: convert('PNG') };
+  if (text(0, 4) === '8BPS') return { unsupported: 'a Photoshop file', hint: convert('PNG') };
   if (
     /^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--[\s\S]*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]/.test(text(0, HEAD_BYTES))
   ) {
-    return { unsupported: 'SVG', hint: 'draw it as PNG first: it has no pixels of its own' };
+    return { unsupported: 'an SVG drawing', hint: 'draw it as PNG first: it has no pixels of its own' };
   }
   return null;
 }

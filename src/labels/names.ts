@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import { plain } from '../plain.js';
 import type { DataFile } from './labels.js';
 import { IMAGE_NAME } from './table.js';
 
@@ -86,12 +87,16 @@ export class FileNames {
       else there.push(file);
     };
     for (const file of files) {
+      const written = plain(file.path); // as tables that we write have it
+      if (written !== file.path) this.absolute.set(resolve(dataDir, written), file);
+    }
+    for (const file of files) {
       this.absolute.set(resolve(dataDir, file.path), file);
       this.contents.set(file.sha256.toLowerCase(), file);
-      const plain = plainPath(file.path);
-      const parts = partsOf(plain);
+      const path = plainPath(file.path);
+      const parts = partsOf(path);
       this.parts.set(file, parts);
-      add(this.plain, plain, file);
+      add(this.plain, path, file);
       add(this.byBase, fold(parts.base), file);
       add(this.byStem, fold(stemOf(parts.base)), file);
     }
@@ -163,10 +168,10 @@ export class FileNames {
   }
 
   private loose(name: string, shared: number): Match {
-    const plain = plainPath(name);
-    const same = this.plain.get(plain);
+    const path = plainPath(name);
+    const same = this.plain.get(path);
     if (same?.length === 1) return { file: same[0] as DataFile, ways: ['spelling'] };
-    const asked = partsOf(plain);
+    const asked = partsOf(path);
     const upload = /^[0-9a-f]{8}-(.+)$/.exec(asked.base)?.[1];
     const found = this.among(asked, shared);
     if (upload === undefined || 'file' in found || found.why !== null) return found;
@@ -201,8 +206,7 @@ export class FileNames {
 
   /** @returns a sentence's end: the nearest file and what differs; nothing where there is no file */
   nearest(name: string): string {
-    const plain = plainPath(name);
-    const { folders, base } = partsOf(plain);
+    const { folders, base } = partsOf(plainPath(name));
     const same = this.byBase.get(fold(base))?.[0] ?? this.byStem.get(fold(stemOf(base)))?.[0];
     if (same !== undefined) {
       const parts = this.parts.get(same) as Parts;

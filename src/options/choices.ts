@@ -35,5 +35,6 @@ export const COLORMAPS = ['gray', 'viridis', 'magma'] as const;
 /** `keras`: Keras 3's `.keras`; `h5`: its older HDF5 file; `tfjs`: a folder with a TensorFlow.js layers model; `onnx`. */
 export const HEAD_FORMATS = ['keras', 'h5', 'tfjs', 'onnx'] as const;
 export const SET_FORMATS = ['arrow', 'parquet', 'npy'] as const;
-export const PREDICTION_FORMATS = ['plain', 'json', 'csv', 'arrow'] as const;
+/** `json` is one list of objects, `jsonl` an object a line. */
+export const PREDICTION_FORMATS = ['plain', 'csv', 'json', 'jsonl', 'arrow', 'parquet'] as const;
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;

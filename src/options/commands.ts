@@ -49,7 +49,14 @@ export const COMMANDS = [
     usage: '[paths..]',
     examples: [
       ['permafrost predict new.jpg more/ --head first', 'files, and folders of them'],
-      ['permafrost predict more/ --head first --format csv --out predictions.csv', 'into a file'],
+      [
+        'permafrost predict more/ --head first --out predictions.csv',
+        'into a table: .csv, .json, .jsonl, .arrow, .parquet',
+      ],
+      [
+        'permafrost predict more/ --head first --sort-into sorted --min-score 0.9',
+        'into a folder a class, where it is sure',
+      ],
     ],
   },
   {

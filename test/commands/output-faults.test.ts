@@ -14,7 +14,7 @@ import {
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { exportHead, type HeadFormat } from '../../src/commands/export.js';
-import type { Prediction } from '../../src/commands/predict.js';
+import type { Prediction } from '../../src/commands/prediction.js';
 import { writePredictions } from '../../src/commands/prediction-table.js';
 import { drawSample } from '../../src/commands/sample.js';
 import { PermafrostError } from '../../src/errors.js';
@@ -91,7 +91,8 @@ async function writers(t: TestContext): Promise<Writer[]> {
     (format): Writer => ({
       name: `predictions as ${format}`,
       file: `predictions.${format}`,
-      write: (out, version, system) => writePredictions(out, rows(version), ['no', 'yes'], format, { system }),
+      write: (out, version, system) =>
+        writePredictions(out, rows(version), { classes: ['no', 'yes'], format }, { system }),
       isEither: (found, old, fresh) => same(found, old) || same(found, fresh),
     }),
   );

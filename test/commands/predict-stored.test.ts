@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { cpSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { before, type TestContext, test } from 'node:test';
-import { type Prediction, predict } from '../../src/commands/predict.js';
+import { predict } from '../../src/commands/predict.js';
+import type { Prediction } from '../../src/commands/prediction.js';
 import { train } from '../../src/commands/train.js';
 import { FeatureSet, features } from '../../src/index.js';
 import { fixture } from '../helpers/fixtures.js';
@@ -50,7 +51,15 @@ test('stored vectors are read: the base is not needed, and the answers are those
   renameSync(...([...(away as readonly [string, string])].reverse() as [string, string]));
   rmSync(bases, { recursive: true });
   const stored = await said(options);
-  assert.equal(stored.length, 12);
+  assert.equal(stored.length, 13);
+  const broken = path.join(made.data, 'dark', 'broken.png');
+  assert.deepEqual(
+    stored.find((one) => one.path === broken),
+    {
+      path: broken,
+      error: 'it is named like an image but is none',
+    },
+  );
   assert.deepEqual(stored, computed);
   await assert.rejects(said({ ...options, paths: [made.more] }), {
     name: 'HeadError',

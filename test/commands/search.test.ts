@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
-import { said } from '../../src/commands/predict.js';
+import { checkAsked, said } from '../../src/commands/prediction.js';
 import { DataError, type LabelError, UsageError } from '../../src/errors.js';
 import { probe } from '../../src/heads/probe.js';
 import { drawFrom, gridOf, parseAxis } from '../../src/heads/space.js';
@@ -254,6 +254,21 @@ test('what a head says: thresholds, labels joined by |, numbers', () => {
   assert.deepEqual(said(several, [0.125, 0.25]), { label: '', score: 0.25, scores: both(0.125, 0.25) });
   const number = head({ task: 'regression', classes: [], threshold: null });
   assert.deepEqual(said(number, [-1.5]), { label: '-1.5', score: -1.5, scores: [] });
+
+  const best = { label: 'b', score: 0.625 };
+  assert.deepEqual(said(binary, [0.375, 0.625], { top: 1 }), { label: 'a', score: 0.375, scores: [best] });
+  assert.deepEqual(said(binary, [0.375, 0.625], { minScore: 0.5 }).label, '', 'what is not sure is not said');
+  assert.deepEqual(said(several, [0.375, 0.75], { minScore: 0.5 }), {
+    ...said(several, [0.25, 0.75]),
+    scores: both(0.375, 0.75),
+  });
+  for (const asked of [{ top: 1 }, { minScore: 0.5 }, { sortInto: 'x' }]) {
+    assert.throws(() => checkAsked(number, asked), {
+      name: 'UsageError',
+      message: /is about classes, and this head says numbers/,
+    });
+    checkAsked(binary, asked);
+  }
 });
 
 test('every fault of a plan names its line', async () => {

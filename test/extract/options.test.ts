@@ -96,7 +96,7 @@ test('float16: half the space, each value within half a step, heads train on it 
     const { dir, metrics } = await train({ ...BASE, data, cache, store, name: store, val: 0.5 });
     assert.ok(metrics !== null && 'accuracy' in metrics && metrics.accuracy > 0.5);
     for await (const prediction of predict({ paths: [data], head: dir, cache })) {
-      if ('scores' in prediction) scores[store]?.push(prediction.scores[0]?.score ?? Number.NaN);
+      if (prediction.scores !== undefined) scores[store]?.push(prediction.scores[0]?.score ?? Number.NaN);
     }
   }
   assert.equal(scores.float32?.length, 24);

@@ -20,8 +20,7 @@ const needsBoth = needsShared.skip ? needsShared : needsPillow;
 
 const decode = async (bytes: Uint8Array, mode: ImageMode, height: number, width: number) => {
   const format = sniff(bytes.subarray(0, 1024));
-  if (typeof format !== 'string')
-    throw new ImageError('sniff', `${format?.unsupported} is not supported: ${format?.hint}`);
+  if (typeof format !== 'string') throw new ImageError('sniff', `is ${format?.unsupported}: ${format?.hint}`);
   return decodeImage(bytes, format as ImageFormat, { mode, height, width, channels: 3 });
 };
 const digest = (pixels: Uint8Array | Float32Array): string => createHash('sha256').update(pixels).digest('hex');

@@ -167,13 +167,13 @@ describe('images that cannot be used', () => {
   test('kinds are told by content', () => {
     const kind = (bytes: Buffer) => sniff(bytes);
     assert.deepEqual(kind(Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1')), {
-      unsupported: 'HEIC',
+      unsupported: 'a HEIC picture',
       hint: 'convert it to JPEG, for example with ImageMagick or libvips',
     });
     const unsupported = (bytes: Buffer) => (kind(bytes) as { unsupported: string }).unsupported;
-    assert.equal(unsupported(Buffer.from('\0\0\0\x0cjP  \r\n\x87\n', 'latin1')), 'JPEG 2000');
-    assert.equal(unsupported(Buffer.from('\0\0\0\x0cJXL \r\n\x87\n', 'latin1')), 'JPEG XL');
-    assert.equal(unsupported(Buffer.from('<?xml version="1.0"?>\n<!-- a --><svg xmlns="x">')), 'SVG');
+    assert.equal(unsupported(Buffer.from('\0\0\0\x0cjP  \r\n\x87\n', 'latin1')), 'a JPEG 2000 picture');
+    assert.equal(unsupported(Buffer.from('\0\0\0\x0cJXL \r\n\x87\n', 'latin1')), 'a JPEG XL picture');
+    assert.equal(unsupported(Buffer.from('<?xml version="1.0"?>\n<!-- a --><svg xmlns="x">')), 'an SVG drawing');
     for (const text of ['BM is how this text begins, and it goes on for a while', 'hello', '', '<html><svg>']) {
       assert.equal(kind(Buffer.from(text)), null);
     }
@@ -189,7 +189,10 @@ describe('images that cannot be used', () => {
     assert.equal((await readImage(put('wrong.gif', picture('rgb.jpg'))))?.format, 'jpeg');
     await assert.rejects(readImage(put('text.jpg', 'hello')), /named like an image but is none/);
     await assert.rejects(readImage(put('empty.png', '')), /is empty/);
-    await assert.rejects(readImage(put('a.svg', '<svg></svg>')), /SVG is not supported: draw it as PNG/);
+    await assert.rejects(
+      readImage(put('a.svg', '<svg></svg>')),
+      /^ImageError: is an SVG drawing, which is not supported: draw it as PNG/,
+    );
     await assert.rejects(readImage({ path: 'gone.jpg', absolute: path.join(folder, 'gone.jpg') }), /leads nowhere/);
     await assert.rejects(readImage(put('sha.jpg', 'x')), (error: ImageError) => error.sha256?.length === 64);
   });

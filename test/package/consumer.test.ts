@@ -58,9 +58,9 @@ test('what it imports by name runs', async () => {
   await sample(data, { perClass: 8 });
   const said = await run(data, path.join(project, 'cache'), path.join(data, 'val'));
   assert.deepEqual(
-    said.map(({ label, scores }) => [
+    said.map(({ label = '', scores }) => [
       ['defect', 'ok'].includes(label),
-      scores.map((one: { label: string }) => one.label),
+      scores?.map((one: { label: string }) => one.label),
     ]),
     said.map(() => [true, ['defect', 'ok']]),
   );

@@ -21,7 +21,8 @@ const same = <A, B>(_: Same<A, B>): void => {};
 same<Awaited<ReturnType<typeof features>>, FeaturesResult>(true);
 same<Awaited<ReturnType<typeof train>>, TrainResult>(true);
 same<TrainResult['metrics'], Metrics | null>(true);
-same<Prediction['scores'], readonly { readonly label: string; readonly score: number }[]>(true);
+same<Prediction['scores'], readonly { readonly label: string; readonly score: number }[] | undefined>(true);
+same<Extract<Prediction, { error: string }>['label'], undefined>(true);
 
 /** Metrics are narrowed by what only one kind has. */
 export function accuracyOf(metrics: Metrics | null): number | null {
