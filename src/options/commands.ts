@@ -48,11 +48,7 @@ export const COMMANDS = [
     describe: 'classify images with a head: one line an image',
     usage: '[paths..]',
     examples: [
-      ['permafrost predict new.jpg more/ --head first', 'files, and folders of them'],
-      [
-        'permafrost predict more/ --head first --out predictions.csv',
-        'into a table: .csv, .json, .jsonl, .arrow, .parquet',
-      ],
+      ['permafrost predict new.jpg more/ --head first --out said.csv', 'files, and folders of them, into a table'],
       [
         'permafrost predict more/ --head first --sort-into sorted --min-score 0.9',
         'into a folder a class, where it is sure',
