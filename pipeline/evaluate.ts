@@ -1,35 +1,56 @@
-import { type EvaluateOptions, evaluate } from '../src/commands/evaluate.js';
+import { type EvaluateOptions, type Evaluation, evaluate } from '../src/commands/evaluate.js';
+import { headInfo } from '../src/commands/predict.js';
 import { formatOfFile, writeErrors } from '../src/commands/prediction-table.js';
 import { tryOutput } from '../src/files/index.js';
+import { usage } from '../src/options/check.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
-import { confusion, metricsLine } from './outcome.js';
+import { confused, eachClass, metricsLine } from './outcome.js';
 import { Console } from './progress.js';
 
-/** Classes whose confusion is shown. */
-const SHOWN = 12;
+/** Tries where the wrong images go, before any is measured. */
+async function tryErrors(file: string, { head, cache }: EvaluateOptions): Promise<void> {
+  formatOfFile(file, 'errors');
+  const { task } = await headInfo(head, cache);
+  if (task === 'regression') throw usage('{errors} lists wrong classes, and this head says numbers: leave it out');
+  await tryOutput(file);
+}
 
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
+  const options = optionsOf<EvaluateOptions>(given);
   const errors = given.values.errors === undefined ? undefined : String(given.values.errors);
-  if (errors !== undefined) {
-    formatOfFile(errors, 'errors');
-    await tryOutput(errors);
-  }
+  if (errors !== undefined) await tryErrors(errors, options);
   const result = await evaluate({
-    ...optionsOf<EvaluateOptions>(given),
+    ...options,
     signal: interrupt(),
     onLabels: (message) => console.line(message),
     onWarning: (message) => console.line(`note: ${message}`),
   });
   const { head, images, metrics, classes, wrong } = result;
   console.line(`${head} on ${counted(images, 'image')}: ${metricsLine(metrics)}`);
-  if (result.confusion !== null && classes.length <= SHOWN)
-    for (const line of confusion(classes, result.confusion)) console.line(line);
+  console.line(seenLine(result));
+  if ('classes' in metrics) {
+    for (const line of [...eachClass(classes, metrics), ...confused(classes, metrics)]) console.line(line);
+  }
   if (errors !== undefined) {
     await writeErrors(errors, wrong, classes);
     console.line(`${counted(wrong.length, 'wrong image')} -> ${errors}`);
   }
   const { wrong: _, ...json } = result;
   if (given.values.json) printJson(json);
+}
+
+/** What the head has seen of these images before. */
+function seenLine({ images, trainedOn, chosenOn }: Evaluation): string {
+  if (trainedOn === null || chosenOn === null) {
+    return 'note: the head was saved without its images, so it may have been trained on these';
+  }
+  const seen = [
+    ...(trainedOn > 0 ? [`trained on ${trainedOn}`] : []),
+    ...(chosenOn > 0 ? [`chosen on ${chosenOn}`] : []),
+  ].join(' and ');
+  return seen === ''
+    ? 'the head has seen none of them before'
+    : `note: the head was ${seen} of these ${counted(images, 'image')}, so expect less on new ones`;
 }

@@ -1,6 +1,6 @@
 import type { TrainResult } from '../src/commands/train.js';
 import type { Intervals } from '../src/metrics/intervals.js';
-import type { ClassificationMetrics, Metrics } from '../src/metrics/metrics.js';
+import type { ClassificationMetrics, ClassMetrics, Metrics, MultilabelMetrics } from '../src/metrics/metrics.js';
 import { table } from './table.js';
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
@@ -92,11 +92,7 @@ export function trainReport(result: TrainResult): string[] {
       );
     }
     if (temperature !== null) lines.push(`temperature ${decimals(temperature)}, folded in`);
-    if ('confusion' in metrics) {
-      if (classes.length <= SHOWN) lines.push(...confusion(classes, metrics.confusion));
-      else lines.push(...worst(classes, metrics));
-    }
-    if ('classes' in metrics) lines.push(...unseen(classes, metrics));
+    if ('classes' in metrics) lines.push(...confused(classes, metrics), ...unseen(classes, metrics));
     if ('r2' in metrics && metrics.r2 !== null && metrics.r2 < 0) {
       lines.push('R² below 0 is worse than always the mean: give --l2, fewer --epochs, or more images');
     }
@@ -138,6 +134,39 @@ function unseen(classes: readonly string[], { classes: each }: Pick<Classificati
   return [`never recognised: ${shown}${more}: give --class-weight balanced, or more images of them`];
 }
 
+/** @returns which classes are taken for which: all of a few, the worst of many; nothing where an image may have several */
+export function confused(classes: readonly string[], metrics: ClassificationMetrics | MultilabelMetrics): string[] {
+  if (!('confusion' in metrics)) return [];
+  return classes.length <= SHOWN ? confusion(classes, metrics.confusion) : worst(classes, metrics);
+}
+
+/** @returns a table of the classes with what is measured of each; of many classes the worst, by F1 */
+export function eachClass(classes: readonly string[], metrics: ClassificationMetrics | MultilabelMetrics): string[] {
+  const of = (name: string) => (metrics.intervals as Intervals | null)?.of[name];
+  const all = classes.map((name, k) => ({ name, k, of: metrics.classes[k] as ClassMetrics }));
+  const shown =
+    all.length <= SHOWN
+      ? all
+      : all
+          .filter(({ of: { support } }) => support > 0)
+          .sort((a, b) => a.of.f1 - b.of.f1 || b.of.support - a.of.support)
+          .slice(0, SHOWN);
+  const rows = shown.map(({ name, k, of: { support, recall, precision, f1 } }) => ({
+    cells: [
+      name.slice(0, 40),
+      String(support),
+      support === 0 ? '–' : measured('', recall, of(`${k}.recall`), percent).trim(),
+      measured('', precision, of(`${k}.precision`), percent).trim(),
+      support === 0 ? '–' : decimals(f1),
+    ],
+  }));
+  const more = all.length - shown.length;
+  return [
+    ...table(['class', 'images', 'recall', 'precision', 'F1'], rows).map((line) => `  ${line}`),
+    ...(more > 0 ? [`  and ${more} classes more`] : []),
+  ];
+}
+
 /** Of many classes those of the lowest recall, and which are taken for which. */
 function worst(classes: readonly string[], { classes: each, confusion: matrix }: ClassificationMetrics): string[] {
   const byRecall = each
@@ -164,7 +193,7 @@ const shortList = (classes: readonly string[]): string =>
   classes.length <= SHOWN ? classes.join(' / ') : `of ${classes.length} classes`;
 
 /** @returns a table of images by class and answer */
-export function confusion(classes: readonly string[], matrix: readonly (readonly number[])[]): string[] {
+function confusion(classes: readonly string[], matrix: readonly (readonly number[])[]): string[] {
   const names = classes.map((name) => name.slice(0, 20));
   const rows = matrix.map((counts, i) => ({ cells: [names[i] ?? '', ...counts.map(String)] }));
   return table(['is \\ said', ...names], rows).map((line) => `  ${line}`);

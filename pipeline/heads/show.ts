@@ -1,7 +1,7 @@
 import { headInfo } from '../../src/commands/predict.js';
 import type { Arguments } from '../arguments.js';
 import { printJson } from '../io.js';
-import { confusion, metricsLine } from '../outcome.js';
+import { confused, eachClass, metricsLine } from '../outcome.js';
 import { Console } from '../progress.js';
 
 export async function run(given: Arguments): Promise<void> {
@@ -12,8 +12,9 @@ export async function run(given: Arguments): Promise<void> {
   console.line(`${train} images to train on, ${val} to validate, ${test} to test`);
   if (metrics) console.line(`validation: ${metricsLine(metrics)}`);
   if (testMetrics) console.line(`test: ${metricsLine(testMetrics)}`);
-  if (metrics && 'confusion' in metrics && classes.length <= 12)
-    for (const line of confusion(classes, metrics.confusion)) console.line(line);
+  if (metrics && 'classes' in metrics) {
+    for (const line of [...eachClass(classes, metrics), ...confused(classes, metrics)]) console.line(line);
+  }
   console.line(
     `on the vectors of ${[fingerprint, ...joined.map((one) => one.fingerprint)].map((one) => one.slice(0, 12)).join(' and ')}`,
   );

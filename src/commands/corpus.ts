@@ -90,7 +90,7 @@ export class Corpus {
     const quarantined = await this.sets.quarantined();
     const examples = labelled.examples.filter(({ sha256 }) => !quarantined.has(sha256));
     const aside = labelled.examples.length - examples.length;
-    if (aside > 0) onWarning?.(`${aside} labelled images are in quarantine: left out`);
+    if (aside > 0) onWarning?.(`${aside} labelled image${aside === 1 ? ' is' : 's are'} in quarantine: left out`);
     return { ...labelled, examples };
   }
 

@@ -2,6 +2,7 @@ import { byCodePoint } from '../canonical.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { DataError, LabelError } from '../errors.js';
 import { hashedFiles } from '../extract/hashes.js';
+import { readSeen } from '../heads/examples.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import { type Answers, metricsOf } from '../heads/judge.js';
 import { labelsFromFolders } from '../labels/folders.js';
@@ -62,11 +63,15 @@ export interface Evaluation {
   readonly classes: readonly string[];
   /** Labelled images that were measured. */
   readonly images: number;
+  /** How many of them the head was trained on; null of a head that was saved without its images. */
+  readonly trainedOn: number | null;
+  /** How many of them were its validation, and so chose its epoch or threshold; null as above. */
+  readonly chosenOn: number | null;
   readonly metrics: Metrics;
   readonly intervals: Intervals | null;
   /** Images by true class (row) and answer (column); null of several labels and of regressions. */
   readonly confusion: readonly (readonly number[])[] | null;
-  /** Of a regression none. */
+  /** The surest first; of a regression none. */
   readonly wrong: readonly WrongAnswer[];
 }
 
@@ -113,7 +118,8 @@ export async function measure(head: OpenedHead, data: string, options: MeasuredO
   const examples = all.filter(({ sha256 }) => outputs.has(sha256)).sort((a, b) => byCodePoint(a.sha256, b.sha256));
   if (examples.length === 0) throw new DataError(`${data} holds no labelled image that can be used`);
   if (examples.length < all.length) {
-    options.onWarning?.(`${all.length - examples.length} labelled images cannot be used: left out`);
+    const left = all.length - examples.length;
+    options.onWarning?.(`${left} labelled image${left === 1 ? '' : 's'} cannot be used: left out`);
   }
   const scores = Float32Array.from(examples.flatMap(({ sha256 }) => [...(outputs.get(sha256) ?? [])]));
   const labels = examples.map(({ label }) => label);
@@ -133,15 +139,21 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const { bootstrap = 1000 } = options;
     const metrics = metricsOf(answers, info.threshold, { resamples: bootstrap, seed: info.seed }) as Metrics;
     const columns = answers.scores.length / examples.length;
+    const seen = await readSeen(head.dir, info);
+    const among = (contents: ReadonlySet<string>): number =>
+      examples.filter(({ sha256 }) => contents.has(sha256)).length;
     const wrong = examples.flatMap(({ path, label: is }, i): WrongAnswer[] => {
       const one = said(info, Array.from(answers.scores.subarray(i * columns, (i + 1) * columns)));
       return info.task === 'regression' || isSame(info, one.label, is) ? [] : [{ path, is, ...one }];
     });
+    wrong.sort((a, b) => b.score - a.score || byCodePoint(a.path, b.path));
     return {
       head: options.head,
       task: info.task,
       classes: info.classes,
       images: examples.length,
+      trainedOn: seen === null ? null : among(seen.trained),
+      chosenOn: seen === null ? null : among(seen.chose),
       metrics,
       intervals: metrics.intervals,
       confusion: 'confusion' in metrics ? metrics.confusion : null,

@@ -125,6 +125,8 @@ export interface Outputs extends Pick<ReadyImage, 'path' | 'absolute' | 'sha256'
 /** A head, and what gives the vectors that it is asked about. */
 export interface OpenedHead {
   readonly info: HeadInfo;
+  /** Its folder. */
+  readonly dir: string;
   /** @returns what it says of each image, in order, or why it cannot be used @throws as `predict` */
   outputs(paths: readonly string[]): AsyncGenerator<Outputs | UnusableImage>;
   close(): Promise<void>;
@@ -148,6 +150,7 @@ export async function openHead(name: string, options: Omit<PredictOptions, 'head
   const isHeld = (sha256: string): boolean => source.isHeld(sha256);
   return {
     info,
+    dir,
     async *outputs(paths) {
       for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize, index, isHeld })) {
         const usable = batch.filter((image): image is ReadyImage => image.error === undefined);

@@ -151,7 +151,7 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const chosen: Learned['chosen'] = [...(rows.length > 1 ? (['options'] as const) : []), ...(learned.chosen ?? [])];
   const fitted = { trained, learned: { ...learned, chosen } };
   const identity = headIdentity(corpus, problem, best.options, asked.fit);
-  await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity)));
+  await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity), problem));
   const names = differing(rows);
   const { task, classes } = problem;
   const facts = {

@@ -36,6 +36,8 @@ export interface HeadInfo extends Learned {
   readonly history: readonly EpochRecord[];
   /** SHA-256 of `head.onnx` in hex. */
   readonly model: string;
+  /** SHA-256 of `examples.arrow` in hex; null of a head that was saved without its images. */
+  readonly examples: string | null;
 }
 
 /** @returns the text of `head.json`, one field a line */
@@ -158,6 +160,7 @@ const CHECKS: Readonly<Record<keyof HeadInfo, (value: unknown, head: Fields) => 
   bestEpoch: (value) => isCount(value) && value >= 1,
   history: (value) => isList(value, isEpoch),
   model: isHex,
+  examples: orNull(isHex),
 };
 
 function optionsAreValid(value: Fields): boolean {

@@ -1,14 +1,16 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { sha256Hex } from '../canonical.js';
 import { HeadError } from '../errors.js';
 import { errorCode, readNamed, type StoreOptions, whyUnreadable } from '../files/index.js';
 import { HeadModel, writeHeadModel } from '../train/head-model.js';
 import { unitsOf } from '../train/net.js';
 import { bothClasses } from '../train/train.js';
+import { EXAMPLES, examplesFile } from './examples.js';
 import { placeFiles } from './files.js';
 import type { FittedHead } from './fit.js';
 import { HEAD_VERSION, type HeadInfo, parseHeadInfo, printHeadInfo } from './head-info.js';
 import type { SetFacts } from './joined-sets.js';
+import type { Problem } from './problem.js';
 
 /** Bytes of the largest `head.json` and `head.onnx` that are read. */
 const LARGEST = { 'head.json': 2 ** 28, 'head.onnx': 2 ** 31 - 1 } as const;
@@ -19,6 +21,8 @@ export interface Head {
   readonly info: HeadInfo;
   /** The bytes of `head.onnx`: features `[n, d]` to probabilities `[n, units]`. */
   readonly model: Uint8Array;
+  /** The bytes of `examples.arrow`, where it is to be saved: see `examplesFile`. */
+  readonly examples?: Uint8Array;
 }
 
 /** Where the vectors came from, and who trained. */
@@ -31,12 +35,20 @@ export interface HeadOrigin {
   readonly identity: string | null;
 }
 
-/** @returns the head ready to be saved; the same training gives the same bytes */
-export function makeHead({ trained, learned }: FittedHead, { sets, versions, identity }: HeadOrigin): Head {
+/**
+ * @param problem the images that it was trained and judged on
+ * @returns the head ready to be saved; the same training gives the same bytes
+ */
+export function makeHead(
+  { trained, learned }: FittedHead,
+  { sets, versions, identity }: HeadOrigin,
+  problem?: Problem,
+): Head {
   const { task, classes, d, standardization, options, history, net } = trained;
   const [first, ...joined] = sets;
   if (first === undefined) throw new TypeError('a head comes from one feature set at least');
   const model = writeHeadModel(net, { classes: JSON.stringify(classes), fingerprint: first.fingerprint });
+  const examples = problem === undefined ? undefined : examplesFile(problem);
   const info: HeadInfo = {
     version: HEAD_VERSION,
     task,
@@ -55,21 +67,21 @@ export function makeHead({ trained, learned }: FittedHead, { sets, versions, ide
     identity,
     ...learned,
     history,
-    model: createHash('sha256').update(model).digest('hex'),
+    model: sha256Hex(model),
+    examples: examples === undefined ? null : sha256Hex(examples),
   };
-  return { info, model };
+  return { info, model, ...(examples === undefined ? {} : { examples }) };
 }
 
 /**
- * Writes `head.onnx` and `head.json` into the folder, made if it is missing. Both are complete and synced under temporary names
- * before either appears, and `head.json` appears last.
+ * Writes `head.onnx`, `examples.arrow` and `head.json` into the folder, made if it is missing. All are complete and synced under
+ * temporary names before any appears, and `head.json` appears last.
  * @throws HeadError when they cannot be written; nothing is left behind then
  */
 export async function saveHead(dir: string, head: Head, options: StoreOptions = {}): Promise<void> {
-  const files = [
-    ['head.onnx', head.model],
-    ['head.json', Buffer.from(printHeadInfo(head.info))],
-  ] as const;
+  const files: [string, Uint8Array][] = [['head.onnx', head.model]];
+  if (head.examples !== undefined) files.push([EXAMPLES, head.examples]);
+  files.push(['head.json', Buffer.from(printHeadInfo(head.info))]);
   await placeFiles(dir, files, options);
 }
 
@@ -81,7 +93,7 @@ export async function loadHead(dir: string): Promise<Head> {
   const json = await readBounded(dir, 'head.json');
   const info = parseHeadInfo(json.toString('utf8'), join(dir, 'head.json'));
   const model = await readBounded(dir, 'head.onnx');
-  if (createHash('sha256').update(model).digest('hex') !== info.model) {
+  if (sha256Hex(model) !== info.model) {
     throw new HeadError(
       `${join(dir, 'head.onnx')} is not the file that head.json was saved with: train the head again`,
     );

@@ -17,6 +17,7 @@ const BEFORE = {
   meanAnswer: null,
   chosen: null,
   end: null,
+  examples: null,
 } as const;
 
 /**

@@ -55,7 +55,8 @@ export async function foundAt(dir: string, { identity, versions }: Wanted): Prom
     return { kind: 'another', what: 'a head that is damaged' };
   }
   if (info.identity === identity) {
-    return isSameMaker(info.versions, versions) ? { kind: 'same', info } : { kind: 'stale' };
+    const isWhole = info.examples !== null; // of an earlier version it is not
+    return isWhole && isSameMaker(info.versions, versions) ? { kind: 'same', info } : { kind: 'stale' };
   }
   return { kind: 'another', what: describe(info) };
 }

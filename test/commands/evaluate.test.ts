@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { tableFromIPC } from 'apache-arrow';
 import { evaluate } from '../../src/commands/evaluate.js';
 import { compareHeads, listHeads, removeHead } from '../../src/commands/heads.js';
 import { train } from '../../src/commands/train.js';
@@ -40,8 +42,10 @@ test('heads are measured, compared, listed and removed, from stored vectors alon
   const found = await evaluate({ path: data, head: 'good', cache, labels: val, bootstrap: 100 });
   assert.equal(found.images, 20);
   assert.deepEqual(found.metrics, good.metrics, 'on the same images the numbers are those of training');
+  assert.deepEqual([found.trainedOn, found.chosenOn], [0, 20]);
   const whole = await evaluate({ path: data, head: 'poor', cache, bootstrap: 0 });
   assert.equal(whole.images, 40, 'labels from folder names');
+  assert.deepEqual([whole.trainedOn, whole.chosenOn], [20, 20]);
   const accuracy = 'accuracy' in whole.metrics ? whole.metrics.accuracy : Number.NaN;
   assert.equal(whole.wrong.length, Math.round(40 * (1 - accuracy)));
   for (const { is, label } of whole.wrong) assert.notEqual(is, label);
@@ -76,14 +80,27 @@ test('heads are measured, compared, listed and removed, from stored vectors alon
     'task',
     'classes',
     'images',
+    'trainedOn',
+    'chosenOn',
     'metrics',
     'intervals',
     'confusion',
   ]);
   assert.match(said.stderr, /poor on 40 images: accuracy/);
+  assert.match(
+    said.stderr,
+    /note: the head was trained on 20 and chosen on 20 of these 40 images, so expect less on new ones\n/,
+  );
+  assert.match(said.stderr, / {2}class {2}images {2}recall +precision +F1\n {2}dark +20 +\d/);
   const lines = readFileSync(errors, 'utf8').trim().split('\n');
   assert.equal(lines[0], 'path,is,label,score,dark,light');
   assert.equal(lines.length, whole.wrong.length + 1);
+  const table = path.join(work, 'wrong.arrow');
+  await permafrost(['evaluate', data, '--head', 'poor', '--cache', cache, '--errors', table, '--quiet'], work);
+  assert.deepEqual(
+    [...(tableFromIPC(readFileSync(table)).getChild('path') ?? [])],
+    whole.wrong.map((one) => one.path),
+  );
 
   assert.deepEqual(
     (await listHeads(cache)).map(({ head, task, train: images }) => [head, task, images]),
@@ -96,3 +113,88 @@ test('heads are measured, compared, listed and removed, from stored vectors alon
   assert.ok(!existsSync(path.join(cache, 'heads', 'poor')));
   await assert.rejects(removeHead('poor', cache), { name: 'HeadError' });
 });
+
+test('a head says which images it has seen: sorted by content, the same bytes each time, and never those of another', async (t) => {
+  const data = await pictures(t, 20);
+  const work = await folder(t);
+  const cache = path.join(work, 'cache');
+  await features({ ...BASE, data, cache, threads: 1 });
+  const labels = path.join(work, 'labels.csv');
+  const rows = Array.from({ length: 20 }, (_, i) => {
+    const name = i % 2 ? 'dark' : 'light';
+    return `${name}/${i}.png,${name},${['train', 'train', 'val', 'test'][(i >> 1) & 3]},g${i >> 2}`;
+  });
+  writeFileSync(labels, `path,label,split,group\n${rows.join('\n')}\n`);
+  const common = { ...BASE, data, cache, labels, bootstrap: 0, epochs: 3 };
+  const { dir } = await train({ ...common, name: 'h' });
+  const file = path.join(dir, 'examples.arrow');
+  const table = tableFromIPC(readFileSync(file));
+  assert.deepEqual(
+    table.schema.fields.map(({ name, type, nullable }) => `${name}: ${type}${nullable ? ' or null' : ''}`),
+    ['sha256: FixedSizeBinary[32]', 'target: Utf8', 'split: Utf8', 'group: Utf8 or null'],
+  );
+  const found = Array.from({ length: table.numRows }, (_, i) =>
+    ['sha256', 'target', 'split', 'group'].map((name) => {
+      const value = table.getChild(name)?.get(i);
+      return name === 'sha256' ? Buffer.from(value).toString('hex') : value;
+    }),
+  );
+  const expected = rows.map((row) => {
+    const [name = '', ...rest] = row.split(',');
+    return [
+      createHash('sha256')
+        .update(readFileSync(path.join(data, name)))
+        .digest('hex'),
+      ...rest,
+    ];
+  });
+  assert.deepEqual(found, expected.sort());
+  const { dir: other } = await train({ ...common, name: 'again' });
+  assert.deepEqual(readFileSync(path.join(other, 'examples.arrow')), readFileSync(file));
+
+  const measured = async (head: string) => {
+    const { trainedOn, chosenOn } = await evaluate({ path: data, labels, head, cache, bootstrap: 0 });
+    return [trainedOn, chosenOn];
+  };
+  assert.deepEqual(await measured('h'), [12, 4]);
+  await train({ ...common, name: 'refit', refit: true });
+  assert.deepEqual(await measured('refit'), [16, 0], 'validation trained the weights that were kept');
+  await train({ ...common, name: 'folds', folds: 4 });
+  assert.deepEqual(await measured('folds'), [16, 0]);
+  await train({ ...common, name: 'nothing', optimizer: 'lbfgs', epochs: 50, threshold: 0.5, l2: 0.1 });
+  assert.deepEqual(await measured('nothing'), [12, 0], 'validation chose nothing');
+  await train({ ...common, name: 'ages', labels: agesOf(labels), task: 'regression' });
+  assert.equal(
+    String(tableFromIPC(readFileSync(path.join(cache, 'heads/ages/examples.arrow'))).schema.fields[1]?.type),
+    'Float64',
+  );
+  const numbers = ['evaluate', data, '--head', 'ages', '--cache', cache, '--labels', agesOf(labels)];
+  const refused = await permafrost([...numbers, '--errors', 'x.csv'], work);
+  assert.deepEqual(
+    [refused.code, refused.stderr],
+    [2, 'permafrost: --errors lists wrong classes, and this head says numbers: leave it out\n'],
+  );
+
+  writeFileSync(file, readFileSync(path.join(cache, 'heads/ages/examples.arrow')));
+  await assert.rejects(measured('h'), { name: 'HeadError', message: /is not the file that head\.json was saved with/ });
+  rmSync(file);
+  await assert.rejects(measured('h'), {
+    name: 'HeadError',
+    message: /examples\.arrow does not exist: put it back, or/,
+  });
+  const json = path.join(dir, 'head.json');
+  writeFileSync(json, readFileSync(json, 'utf8').replace(/,\n {2}"examples": "[0-9a-f]{64}"/, ''));
+  assert.deepEqual(await measured('h'), [null, null], 'a head of an earlier version');
+  const { reused } = await train({ ...common, name: 'h' });
+  assert.equal(reused, false, 'which the same training makes whole');
+  assert.deepEqual(await measured('h'), [12, 4]);
+});
+
+/** The same images with numbers. */
+function agesOf(labels: string): string {
+  const [header, ...rows] = readFileSync(labels, 'utf8').trim().split('\n');
+  const file = labels.replace('labels', 'ages');
+  const text = rows.map((row, i) => row.replace(/,(dark|light),/, `,${i + 0.5},`));
+  writeFileSync(file, `${[header, ...text].join('\n')}\n`);
+  return file;
+}

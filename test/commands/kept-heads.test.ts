@@ -10,8 +10,8 @@ import { HeadError } from '../../src/errors.js';
 import { loadHead } from '../../src/heads/index.js';
 import { permafrost } from '../helpers/cli.js';
 import { labelledSet } from '../helpers/labelled-set.js';
+import { tinyHead } from '../helpers/saved-head.js';
 import { folder } from '../helpers/store.js';
-import { tinyHead } from '../helpers/tiny-head.js';
 
 const bytesOf = (dir: string): string =>
   ['head.json', 'head.onnx'].map((name) => readFileSync(path.join(dir, name)).toString('base64')).join(' ');

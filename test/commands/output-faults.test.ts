@@ -23,8 +23,8 @@ import { walk } from '../../src/images/index.js';
 import { readModel } from '../../src/keras/index.js';
 import { HEAD_FORMATS, PREDICTION_FORMATS } from '../../src/options/choices.js';
 import { FeatureSet } from '../../src/store/index.js';
+import { tinyHead } from '../helpers/saved-head.js';
 import { Crash, faulty, memoryFolder as folder, type Operation, spec, systemError } from '../helpers/store.js';
-import { tinyHead } from '../helpers/tiny-head.js';
 
 /** What changes the disk, or may be refused by it. */
 const CHANGES: readonly Operation[] = ['write', 'sync', 'close', 'rename', 'unlink', 'makeFolder', 'syncFolder'];

@@ -11,8 +11,8 @@ import { realSystem } from '../../src/files/index.js';
 import { checkName, readPlan } from '../../src/heads/plan-file.js';
 import { root } from '../helpers/fixtures.js';
 import { labelledSet } from '../helpers/labelled-set.js';
+import { tinyHead } from '../helpers/saved-head.js';
 import { folder } from '../helpers/store.js';
-import { tinyHead } from '../helpers/tiny-head.js';
 
 test('a place that cannot be written is told before an epoch is run', async (t) => {
   const dir = await folder(t);
