@@ -4,11 +4,25 @@ import type { Attribute, OnnxNode, ValueInfo } from './write.js';
 export class Nodes {
   readonly list: OnnxNode[] = [];
 
+  /** @param prefix of the names that it makes up, which the graphs inside of a graph and that itself must not share */
+  constructor(private readonly prefix = 't') {}
+
   /** @returns the name of the node's output */
   add(op: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, output?: string): string {
-    const name = output ?? `t${this.list.length}`;
+    const name = output ?? `${this.prefix}${this.list.length}`;
     this.list.push({ op, inputs, outputs: [name], attributes });
     return name;
+  }
+
+  /** @returns the nodes that these outputs need, in order */
+  for(outputs: readonly string[]): OnnxNode[] {
+    const needed = new Set(outputs);
+    const kept = this.list.toReversed().filter((node) => {
+      if (!node.outputs.some((name) => needed.has(name))) return false;
+      for (const name of node.inputs) needed.add(name);
+      return true;
+    });
+    return kept.reverse();
   }
 }
 

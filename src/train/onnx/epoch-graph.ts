@@ -56,6 +56,33 @@ function addDerivative(nodes: Nodes, activation: Activation, z: string, a: strin
 
 const transposed = (nodes: Nodes, x: string): string => nodes.add('Transpose', [x], { perm: [0, 2, 1] });
 
+/** Adds the loss of each example, `[…, H, 1 or units, B]`, and its derivative by the logits; weights and smoothing are in both. */
+function addLosses(
+  nodes: Nodes,
+  spec: PackSpec,
+  ask: (name: string, dims: readonly (number | string)[]) => string,
+  logits: string,
+  targets: string,
+): { losses: string; delta: string } {
+  const { ending, units } = spec;
+  const hard = addTargets(nodes, ending, targets);
+  let target = hard;
+  if (spec.labelSmoothing) {
+    const sharp = nodes.add('Mul', [hard, ask('sharp', headColumn(spec))]);
+    target = nodes.add('Add', [sharp, ask('spread', headColumn(spec))]);
+  }
+  const { losses, delta } = addLoss(nodes, ending, logits, target);
+  if (!spec.classWeight) return { losses, delta };
+  const weight =
+    ending === 'softmax'
+      ? nodes.add('MatMul', [ask('class_weights', ['H', 1, units]), hard]) // [H, 1, B]
+      : nodes.add('Add', [
+          nodes.add('Mul', [hard, ask('weight_slope', unitColumn(spec))]),
+          ask('weight_base', unitColumn(spec)),
+        ]);
+  return { losses: nodes.add('Mul', [losses, weight]), delta: nodes.add('Mul', [delta, weight]) };
+}
+
 /**
  * The training step of one minibatch, for all heads of a pack, as the body of an ONNX Scan (opset 20) over minibatches.
  *
@@ -63,7 +90,7 @@ const transposed = (nodes: Nodes, x: string): string => nodes.add('Transpose', [
  * faster than rows that JavaScript copies in order. Units lie in rows everywhere, and what differs between heads is a column.
  */
 export function epochGraph(spec: PackSpec): OnnxGraph {
-  const { hidden, ending, units } = spec;
+  const { hidden, units } = spec;
   const nodes = new Nodes();
   const perStep: ValueInfo[] = [value('rows', ['B'], 'int32'), value('targets', [targetWidth(spec), 'B'])];
   const perRun: ValueInfo[] = [value('share', [])];
@@ -74,7 +101,6 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
   /** A number a head, as a column beside a variable. */
   const beside = (list: ValueInfo[], name: string, { flat, out }: Variable): string =>
     flat ? ask(list, `${name}_rows`, [`R${out}`, 1]) : ask(list, `${name}_heads`, ['H', 1, 1]);
-  const column = (name: string): string => ask(perRun, name, headColumn(spec));
 
   let x = nodes.add('Gather', ['features', 'rows'], { axis: { i: 0 } }); // [B, d]
   if (spec.normalize) x = addNormalize(nodes, x);
@@ -155,28 +181,8 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
     input = out?.kept ?? a;
   }
 
-  // Loss.
-  const hard = addTargets(nodes, ending);
-  let target = hard;
-  if (spec.labelSmoothing) {
-    target = nodes.add('Add', [nodes.add('Mul', [hard, column('sharp')]), column('spread')]);
-  }
-  const loss = addLoss(nodes, ending, logits, target);
-  let { losses, delta } = loss;
-  if (spec.classWeight) {
-    const weight =
-      ending === 'softmax'
-        ? nodes.add('MatMul', [ask(perRun, 'class_weights', ['H', 1, units]), hard]) // [H, 1, B]
-        : nodes.add('Add', [
-            nodes.add('Mul', [hard, ask(perRun, 'weight_slope', unitColumn(spec))]),
-            ask(perRun, 'weight_base', unitColumn(spec)),
-          ]);
-    losses = nodes.add('Mul', [losses, weight]);
-    delta = nodes.add('Mul', [delta, weight]);
-  }
-  const axes = isFlatHead(spec) ? 'last' : 'both';
-  nodes.add('ReduceSum', [losses, axes], { keepdims: { i: 0 } }, 'loss'); // [H]
-  delta = nodes.add('Mul', [delta, 'share']);
+  // How far off: the loss of all steps is measured after the loop, at once.
+  let delta = nodes.add('Mul', [addLosses(nodes, spec, ask.bind(null, perRun), logits, 'targets').delta, 'share']);
 
   // Backward.
   const gradients = new Map<string, string>();
@@ -241,22 +247,31 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
       dims: dimsOf(variable),
     })),
   );
+  const outputs = [
+    ...states.map(({ name, dims }) => value(`${name}_next`, dims)),
+    value(logits, isFlatHead(spec) ? ['H', 'B'] : ['H', units, 'B']),
+  ];
   const body: OnnxGraph = {
     name: 'step',
-    nodes: nodes.list,
+    nodes: nodes.for(outputs.map(({ name }) => name)),
     initializers: [],
     inputs: [...states.map(({ name, dims }) => value(name, dims)), ...perStep],
-    outputs: [...states.map(({ name, dims }) => value(`${name}_next`, dims)), value('loss', ['H'])],
+    outputs,
   };
+  const after = new Nodes('l');
+  const targets = isFlatHead(spec) ? 'targets_all' : after.add('Unsqueeze', ['targets_all', 'axis1']);
+  const { losses } = addLosses(after, spec, ask.bind(null, perRun), 'logits', targets);
+  after.add('ReduceSum', [losses, isFlatHead(spec) ? 'last' : 'both'], { keepdims: { i: 0 } }, 'losses'); // [S, H]
   return {
     name: 'epoch',
     nodes: [
       {
         op: 'Scan',
         inputs: [...states.map(({ name }) => `${name}_in`), ...perStep.map(({ name }) => `${name}_all`)],
-        outputs: [...states.map(({ name }) => `${name}_out`), 'losses'],
+        outputs: [...states.map(({ name }) => `${name}_out`), 'logits'],
         attributes: { body, num_scan_inputs: { i: perStep.length } },
       },
+      ...after.for(['losses']),
     ],
     initializers: [
       ...constants(units),

@@ -30,8 +30,8 @@ export const constants = (units: number): OnnxTensor[] => [
 ];
 
 /** One-hot or given targets, `[units, B]`. */
-export const addTargets = (nodes: Nodes, ending: Ending): string =>
-  ending === 'softmax' ? nodes.add('Cast', [nodes.add('Equal', ['targets', 'classes'])], { to: { i: 1 } }) : 'targets';
+export const addTargets = (nodes: Nodes, ending: Ending, targets = 'targets'): string =>
+  ending === 'softmax' ? nodes.add('Cast', [nodes.add('Equal', [targets, 'classes'])], { to: { i: 1 } }) : targets;
 
 /** The loss of each example in nodes of a graph: units lie in rows, `[H, units, B]`. */
 function algebra(nodes: Nodes): Algebra<string> {

@@ -14,13 +14,17 @@ export const SLOTS: Readonly<Record<Kind, readonly Slot[]>> = {
 /** Keras's defaults. */
 export const ADAM = { beta1: 0.9, beta2: 0.999 } as const;
 const RHO = 0.9;
-const epsilon = floats('epsilon', [], [1e-7]);
+const EPSILON = 1e-7;
 
 /** The constants of each optimizer's step. */
 export const STEP_SIZES: Readonly<Record<Kind, readonly OnnxTensor[]>> = {
-  adam: [floats('share1', [], [1 - ADAM.beta1]), floats('share2', [], [1 - ADAM.beta2]), epsilon],
+  adam: [
+    floats('decay1', [], [ADAM.beta1]),
+    floats('decay2', [], [ADAM.beta2]),
+    floats('epsilon', [], [EPSILON / Math.sqrt(1 - ADAM.beta2)]),
+  ],
   sgd: [],
-  rmsprop: [floats('rho', [], [RHO]), floats('rest', [], [1 - RHO]), epsilon],
+  rmsprop: [floats('rho', [], [RHO]), floats('rest', [], [1 - RHO]), floats('epsilon', [], [EPSILON])],
 };
 
 interface Update {
@@ -45,14 +49,13 @@ export function addUpdate(
   const square = (): string => nodes.add('Mul', [gradient, gradient]);
   switch (optimizer) {
     case 'adam': {
-      // m += (g - m)(1 - b1), v += (g² - v)(1 - b2), w -= m rate / (sqrt(v) + epsilon)
-      const move = (slot: Slot, toward: string, share: string): string => {
+      // Both moments without their factors 1 - b, which the rate and epsilon make up for: two passes over the weights less.
+      const move = (slot: Slot, by: string, keep: string): string => {
         const old = `${name}_${slot}`;
-        const change = nodes.add('Mul', [nodes.add('Sub', [toward, old]), share]);
-        return nodes.add('Add', [old, change], {}, `${old}_next`);
+        return nodes.add('Add', [nodes.add('Mul', [old, keep]), by], {}, `${old}_next`);
       };
-      const m = move('momentum', gradient, 'share1');
-      const v = move('velocity', square(), 'share2');
+      const m = move('momentum', gradient, 'decay1');
+      const v = move('velocity', square(), 'decay2');
       const size = nodes.add('Add', [nodes.add('Sqrt', [v]), 'epsilon']);
       const step = nodes.add('Div', [nodes.add('Mul', [m, rate]), size]);
       nodes.add('Sub', [weights, step], {}, `${name}_next`);
@@ -83,3 +86,9 @@ export function addUpdate(
     }
   }
 }
+
+/** @returns what the learning rate of Adam's step `t`, from 1, is multiplied by: its correction for the first steps, and the factors that the moments are kept without */
+export const adamRate = (t: number): number => {
+  const [rest1, rest2] = [1 - ADAM.beta1, 1 - ADAM.beta2];
+  return ((rest1 / Math.sqrt(rest2)) * Math.sqrt(1 - ADAM.beta2 ** t)) / (1 - ADAM.beta1 ** t);
+};

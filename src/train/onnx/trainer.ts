@@ -5,7 +5,7 @@ import { type PackSpec, targetWidth, type Variable, variablesOf } from '../net-s
 import { CHUNK_MS, type PackedHead, type Scaling, type Trainer, type TrainerMaker } from '../trainer.js';
 import type { VectorBlock } from '../vectors.js';
 import { epochGraph, headColumn, slotsOf, unitColumn } from './epoch-graph.js';
-import { ADAM } from './optimizers.js';
+import { adamRate } from './optimizers.js';
 import { int32, runSession, shape, tensor } from './tensors.js';
 
 /** Weights of a pack whose steps are long enough for two threads. */
@@ -105,7 +105,10 @@ export class OnnxTrainer implements Trainer {
     const sums = new Float64Array(this.heads.length);
     const { d } = this.spec;
     const features = tensor(block.x, [block.x.length / d, d]);
-    const perRow = targetWidth(this.spec) + this.noiseSizes().reduce((total, { size }) => total + size, 0);
+    const perRow =
+      targetWidth(this.spec) +
+      this.heads.length * this.spec.units +
+      this.noiseSizes().reduce((total, { size }) => total + size, 0);
     const most = Math.max(1, Math.floor(CHUNK_VALUES / (perRow * batchSize)));
     for (let from = 0; from < n; ) {
       const size = from < whole ? batchSize : n - whole;
@@ -249,8 +252,7 @@ export class OnnxTrainer implements Trainer {
     const keeps: number[] = [];
     for (let i = 0; i < steps; i++) {
       const step = this.steps++;
-      const correction =
-        spec.optimizer === 'adam' ? Math.sqrt(1 - ADAM.beta2 ** (step + 1)) / (1 - ADAM.beta1 ** (step + 1)) : 1;
+      const correction = spec.optimizer === 'adam' ? adamRate(step + 1) : 1;
       for (const head of heads) {
         const rate = head.learningRate(step);
         rates.push(rate * correction);
