@@ -55,13 +55,21 @@ function sized({ graph, size, where }: Source, inputSize: BaseOptions['inputSize
   const shape = inputShape(graph);
   const channels = shape[2];
   if (shape.length !== 3 || (channels !== 1 && channels !== 3)) {
-    throw new ModelError(`${where} takes ${show(shape)}: a base must take images of 1 or 3 channels, channels last`);
+    throw new ModelError(
+      `${where} takes ${show(shape)}: a base must take images of 1 or 3 channels, channels last: give a model of such images`,
+    );
   }
   const [height, width] = inputSize ?? [shape[0] ?? size, shape[1] ?? size];
   if (height == null || width == null) {
     throw new UsageError(`${where} leaves its input size open ${show(shape)}: give --input-size, for example 224`);
   }
-  return height === shape[0] && width === shape[1] ? graph : resize(graph, height, width);
+  if (height === shape[0] && width === shape[1]) return graph;
+  try {
+    return resize(graph, height, width);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    throw new ModelError(`${where}: ${error.message}: give another --input-size`, { cause: error });
+  }
 }
 
 const PROBABILITIES: readonly Activation[] = ['softmax', 'sigmoid', 'log_softmax'];
@@ -180,7 +188,9 @@ async function open(options: BaseOptions, hooks: OpenHooks, classifier = false):
   checkWeights(graph);
   const shape = inferShapes(graph).get(layer) ?? [];
   if (shape.length !== 1 && shape.length !== 3) {
-    throw new ModelError(`layer ${layer} gives ${show(shape)}: a tap must be a feature map or a vector`);
+    throw new ModelError(
+      `layer ${layer} gives ${show(shape)}: a tap must be a feature map or a vector, so give another --layer, ${suggestLayers({ nodes: graph.nodes, outputs: [] })}`,
+    );
   }
   const [height = 0, width = 0, channels] = inputShape(graph);
   const spec = makeSpec(options, {

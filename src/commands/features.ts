@@ -32,11 +32,8 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   checkOptions('features', options);
   if (!(await holdsFiles(options.data)))
     throw new DataError(`${options.data} holds no files: give --data a folder of images`);
-  const { name, spec } = await nameBase(cache, options, {
-    ...options,
-    makesCache: true,
-    verify: options.verifyHashes ?? false,
-  });
+  const hooks = { ...options, ...toldOnce(options), makesCache: true };
+  const { name, spec } = await nameBase(cache, options, { ...hooks, verify: options.verifyHashes ?? false });
   const set = await FeatureSet.create(cache, name, spec, options);
   options.onStart?.({ name, dir: set.dir, features: spec.features });
   if ((await set.partNames().catch(() => [])).length === 0) {
@@ -48,13 +45,22 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
     }
   }
   const open = async (): Promise<Base> => {
-    const base =
-      (await soundBase(cache, spec, options)) ?? (await readBase(cache, options, { ...options, makesCache: true }));
+    const base = (await soundBase(cache, spec, options)) ?? (await readBase(cache, options, hooks));
     if (fingerprint(base.spec) !== set.fingerprint)
       throw new DataError(`the base ${name} was changed while it was used: run the same command again`);
     return base;
   };
   return extract(set, { ...options, started }, open);
+}
+
+/** What a base is noted for is told once, though it is opened twice: for its name, and to run. */
+function toldOnce({ onWarning }: FeaturesOptions): Pick<FeaturesOptions, 'onWarning'> {
+  const told = new Set<string>();
+  return {
+    onWarning: (message) => {
+      if (told.size !== told.add(message).size) onWarning?.(message);
+    },
+  };
 }
 
 /** What the cache keeps of a base; what is damaged is taken away, so that it is kept anew. */

@@ -10,7 +10,7 @@ import { whyUnreadable } from './failure.js';
 export async function besideModel(folder: string, location: string, what: string): Promise<string> {
   const leaves = (): ModelError =>
     new ModelError(
-      `${what} is ${JSON.stringify(location.slice(0, 200))}, outside the folder of the model: it must lie beside the model`,
+      `${what} is ${JSON.stringify(location.slice(0, 200))}, outside the folder of the model: put it beside the model, and export that so`,
     );
   const isPlain = !/^[a-z][a-z0-9+.-]*:/i.test(location) && !/^[/\\]/.test(location) && !location.includes('\0');
   if (!isPlain || location.split(/[/\\]/).includes('..')) throw leaves();

@@ -229,20 +229,26 @@ export const show = (shape: Shape): string => `(${shape.map((size) => size ?? 'N
 export function inferShapes(graph: Graph): Map<string, Shape> {
   const shapes = new Map<string, Shape>();
   for (const node of graph.nodes) {
-    const inputs = inputShapes(node, shapes);
-    const shape = inLayer(node, () => inferShape(node.op, inputs));
-    if (shape.some((size) => size !== null && size < 1)) {
-      const from = inputs.map(show).join(' and ') || 'the input';
-      throw new ModelError(
-        `layer ${node.name} (${node.op.kind}) would shrink ${from} to ${show(shape)}: give a larger --input-size`,
-      );
-    }
-    if (shape.reduce<number>((a, b) => a * (b ?? 1), 1) > MAX_VALUES) {
-      throw new ModelError(`layer ${node.name} (${node.op.kind}) would hold ${show(shape)} values, more than 2^31`);
-    }
-    shapes.set(node.name, shape);
+    shapes.set(node.name, nodeShape(node, inputShapes(node, shapes)));
   }
   return shapes;
+}
+
+/**
+ * The shape of one example at a node.
+ * @throws ModelError that names the node where the inputs do not fit, where a size falls to nothing or is absurd
+ */
+export function nodeShape(node: Node, inputs: readonly Shape[]): Shape {
+  return inLayer(node, () => {
+    const shape = inferShape(node.op, inputs);
+    if (shape.some((size) => size !== null && size < 1)) {
+      throw new ModelError(`it would shrink ${inputs.map(show).join(' and ') || 'the input'} to ${show(shape)}`);
+    }
+    if (shape.reduce<number>((a, b) => a * (b ?? 1), 1) > MAX_VALUES) {
+      throw new ModelError(`it would hold ${show(shape)} values, more than 2^31`);
+    }
+    return shape;
+  });
 }
 
 /** The shapes of a node's inputs, out of those inferred so far. */

@@ -34,14 +34,15 @@ export async function withArchive<T>(file: string, use: (archive: Archive) => Pr
       if (seen.has(name)) throw new ModelError(`${file} holds ${name} twice: save the model again`);
       seen.add(name);
       if (name === 'config.json' || name === 'metadata.json') {
-        if (size > MAX_TEXT) throw new ModelError(`${file}: ${name} is larger than ${MAX_TEXT} bytes`);
+        if (size > MAX_TEXT)
+          throw new ModelError(`${file}: ${name} is larger than ${MAX_TEXT} bytes: save the model again`);
         const chunks: Buffer[] = [];
         for await (const chunk of await stream()) chunks.push(chunk as Buffer);
         texts.set(name, Buffer.concat(chunks).toString('utf8'));
       } else if (name === 'model.weights.h5') {
         if (size > limit) {
           throw new ModelError(
-            `${file}: ${name} would be inflated to ${size} bytes, more than a model in an archive of this size holds (${limit})`,
+            `${file}: ${name} would be inflated to ${size} bytes, more than a model in an archive of this size holds (${limit}): save the model again`,
           );
         }
         await pipeline(await stream(), createWriteStream(weights));
@@ -51,7 +52,9 @@ export async function withArchive<T>(file: string, use: (archive: Archive) => Pr
     const config = texts.get('config.json');
     if (config === undefined || !found) {
       const lacks = config === undefined ? 'config.json' : 'model.weights.h5';
-      throw new ModelError(`${file} is a zip file but no Keras model: ${lacks} is missing`);
+      throw new ModelError(
+        `${file} is a zip file but no Keras model, as ${lacks} is missing: give a file of model.save('model.keras')`,
+      );
     }
     return await use({ config, metadata: texts.get('metadata.json') ?? null, weights });
   } finally {
@@ -75,8 +78,11 @@ async function eachEntry(file: string, visit: Visit): Promise<void> {
     if (error instanceof ModelError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC') throw error;
-    throw new ModelError(`${file} is damaged or cut off: it cannot be read as a .keras archive (zip)`, {
-      cause: error,
-    });
+    throw new ModelError(
+      `${file} is damaged or cut off, it cannot be read as a .keras archive (zip): copy or save it again`,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -3,7 +3,7 @@ import type { Shape } from '../graph/graph.js';
 import type { Attributes } from './attributes.js';
 import { type Call, Constant, numbersOf, Taken } from './calls.js';
 import { axisFrom } from './expression.js';
-import { isFields, isNumber } from './json.js';
+import { isFields, isNumber, shown } from './json.js';
 
 /** What an operand is: a tensor by its place, or numbers. */
 export type Operand = number | Constant;
@@ -106,7 +106,7 @@ export class Arguments {
           ? `numbers of shape (${value.shape.join(', ')})`
           : Array.isArray(value)
             ? `[${value.slice(0, 8).map(show).join(', ')}]`
-            : JSON.stringify(value)?.slice(0, 40);
+            : shown(value);
     return this.call.args.slice(0, 8).map(show).join(', ');
   }
 
@@ -123,7 +123,8 @@ export class Arguments {
 
   private fail(name: string, expected: string): never {
     const found = this.call.kwargs[name];
-    const shown = found === undefined ? `(${this})` : String(JSON.stringify(found)).slice(0, 80);
-    throw new ModelError(`${this.attributes.where}: ${name} must be ${expected}, found ${shown}`);
+    throw new ModelError(
+      `${this.attributes.where}: ${name} must be ${expected}, found ${found === undefined ? `(${this})` : shown(found)}`,
+    );
   }
 }

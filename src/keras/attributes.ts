@@ -1,7 +1,7 @@
 import { ModelError } from '../errors.js';
 import type { Activation, Margins, Padding, Pair, Shape } from '../graph/graph.js';
 import { KERAS_ACTIVATIONS } from './activations.js';
-import { type Fields, isFields, isNumber, isText } from './json.js';
+import { type Fields, isFields, isNumber, isText, shown } from './json.js';
 
 /** Attributes that shape training, naming or the device, never what a layer computes at inference. */
 const HARMLESS = new Set([
@@ -102,8 +102,8 @@ export class Attributes {
   }
 
   private fail(name: string, expected: string): never {
-    const found = JSON.stringify(Object.hasOwn(this.config, name) ? this.config[name] : undefined);
-    throw new ModelError(`${this.where}: ${name} must be ${expected}, found ${String(found).slice(0, 80)}`);
+    const found = Object.hasOwn(this.config, name) ? this.config[name] : undefined;
+    throw new ModelError(`${this.where}: ${name} must be ${expected}, found ${shown(found)}`);
   }
 
   /** Takes an attribute that changes nothing here, whatever it holds. */
@@ -200,11 +200,12 @@ export class Attributes {
 
   /** The shape of an example, of `batch_shape` (Keras 3) or `batch_input_shape` (Keras 2); null where neither is there. */
   batchShape(): Shape | null {
-    const value = this.get('batch_shape') ?? this.get('batch_input_shape') ?? null;
+    const name = this.has('batch_shape') ? 'batch_shape' : 'batch_input_shape';
+    const value = this.get(name) ?? null;
     if (value === null) return null;
     const fits = (n: unknown): n is number | null => n === null || (isNumber(n) && Number.isInteger(n) && n >= 1);
     if (!Array.isArray(value) || value.length < 2 || value.length > 5 || !value.slice(1).every(fits)) {
-      return this.fail('batch_shape', '[null, height, width, channels]');
+      return this.fail(name, '[null, height, width, channels]');
     }
     return value.slice(1) as Shape;
   }
@@ -227,9 +228,7 @@ export class Attributes {
     }
     for (const [name, value] of Object.entries(this.config)) {
       if (this.asked.has(name) || HARMLESS.has(name) || value === null || value === false) continue;
-      throw new ModelError(
-        `${this.where}: attribute ${name} = ${JSON.stringify(value)?.slice(0, 80)} is not supported`,
-      );
+      throw new ModelError(`${this.where}: attribute ${name} = ${shown(value)} is not supported`);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.js';
-import { type Fields, isFields, isNumber, isText } from './json.js';
+import { type Fields, isFields, isNumber, isText, shown } from './json.js';
 
 /** A tensor that a call takes. */
 export type Reference = readonly [layer: string, call: number, output: number];
@@ -100,7 +100,7 @@ function reference(item: unknown, where: string): Reference {
     const [name, call, output] = item as unknown[];
     if (isText(name) && name.length <= 512 && isNumber(call) && isNumber(output)) return [name, call, output];
   }
-  throw new ModelError(`${where}: expected [layer, call, output], found ${JSON.stringify(item)?.slice(0, 80)}`);
+  throw new ModelError(`${where}: expected [layer, call, output], found ${shown(item)}`);
 }
 
 /** `input_layers` or `output_layers`: a reference alone, or lists and named ones of them, in order. */

@@ -34,22 +34,35 @@ export interface Architecture {
  */
 export function readArchitecture(json: unknown, source: string, version: string | null = null): Architecture {
   if (!isFields(json) || !isText(json.class_name) || json.class_name.length > 512)
-    throw new ModelError(`${source}: its config names no model class`);
+    throw new ModelError(`${source}: its config names no model class: ${again(source)}`);
   const { class_name: className } = json;
   if (!MODELS.includes(className as string)) {
     throw new ModelError(
-      `${source}: the model class ${String(className)} is not supported: save a Functional or Sequential model, or ${convert(source)}`,
+      `${source}: the model class ${className} is not supported: save a Functional or Sequential model, or ${convert(source)}`,
     );
   }
   const keras3 = version === null ? 'module' in json : Number.parseInt(version, 10) >= 3;
   const reader = new Reader(source, keras3);
-  const { outputs, layers } = reader.model(className as string, json.config, '', null);
+  const { outputs, layers } = readable(source, () => reader.model(className as string, json.config, '', null));
   const { inputs, models, layerOf, policies, shapes } = reader;
   const notes = [...policies].map(
     (policy) =>
       `${source} was saved with the policy ${policy}: it runs in float32, and its vectors differ by as much as that rounds`,
   );
   return { nodes: joinChannels(reader.nodes, shapes), inputs, outputs, models, layers, layerOf, notes };
+}
+
+/** What to do with a file whose config holds together in no way that Keras has. */
+const again = (source: string): string => `save the model again with Keras, or ${convert(source)}`;
+
+/** Puts behind what is the matter with a config what to do. */
+function readable<T>(source: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    throw new ModelError(`${error.message}: ${again(source)}`, { cause: error });
+  }
 }
 
 /** What to do with a model that holds what is not supported: the command that makes an ONNX model of it. */

@@ -60,5 +60,5 @@ export async function refuseForeign(file: string): Promise<void> {
       `${file} is ${known.name}, which is no base: make an ONNX model of it (${known.command(file)}) and give that`,
     );
   }
-  if (isFolder) throw new ModelError(`${file} is a folder: expected a model file, or a folder with a model.json in it`);
+  if (isFolder) throw new ModelError(`${file} is a folder without a model.json: give a model file`);
 }

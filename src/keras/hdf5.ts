@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type * as H5wasm from 'h5wasm/node';
-import { ModelError } from '../errors.js';
+import { ModelError, PermafrostError, WeightsError } from '../errors.js';
 import { errorCode, readStart, whyUnreadable } from '../files/index.js';
 import { fromFloat16 } from '../float16.js';
 import type { Tensor } from '../graph/graph.js';
@@ -20,7 +20,7 @@ export async function head(file: string, length: number): Promise<Buffer> {
     return await readStart(file, length);
   } catch (error) {
     if (errorCode(error) === 'EISDIR') {
-      throw new ModelError(`${file} is a folder: expected a model file`, { cause: error });
+      throw new ModelError(`${file} is a folder: give the path of a model file`, { cause: error });
     }
     throw new ModelError(`${file} ${whyUnreadable(error)}: give the path of a model file`, { cause: error });
   }
@@ -87,15 +87,15 @@ export class Hdf5Group {
   /** A data set of floats, read only where its shape is the one that is asked for. */
   tensor(path: string, shape?: readonly number[]): Tensor {
     const entity = this.entity(path);
-    if (!(entity instanceof h5wasm.Dataset)) throw new ModelError(`${this.file}: the data set ${path} is missing`);
+    if (!(entity instanceof h5wasm.Dataset)) throw new WeightsError(`${this.file}: the data set ${path} is missing`);
     return this.guard(() => {
       const found = entity.shape ?? [];
       if (shape && found.join() !== shape.join()) {
-        throw new ModelError(`${this.file}: ${path} has shape (${found.join(', ')}), expected (${shape.join(', ')})`);
+        throw new WeightsError(`${this.file}: ${path} has shape (${found.join(', ')}), expected (${shape.join(', ')})`);
       }
       if (found.reduce((a, b) => a * b, 4) > this.bytes * MOST_DEFLATED) {
         throw new ModelError(
-          `${this.file}: ${path} has shape (${found.join(', ')}), more than a file of ${this.bytes} bytes can hold`,
+          `${this.file}: ${path} has shape (${found.join(', ')}), more than a file of ${this.bytes} bytes can hold: copy or save it again`,
         );
       }
       const half = halfPrecision(entity);
@@ -104,7 +104,9 @@ export class Hdf5Group {
       if (typeof value === 'bigint') return { shape: found, data: Float32Array.of(Number(value)) }; // an int64 counter
       if (typeof value === 'number') return { shape: found, data: Float32Array.of(value) };
       if (!(value instanceof Float32Array)) {
-        throw new ModelError(`${this.file}: ${path} is stored as ${String(entity.dtype)}, expected float32`);
+        throw new ModelError(
+          `${this.file}: ${path} is stored as ${String(entity.dtype)}, expected float32: save the model with float32 weights`,
+        );
       }
       return { shape: found, data: value };
     });
@@ -127,10 +129,13 @@ export class Hdf5Group {
     try {
       return read();
     } catch (error) {
-      if (error instanceof ModelError) throw error;
-      throw new ModelError(`${this.file} is damaged or cut off: it cannot be read as HDF5 to its end`, {
-        cause: error,
-      });
+      if (error instanceof PermafrostError) throw error;
+      throw new ModelError(
+        `${this.file} is damaged or cut off, it cannot be read as HDF5 to its end: copy or save it again`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 }
@@ -215,7 +220,7 @@ function withOnly<T>(files: Files, file: string, use: () => T): { result: T; oth
  * @throws ModelError when the file is no HDF5, is damaged, or takes data from another file
  */
 export async function withHdf5<T>(file: string, use: (root: Hdf5Group) => T, name = file): Promise<T> {
-  if (!(await isHdf5(file))) throw new ModelError(`${name} is not an HDF5 file: expected one that Keras has written`);
+  if (!(await isHdf5(file))) throw new ModelError(`${name} is not an HDF5 file: give one that Keras has written`);
   const module = await loadHdf5(name);
   library = module as unknown as RawReader;
   module.activate_throwing_error_handler(); // otherwise it prints its own stack of errors
@@ -226,7 +231,9 @@ export async function withHdf5<T>(file: string, use: (root: Hdf5Group) => T, nam
       opened = new h5wasm.File(file, 'r');
       if (opened.file_id < 0n) throw new RangeError('no file id');
     } catch (error) {
-      throw new ModelError(`${name} is damaged or cut off: it cannot be opened as HDF5`, { cause: error });
+      throw new ModelError(`${name} is damaged or cut off, it cannot be opened as HDF5: copy or save it again`, {
+        cause: error,
+      });
     }
     try {
       return use(new Hdf5Group(opened, name, size));

@@ -10,15 +10,17 @@ const MAX_DEPTH = 256;
  * @throws ModelError when it is no JSON object, or absurdly large
  */
 export function parseFields(text: string, where: string): Fields {
-  if (text.length > MAX_BYTES) throw new ModelError(`${where}: its config is larger than ${MAX_BYTES} bytes`);
+  if (text.length > MAX_BYTES)
+    throw new ModelError(`${where}: its config is larger than ${MAX_BYTES} bytes: save the model again`);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ModelError(`${where}: its config is not JSON`, { cause: error });
+    throw new ModelError(`${where}: its config is not JSON: copy or save it again`, { cause: error });
   }
-  if (!isFields(value)) throw new ModelError(`${where}: its config is not a JSON object`);
-  if (isDeep(value)) throw new ModelError(`${where}: its config nests more than ${MAX_DEPTH} deep`);
+  if (!isFields(value)) throw new ModelError(`${where}: its config is not a JSON object: copy or save it again`);
+  if (isDeep(value))
+    throw new ModelError(`${where}: its config nests more than ${MAX_DEPTH} deep: save the model again`);
   return value;
 }
 
@@ -34,6 +36,9 @@ function isDeep(value: unknown): boolean {
 
 export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What messages show of a value that is none of those expected. */
+export const shown = (value: unknown): string => JSON.stringify(value)?.slice(0, 80) ?? 'nothing';
 
 export const isText = (value: unknown): value is string => typeof value === 'string';
 export const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);

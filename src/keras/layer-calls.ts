@@ -1,7 +1,7 @@
 import { ModelError } from '../errors.js';
 import type { Op, Shape } from '../graph/graph.js';
 import { type Call, Taken } from './calls.js';
-import { isFields, isText } from './json.js';
+import { isFields, isText, shown } from './json.js';
 import { ACTIVATION_LAYERS } from './layers.js';
 
 /** The layer that another has for its activation; null where that is a function of a known name. */
@@ -35,7 +35,7 @@ export function checkCall({ args, kwargs, from }: Call, where: string): void {
   const plain = args.flat(4).find((value) => value !== null && typeof value !== 'boolean' && !(value instanceof Taken));
   if (plain !== undefined) {
     throw new ModelError(
-      `${where}: a constant as argument (${JSON.stringify(plain)?.slice(0, 60)}) is not supported: it takes ${from.length} tensors`,
+      `${where}: a constant as argument (${shown(plain)}) is not supported: it takes ${from.length} tensors`,
     );
   }
 }

@@ -1,4 +1,4 @@
-import { ModelError } from '../errors.js';
+import { ModelError, WeightsError } from '../errors.js';
 import type { Graph, Node, Tensor } from '../graph/graph.js';
 import type { WeightSpec } from '../graph/infer.js';
 import { withArchive } from './archive.js';
@@ -10,17 +10,27 @@ import { withWeights } from './owners.js';
 import { readTfjs } from './tfjs.js';
 import { bindWeights, readByName, readByPlace, specsByLayer } from './weights.js';
 
-/** Puts the file in front of what a later check says. */
-function inFile<T>(file: string, check: () => T): T {
+/** Puts the file in front of what a later check says, and what to do behind. */
+function inFile<T>(file: string, advice: string, check: () => T): T {
   try {
     return check();
   } catch (error) {
-    if (error instanceof ModelError && !error.message.startsWith(file)) {
-      throw new ModelError(`${file}: ${error.message}`, { cause: error });
-    }
-    throw error;
+    if (!(error instanceof ModelError)) throw error;
+    throw new ModelError(`${file}: ${error.message}: ${advice}`, { cause: error });
   }
 }
+
+/** A file whose weights do not fit its own layers. */
+function whole<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof WeightsError)) throw error;
+    throw new ModelError(`${error.message}: ${AGAIN}`, { cause: error });
+  }
+}
+
+const AGAIN = 'copy or save the model again';
 
 /** A model out of a file, cut at a layer: the graph with its weights. */
 export interface Model extends Graph {
@@ -34,7 +44,9 @@ type ReadWeights = (specs: ReadonlyMap<string, WeightSpec[]>) => Map<string, Ten
 function bind(architecture: Architecture, file: string, layer: string | undefined, read: ReadWeights): Model {
   const graph = graphAt(architecture, file, layer);
   const layerOf = ({ name }: Node): string => architecture.layerOf.get(name) ?? '';
-  const bound = inFile(file, () => bindWeights(graph, layerOf, read(specsByLayer(graph, layerOf))));
+  const specs = inFile(file, 'tap another layer with --layer', () => specsByLayer(graph, layerOf));
+  const weights = whole(() => read(specs));
+  const bound = inFile(file, AGAIN, () => bindWeights(graph, layerOf, weights));
   return { ...bound, notes: architecture.notes };
 }
 
@@ -103,7 +115,7 @@ async function open<T>(file: string, use: (opened: Opened) => T): Promise<T> {
   if (/^\s*\{/.test(start.toString('latin1'))) return openTfjs(file, use);
   throw new ModelError(
     start.length === 0
-      ? `${file} is empty: expected a Keras model`
+      ? `${file} is empty: copy or save the model again`
       : `${file} is neither a .keras archive nor an HDF5 file nor a model.json, and no other kind of model that is known: give one of them, or an ONNX model`,
   );
 }

@@ -5,6 +5,7 @@ import type { Attributes } from './attributes.js';
 import { type Call, Constant } from './calls.js';
 import { axisFrom, type Expression, type Step, step } from './expression.js';
 import { getItem } from './get-item.js';
+import { isText, shown } from './json.js';
 import { knownClasses, readInterpolation } from './layers.js';
 import { TENSORFLOW } from './tensorflow-functions.js';
 
@@ -302,7 +303,8 @@ export const isTensorflow = (className: string): boolean =>
  * @throws ModelError for an operation that is not supported
  */
 export function readOperation(className: string, a: Attributes, call: Call, shapes: readonly Shape[]): Step {
-  const called = isTensorflow(className) ? String(a.raw('function')) : className;
+  const given = isTensorflow(className) ? a.raw('function') : className;
+  const called = isText(given) ? given.slice(0, 200) : shown(given);
   const name = isTensorflow(className) ? own(TENSORFLOW, called) : className;
   const p = new Arguments(call, a, shapes);
   const found = name === undefined ? null : operation(name, p);

@@ -1,6 +1,6 @@
 import { ModelError } from '../errors.js';
 import { classOf, type Node, type Op, type Shape } from '../graph/graph.js';
-import { inferShape, inLayer, weightSpecs } from '../graph/infer.js';
+import { nodeShape, weightSpecs } from '../graph/infer.js';
 import { Attributes } from './attributes.js';
 import { type Call, type Reference, references } from './calls.js';
 import { type Expression, layerStep, type Step, step } from './expression.js';
@@ -234,8 +234,8 @@ export class Reader {
     if (this.trains(call) && (IDLE.includes(className) || className === 'BatchNormalization')) {
       throw new ModelError(`${attributes.where} is called with training=True, which is not supported`);
     }
-    checkCall(call, attributes.where);
     const read = this.layer(className, layer.config, attributes, shapes);
+    checkCall(call, attributes.where);
     if (attributes.reduced !== null) this.policies.add(attributes.reduced);
     return read;
   }
@@ -294,7 +294,7 @@ export class Reader {
 
   private add(node: Node, path: string): void {
     const inputs = node.inputs.map((name) => this.shapes.get(name) ?? []);
-    const shape = this.told(() => inLayer(node, () => inferShape(node.op, inputs)));
+    const shape = this.told(() => nodeShape(node, inputs));
     this.push(node);
     if (holdsWeights(node.op, inputs)) this.layerOf.set(node.name, path);
     this.shapes.set(node.name, shape);

@@ -1,16 +1,17 @@
 import path from 'node:path';
-import { ModelError } from '../errors.js';
+import { ModelError, WeightsError } from '../errors.js';
 import { besideModel } from '../files/beside.js';
 import { openRegular, readNamed, whyUnreadable } from '../files/index.js';
 import { fromFloat16 } from '../float16.js';
 import type { Tensor } from '../graph/graph.js';
 import { show } from '../graph/infer.js';
-import { isFields, isNumber, isText, parseFields } from './json.js';
+import { isFields, isNumber, isText, parseFields, shown } from './json.js';
 import type { StoredLayer } from './stored-layer.js';
 
 const MAX_JSON = 64 * 2 ** 20;
 const MAX_BYTES = 2 ** 32;
 const MAX_RANK = 8;
+const AGAIN = 'export the model again';
 
 /** Whether a file of weights is the JSON of TensorFlow.js, by its name. */
 export const isTfjs = (file: string): boolean => path.extname(file).toLowerCase() === '.json';
@@ -65,13 +66,13 @@ export class TfjsWeights {
       const name = [...segments.slice(from), weight].join('/');
       if (this.tensors.has(name)) return this.take(name, shape);
     }
-    throw new ModelError(`${this.file}: the weight ${weight} of layer ${layer} is missing`);
+    throw new WeightsError(`${this.file}: the weight ${weight} of layer ${layer} is missing`);
   }
 
   private take(name: string, shape: readonly number[]): Tensor {
     const found = this.tensors.get(name);
     if (found?.shape.join() !== shape.join()) {
-      throw new ModelError(`${this.file}: ${name} has shape ${show(found?.shape ?? [])}, expected ${show(shape)}`);
+      throw new WeightsError(`${this.file}: ${name} has shape ${show(found?.shape ?? [])}, expected ${show(shape)}`);
     }
     return found;
   }
@@ -79,29 +80,29 @@ export class TfjsWeights {
 
 function readEntry(item: unknown, file: string): Entry {
   const name = isFields(item) ? item.name : undefined;
-  if (!isFields(item) || !isText(name)) throw new ModelError(`${file}: a weight of its manifest has no name`);
+  if (!isFields(item) || !isText(name)) throw new ModelError(`${file}: a weight of its manifest has no name: ${AGAIN}`);
   const where = `${file}: weight ${name.slice(0, 200)}`;
   const { shape, dtype, quantization } = item;
   const fits = (n: unknown): n is number => isNumber(n) && Number.isInteger(n) && n >= 0;
   if (!Array.isArray(shape) || shape.length > MAX_RANK || !shape.every(fits)) {
-    throw new ModelError(
-      `${where}: its shape must be a list of whole numbers, found ${JSON.stringify(shape)?.slice(0, 80)}`,
-    );
+    throw new ModelError(`${where}: its shape must be a list of whole numbers, found ${shown(shape)}: ${AGAIN}`);
   }
   const size = shape.reduce<number>((a, b) => a * b, 1);
-  if (size * 4 > MAX_BYTES) throw new ModelError(`${where}: shape ${show(shape)} takes more than ${MAX_BYTES} bytes`);
+  if (size * 4 > MAX_BYTES)
+    throw new ModelError(`${where}: shape ${show(shape)} takes more than ${MAX_BYTES} bytes: ${AGAIN}`);
   // Counters and switches of layers, such as the count of a Normalization.
   if ((dtype === 'int32' || dtype === 'bool') && !quantization) {
     return { name, shape, type: dtype, quantization: null, size };
   }
-  if (dtype !== 'float32') throw new ModelError(`${where}: it is stored as ${JSON.stringify(dtype)}, expected float32`);
+  if (dtype !== 'float32')
+    throw new ModelError(`${where}: it is stored as ${shown(dtype)}, expected float32: ${AGAIN}`);
   if (quantization === undefined || quantization === null)
     return { name, shape, type: 'float32', quantization: null, size };
   const { dtype: type, scale, min } = isFields(quantization) ? quantization : {};
   if (type === 'float16') return { name, shape, type, quantization: null, size };
   if ((type !== 'uint8' && type !== 'uint16') || !isNumber(scale) || !isNumber(min)) {
     throw new ModelError(
-      `${where}: its quantization must be float16, or uint8 or uint16 with scale and min, found ${JSON.stringify(quantization)?.slice(0, 80)}`,
+      `${where}: its quantization must be float16, or uint8 or uint16 with scale and min, found ${shown(quantization)}: ${AGAIN}`,
     );
   }
   return { name, shape, type, quantization: { scale, min }, size };
@@ -128,40 +129,53 @@ async function sizeOf(file: string): Promise<number> {
 
 /** The bytes of a group of weights: those of its shards, end to end, and no byte more or less. */
 async function readShards(paths: unknown, expected: number, file: string): Promise<Uint8Array> {
-  if (!Array.isArray(paths) || !paths.every(isText)) throw new ModelError(`${file}: a group of weights without paths`);
+  if (!Array.isArray(paths) || !paths.every(isText))
+    throw new ModelError(`${file}: a group of weights without paths: ${AGAIN}`);
   const folder = path.dirname(file);
   const shards = await Promise.all(paths.map((shard) => besideModel(folder, shard, `${file}: a file of weights`)));
   const unreadable = (shard: string) => (error: unknown) => {
-    throw new ModelError(`${file}: its file of weights ${shard} ${whyUnreadable(error)}`, { cause: error });
+    throw new ModelError(
+      `${file}: its file of weights ${shard.slice(0, 200)} ${whyUnreadable(error)}: copy all files of the model into one folder`,
+      { cause: error },
+    );
   };
   const sizes = await Promise.all(shards.map((shard) => sizeOf(shard).catch(unreadable(shard))));
   const total = sizes.reduce((a, b) => a + b, 0);
   if (total !== expected) {
     throw new ModelError(
       `${file}: ${paths.join(' + ').slice(0, 200)} should hold ${expected} bytes and ${paths.length === 1 ? 'holds' : 'hold'} ${total}: ` +
-        'a file is cut off, or belongs to another model',
+        'a file is cut off, or belongs to another model, so copy all files of the model again',
     );
   }
   const bytes = Buffer.concat(
     await Promise.all(shards.map((shard, i) => readNamed(shard, sizes[i] ?? 0).catch(unreadable(shard)))),
   );
-  if (bytes.length !== expected) throw new ModelError(`${file}: its files of weights changed while they were read`);
+  if (bytes.length !== expected)
+    throw new ModelError(
+      `${file}: its files of weights changed while they were read: give it again when they are in place`,
+    );
   return bytes;
 }
 
 async function readWeights(manifest: unknown, file: string): Promise<TfjsWeights> {
-  if (!Array.isArray(manifest)) throw new ModelError(`${file} is no TensorFlow.js model: it has no weightsManifest`);
+  if (!Array.isArray(manifest))
+    throw new ModelError(
+      `${file} is no TensorFlow.js model, as it has no weightsManifest: give the model.json of a layers model`,
+    );
   const groups = manifest.map((group: unknown) => {
     const { paths, weights } = isFields(group) ? group : {};
-    if (!Array.isArray(weights)) throw new ModelError(`${file}: a group of its weightsManifest without weights`);
+    if (!Array.isArray(weights))
+      throw new ModelError(`${file}: a group of its weightsManifest without weights: ${AGAIN}`);
     return { paths, entries: weights.map((item) => readEntry(item, file)) };
   });
   const all = groups.flatMap(({ entries }) => entries);
   const names = new Set<string>();
   const twice = all.find(({ name }) => names.size === names.add(name).size);
-  if (twice) throw new ModelError(`${file}: two weights are called ${twice.name}`);
+  if (twice) throw new ModelError(`${file}: two weights are called ${twice.name.slice(0, 200)}: ${AGAIN}`);
   if (all.reduce((sum, { size }) => sum + size * 4, 0) > MAX_BYTES) {
-    throw new ModelError(`${file}: its weights take more than ${MAX_BYTES} bytes`);
+    throw new ModelError(
+      `${file}: its weights take more than ${MAX_BYTES} bytes, which is not supported: use the Keras model that it was made from`,
+    );
   }
   const tensors = new Map<string, Tensor>();
   for (const { paths, entries } of groups) {
@@ -205,7 +219,7 @@ export async function readTfjs(file: string): Promise<TfjsModel> {
     );
   }
   if (modelTopology !== null && modelTopology !== undefined && !isFields(modelTopology)) {
-    throw new ModelError(`${file}: its modelTopology is not a JSON object`);
+    throw new ModelError(`${file}: its modelTopology is not a JSON object: ${AGAIN}`);
   }
   const weights = await readWeights(weightsManifest, file);
   if (!modelTopology) return { topology: null, weights };

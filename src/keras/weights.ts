@@ -50,15 +50,15 @@ export function readByName(
     if (owners.length === 0) continue;
     const own = group.child(layer.name);
     const names = own?.texts('weight_names');
-    if (!own || !names) throw new ModelError(`${file}: the weights of layer ${layer.name} are missing`);
+    if (!own || !names) throw new WeightsError(`${file}: the weights of layer ${layer.name} are missing`);
     const taken = new Set<string>();
     for (const owner of owners) {
       const wanted = specs.get(owner.path) ?? [];
       const mine = owner === layer ? names : within(names, owner, wanted);
       const twice = mine.find((name) => taken.size === taken.add(name).size);
-      if (twice) throw new ModelError(`${file}: two layers of ${layer.name} would take the weight ${twice}`);
+      if (twice) throw new WeightsError(`${file}: two layers of ${layer.name} would take the weight ${twice}`);
       if (mine.length !== wanted.length) {
-        throw new ModelError(
+        throw new WeightsError(
           `${file}: layer ${owner.path} (${owner.className}) needs ${wanted.length} weights and the file holds ${mine.length}`,
         );
       }
@@ -117,7 +117,7 @@ export function readByPlace(
     const own = container?.child(count === 0 ? stem : `${stem}_${count}`);
     if (layer.layers.length > 0) {
       if (withWeights(layer, specs).length === 0) continue;
-      if (!own) throw new ModelError(`${file}: the weights of the nested model ${layer.path} are missing`);
+      if (!own) throw new WeightsError(`${file}: the weights of the nested model ${layer.path} are missing`);
       for (const [path, tensors] of readByPlace(own, layer.layers, specs, file)) weights.set(path, tensors);
       continue;
     }
@@ -125,7 +125,7 @@ export function readByPlace(
     const groups = inner.length > 0 ? inner.map((name) => own?.child(name)) : [own];
     const held = groups.reduce((sum, group) => sum + (group?.child('vars')?.names().length ?? 0), 0);
     if (!own || held !== wanted.length) {
-      throw new ModelError(
+      throw new WeightsError(
         `${file}: layer ${layer.path} (${layer.className}) needs ${wanted.length} weights and the file holds ${held}`,
       );
     }
@@ -163,12 +163,12 @@ function readGroups(
   specs: ReadonlyMap<string, WeightSpec[]>,
   file: string,
 ): Map<string, Tensor[]> {
-  const failures: unknown[] = [];
+  const failures: WeightsError[] = [];
   const search = (group: Hdf5Group, depth: number): Map<string, Tensor[]> | null => {
     try {
       return readByPlace(group, entries(graph), specs, file);
     } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
+      if (!(error instanceof WeightsError)) throw error;
       failures.push(error);
     }
     const layers = group.child('layers') ?? group.child('_layer_checkpoint_dependencies');
@@ -181,8 +181,7 @@ function readGroups(
   };
   const found = search(root, 0);
   if (found) return found;
-  const [own] = failures as Error[];
-  throw new WeightsError(own?.message ?? file, { cause: own });
+  throw failures[0];
 }
 
 /** How deep models lie within models. */
@@ -231,7 +230,9 @@ export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
     if (legacy.texts('layer_names')) return readInside(storedLayers(legacy), graph, specs, file);
     if (root.child('layers') || root.child('_layer_checkpoint_dependencies'))
       return readGroups(root, graph, specs, file);
-    throw new WeightsError(`${file} holds no Keras weights: expected layer_names, or a group of layers`);
+    throw new WeightsError(
+      `${file} holds no Keras weights, neither layer_names nor a group of layers: give a file of model.save_weights or a whole model`,
+    );
   });
   return bindWeights(graph, (node) => node.name, weights);
 }

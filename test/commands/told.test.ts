@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { HeadError } from '../../src/errors.js';
 import { features, type PredictOptions, predict, sample, sweep, train, trainPlan } from '../../src/index.js';
+import { fixture } from '../helpers/fixtures.js';
 import { labelledSet } from '../helpers/labelled-set.js';
 
 // Options without effect that only what is found can tell.
@@ -61,4 +62,18 @@ test('a base that is not the head’s is refused, also where the cache keeps the
     });
   await refused({ base: 'mobilenet', weights: 'random:1', alpha: 0.25 }, 'mobilenet');
   await refused({ base: 'xception-mini', pooling: 'max' }, 'xception-mini');
+});
+
+test('what a model is noted for is told once a run', async () => {
+  const base = fixture('models/keras3_mixed_float16.keras');
+  const { dir: data } = await sample(path.join(work, 'few'), { perClass: 4 });
+  const told: string[] = [];
+  const cache = path.join(work, 'once');
+  const onWarning = (note: string): unknown => told.push(note);
+  const { extracted } = await features({ data, cache, base, preprocess: 'tf', onWarning });
+  assert.equal(extracted, 8);
+  assert.deepEqual(
+    told.map((note) => /policy mixed_float16|scales its pixels itself/.exec(note)?.[0]),
+    ['policy mixed_float16', 'scales its pixels itself'],
+  );
 });

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { UsageError } from '../../src/errors.js';
-import { classOf } from '../../src/graph/graph.js';
+import { classOf, type Graph } from '../../src/graph/graph.js';
 import { inferShapes, inputShapes, weightSpecs } from '../../src/graph/infer.js';
+import { entries } from '../../src/keras/by-order.js';
 import { applications } from '../../src/keras/index.js';
+import type { LayerEntry } from '../../src/keras/reader.js';
 import { fixture } from '../helpers/fixtures.js';
+import { long } from '../helpers/long.js';
+import { needsPython, python } from '../helpers/peers.js';
 
 interface Facts {
   layers: number;
@@ -14,6 +20,8 @@ interface Facts {
   sha256: string;
   /** `name class shape parameters` of the last layer. */
   last: string;
+  /** Those that Keras takes out of a file, in order: lines of `layer weight shape`. */
+  weights: { count: number; sha256: string };
   /** Keras's name of the file in its cache, the URL and the hash. */
   file: [string, string, string | null];
 }
@@ -22,6 +30,31 @@ const facts = JSON.parse(readFileSync(fixture('keras/applications.json'), 'utf8'
   string,
   Record<'top' | 'notop 97x131', Facts>
 >;
+
+const sha256 = (lines: readonly string[]): string => createHash('sha256').update(lines.join('\n')).digest('hex');
+
+/** What Keras calls weights that are called otherwise here, in files that are read by order. */
+const OWN_NAMES: Partial<Record<string, string>> = {
+  'DepthwiseConv2D depthwise_kernel': 'kernel',
+  'LayerScale gamma': 'variable', // it gives none
+};
+
+/** The weights as a published file is matched with them. */
+function weightLines(graph: Graph): string[] {
+  const shapes = inferShapes(graph);
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  const lines = (entry: LayerEntry, layer: string): string[] => {
+    const node = nodes.get(entry.path);
+    const own = node ? weightSpecs(node.op, inputShapes(node, shapes)) : [];
+    return [
+      ...own.map(({ name, shape }) => {
+        return `${layer} ${OWN_NAMES[`${entry.className} ${name}`] ?? name} ${shape.join('x')}`;
+      }),
+      ...entry.layers.flatMap((inner) => lines(inner, layer)),
+    ];
+  };
+  return entries(graph).flatMap((entry) => lines(entry, entry.name));
+}
 
 /** Names, classes, order, shapes and counts of every layer as Keras 3.15 builds it: test/fixtures/make_application_facts.py. */
 describe('architectures and weight files are those of keras.applications', () => {
@@ -54,12 +87,27 @@ describe('architectures and weight files are those of keras.applications', () =>
         assert.equal(lines.length, expected.layers);
         assert.equal(lines.at(-1), expected.last);
         assert.equal(params, expected.params);
-        assert.equal(createHash('sha256').update(lines.join('\n')).digest('hex'), expected.sha256);
+        assert.equal(sha256(lines), expected.sha256);
+        const weights = weightLines(graph);
+        assert.deepEqual({ count: weights.length, sha256: sha256(weights) }, expected.weights);
         const { file, url, hash } = application.imagenet(options);
         assert.deepEqual([file, url, hash], expected.file);
       });
     }
   }
+
+  test('the facts are those of the Keras that is installed', needsPython('keras', 'tensorflow'), async () => {
+    const some = ['mobilenet 0.25', 'convnext-tiny'];
+    const titles = long ? Object.keys(facts) : some;
+    const cases = titles.map((title) => title.replace(' ', '@'));
+    const env = { ...process.env, KERAS_BACKEND: 'tensorflow' };
+    const run = promisify(execFile)(python, [fixture('make_application_facts.py'), ...cases], { env });
+    const lines = (await run).stdout.split('\n').filter((line) => line.startsWith('{'));
+    assert.equal(lines.length, titles.length);
+    for (const line of lines) {
+      for (const [title, found] of Object.entries(JSON.parse(line))) assert.deepEqual(facts[title], found, title);
+    }
+  });
 
   test('sizes below the minimum and variants without weights are refused', () => {
     const get = (name: string) => {

@@ -12,6 +12,7 @@ import { cutAt } from '../../src/graph/passes.js';
 import { readModel } from '../../src/keras/index.js';
 import { assertRelativelyClose } from '../helpers/close.js';
 import { fixture, needsShared, shared } from '../helpers/fixtures.js';
+import { assertRefusal } from '../helpers/refusals.js';
 
 const expected = JSON.parse(readFileSync(fixture('tfjs/expected.json'), 'utf8'));
 const floats = (packed: string): Float32Array => {
@@ -183,8 +184,8 @@ describe('model.json that is not what it should be', () => {
       writeFileSync(file, JSON.stringify(json));
       await assert.rejects(readModel(file), (error: Error) => {
         assert.ok(error instanceof ModelError, error.stack);
+        assertRefusal(error);
         assert.match(error.message, message);
-        assert.ok(!error.message.includes('\n') && error.message.length < 1000);
         return true;
       });
     });

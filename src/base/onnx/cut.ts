@@ -28,7 +28,8 @@ export function producers({ nodes, initializers, inputs }: OnnxFile): Map<string
   for (const node of nodes) {
     for (const output of node.outputs) {
       if (output === '') continue;
-      if (found.has(output) || given.has(output)) throw new ModelError(`two nodes give the tensor ${output}`);
+      if (found.has(output) || given.has(output))
+        throw new ModelError(`two nodes give the tensor ${output}: export the model again`);
       found.set(output, node);
     }
   }
@@ -45,7 +46,9 @@ function atInference(node: FileNode): OnnxNode {
     throw new ModelError(`node ${label(node)} is control flow, which is not supported: export the model without it`);
   }
   if (domain === '' && RANDOM.includes(op)) {
-    throw new ModelError(`node ${label(node)} draws random values, so that no image would keep its vector`);
+    throw new ModelError(
+      `node ${label(node)} draws random values, so that no image would keep its vector: export the model for inference`,
+    );
   }
   if (domain !== '' || op !== 'BatchNormalization')
     return { op, domain, name, inputs, outputs: node.outputs, attributes };
@@ -64,9 +67,11 @@ export function cutOnnx(file: OnnxFile, output: string): Cut {
     let value = name;
     for (let node = made.get(value), n = 0; node && isIdle(node); node = made.get(value), n++) {
       const { inputs, outputs } = node;
-      if (n > made.size) throw new ModelError(`the tensor ${name} depends on itself`);
+      if (n > made.size) throw new ModelError(`the tensor ${name} depends on itself: export the model again`);
       if (value !== outputs[0])
-        throw new ModelError(`node ${label(node)}: its second output is used, which only training has`);
+        throw new ModelError(
+          `node ${label(node)}: its second output is used, which only training has: export the model for inference`,
+        );
       value = inputs[0] ?? '';
     }
     return value;
@@ -82,8 +87,10 @@ export function cutOnnx(file: OnnxFile, output: string): Cut {
     const node = made.get(name);
     if (tensor) tensors.set(name, tensor);
     else if (given.has(name)) inputs.add(name);
-    else if (!node) throw new ModelError(`${user} takes the tensor ${name}, which nothing gives`);
-    else if (state.get(node) === 'open') throw new ModelError(`node ${label(node)} depends on itself`);
+    else if (!node)
+      throw new ModelError(`${user} takes the tensor ${name}, which nothing gives: export the model again`);
+    else if (state.get(node) === 'open')
+      throw new ModelError(`node ${label(node)} depends on itself: export the model again`);
     else if (!state.has(node)) {
       state.set(node, 'open');
       stack.push({ node, next: 0 });

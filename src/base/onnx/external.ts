@@ -6,19 +6,25 @@ import type { OnnxTensor } from '../../formats/onnx/write.js';
 
 async function readRange(file: string, offset: number, length: number, what: string): Promise<Uint8Array> {
   const handle = await openRegular(file).catch((error: unknown) => {
-    throw new ModelError(`${what} should lie in ${file}, which ${whyUnreadable(error)}`, { cause: error });
+    throw new ModelError(
+      `${what} should lie in ${file}, which ${whyUnreadable(error)}: copy all files of the model into one folder`,
+      { cause: error },
+    );
   });
   try {
     const { size } = await handle.stat();
     if (offset + length > size) {
       throw new ModelError(
-        `${what} needs bytes ${offset} to ${offset + length} of ${file}, which has ${size}: it is cut off`,
+        `${what} needs bytes ${offset} to ${offset + length} of ${file}, which has ${size} and is cut off: copy it again`,
       );
     }
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length; ) {
       const { bytesRead } = await handle.read(bytes, at, length - at, offset + at);
-      if (bytesRead === 0) throw new ModelError(`${what}: ${file} became shorter while it was read`);
+      if (bytesRead === 0)
+        throw new ModelError(
+          `${what}: ${file} became shorter while it was read: give the model again when it is in place`,
+        );
       at += bytesRead;
     }
     return bytes;
@@ -35,7 +41,9 @@ async function readRange(file: string, offset: number, length: number, what: str
 export async function loadTensors(tensors: readonly StoredTensor[], folder: string): Promise<OnnxTensor[]> {
   const size = ({ type, dims }: StoredTensor): number => dims.reduce((a, b) => a * b, WIDTH[type]);
   if (tensors.reduce((sum, tensor) => sum + size(tensor), 0) > MAX_MODEL_BYTES) {
-    throw new ModelError('its weights take more than 2 GiB, which onnxruntime cannot load as one model');
+    throw new ModelError(
+      'its weights take more than 2 GiB, which onnxruntime cannot load as one model: give a smaller one',
+    );
   }
   const loaded: OnnxTensor[] = [];
   for (const tensor of tensors) {
@@ -46,13 +54,14 @@ export async function loadTensors(tensors: readonly StoredTensor[], folder: stri
       const length = size(tensor);
       if (raw.length !== null && raw.length !== length) {
         throw new ModelError(
-          `tensor ${name} of shape (${dims.join(', ')}) has ${raw.length} bytes of data, expected ${length}`,
+          `tensor ${name} of shape (${dims.join(', ')}) has ${raw.length} bytes of data, expected ${length}: export the model again`,
         );
       }
       raw = await readRange(await besideModel(folder, raw.location, what), raw.offset, length, what);
     }
     // A single value may be a limit, such as that of a Clip.
-    if (!holdsNumbers(type, raw)) throw new ModelError(`tensor ${name} holds values that are not finite`);
+    if (!holdsNumbers(type, raw))
+      throw new ModelError(`tensor ${name} holds values that are not finite: export the model again`);
     loaded.push({ name, type, dims, raw });
   }
   return loaded;

@@ -32,11 +32,14 @@ async function readFileWhole(file: string): Promise<Uint8Array> {
     bytes = await readNamed(file, MAX_MODEL_BYTES);
   } catch (error) {
     if (errorCode(error) === 'EFBIG') {
-      throw new ModelError('it is larger than 2 GiB, which protocol buffers cannot be', { cause: error });
+      throw new ModelError(
+        'it is larger than 2 GiB, which protocol buffers cannot be: export it with its weights in a file of their own',
+        { cause: error },
+      );
     }
     throw new ModelError(`it ${whyUnreadable(error)}: give the path of an ONNX model`, { cause: error });
   }
-  if (bytes.length === 0) throw new ModelError('it is empty: expected an ONNX model');
+  if (bytes.length === 0) throw new ModelError('it is empty: copy or export the model again');
   return bytes;
 }
 
@@ -47,12 +50,12 @@ function imageInput(input: FileInput, inputSize: OpenOnnxOptions['inputSize']) {
   const { name, type, dims } = input;
   if (type !== 'float' && type !== 'float16' && type !== 'uint8') {
     throw new ModelError(
-      `its input ${name} is ${type ?? 'no tensor'}: expected an image of float, float16 or uint8 values`,
+      `its input ${name} is ${type ?? 'no tensor'}: give a model that takes an image of float, float16 or uint8 values`,
     );
   }
   if (dims?.length !== 4) {
     throw new ModelError(
-      `its input ${name} is ${dims ? showDims(dims) : 'of no stated shape'}: expected an image, (n, c, h, w) or (n, h, w, c)`,
+      `its input ${name} is ${dims ? showDims(dims) : 'of no stated shape'}: give a model that takes an image, (n, c, h, w) or (n, h, w, c)`,
     );
   }
   const isColour = (dim: Dim | undefined): boolean => dim === 3 || dim === 1;
@@ -60,7 +63,7 @@ function imageInput(input: FileInput, inputSize: OpenOnnxOptions['inputSize']) {
   if (isColour(second) === isColour(last)) {
     throw new ModelError(
       `its input ${name} is ${showDims(dims)}, which does not tell where the channels stand: one of the axes 1 and 3 must be 1 or 3, ` +
-        'and not both',
+        'and not both, so export it that way',
     );
   }
   const layout: Layout = isColour(second) ? 'nchw' : 'nhwc';
@@ -104,14 +107,15 @@ async function checkSizes(graph: OnnxGraph, imports: OnnxFile['imports']): Promi
   const session = await createSession({ ...graph, outputs }, { imports, optimize: false });
   try {
     for (const value of session.outputMetadata) {
-      if (!value.isTensor) throw new ModelError(`its value ${value.name} is no tensor, which is not supported`);
+      if (!value.isTensor)
+        throw new ModelError(`its value ${value.name} is no tensor, which is not supported: give another --layer`);
       const size = value.shape.reduce<number>((a, dim) => a * (typeof dim === 'number' && dim > 0 ? dim : 1), 1);
       if (value.name === tap && !['float32', 'float16'].includes(value.type)) {
-        throw new ModelError(`its tensor ${tap} holds ${value.type} values: a tap must hold float values`);
+        throw new ModelError(`its tensor ${tap} holds ${value.type} values: give --layer a tensor of float values`);
       }
       if (size > MAX_VALUES) {
         throw new ModelError(
-          `its tensor ${value.name} would hold ${showDims(value.shape)} values an image, which is absurd`,
+          `its tensor ${value.name} would hold ${showDims(value.shape)} values an image, which is absurd: give a smaller --input-size or another model`,
         );
       }
     }
@@ -157,8 +161,10 @@ async function tryOut(
     const [a, b] = [await run(0, 1), await run(1, 1)];
     const [rows, ...shape] = a.dims;
     if (rows !== 1)
-      throw new ModelError(`its tensor ${tap} is ${showDims(a.dims)} for one image: its first axis must be the batch`);
-    if (!a.data.every(Number.isFinite)) throw new ModelError(`its tensor ${tap} is not finite`);
+      throw new ModelError(
+        `its tensor ${tap} is ${showDims(a.dims)} for one image, where the first axis must be the batch: give another --layer`,
+      );
+    if (!a.data.every(Number.isFinite)) throw new ModelError(`its tensor ${tap} is not finite: export the model again`);
     if (!together) return { tap: shape, batched: false };
     const both = await run(0, 2).catch(() => null);
     const alone = [...a.data, ...b.data];
@@ -211,21 +217,23 @@ export async function openOnnx(file: string, options: OpenOnnxOptions) {
     const parsed = readOnnx(await readFileWhole(file));
     const [first, ...more] = parsed.outputs;
     if (options.output && (first === undefined || more.length > 0)) {
-      throw new ModelError(`it has ${parsed.outputs.length} outputs, a classifier must have one`);
+      throw new ModelError(
+        `it has ${parsed.outputs.length} outputs, a classifier must have one: give --layer the scores`,
+      );
     }
     const cut = cutOnnx(parsed, options.output && first !== undefined ? first : findTap(parsed, options.layer));
     const inputs = parsed.inputs.filter(({ name }) => cut.inputs.includes(name));
     const [image, ...others] = inputs;
-    if (image === undefined) throw new ModelError('the tap does not depend on any input');
+    if (image === undefined) throw new ModelError('the tap does not depend on any input: give another --layer');
     if (others.length > 0) {
       throw new ModelError(
-        `it takes ${inputs.length} inputs (${cut.inputs.join(', ')}): a base must take one image and nothing else`,
+        `it takes ${inputs.length} inputs (${cut.inputs.join(', ')}): a base must take one image and nothing else, so tap a tensor that depends on the image alone`,
       );
     }
     const input = imageInput(image, options.inputSize);
     stage = input.isOwn
-      ? 'onnxruntime cannot run it'
-      : `onnxruntime cannot run it at --input-size ${input.height}x${input.width}`;
+      ? 'onnxruntime cannot run it, so export it again'
+      : `onnxruntime cannot run it at --input-size ${input.height}x${input.width}, so give another`;
     const model = await settle(parsed, cut, input, path.dirname(file));
     if (model.tap.length !== 1 && model.tap.length !== 3) {
       throw new ModelError(

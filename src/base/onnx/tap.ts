@@ -32,7 +32,8 @@ function back(file: OnnxFile, made: ReadonlyMap<string, FileNode>, from: string,
   let value = from;
   const passed: FileNode[] = [];
   for (let node = made.get(value); node && kinds.includes(node.op); node = made.get(value)) {
-    if (passed.length > made.size) throw new ModelError(`node ${label(node)} depends on itself`);
+    if (passed.length > made.size)
+      throw new ModelError(`node ${label(node)} depends on itself: export the model again`);
     passed.push(node);
     value = node.inputs.find((name) => name !== '' && !file.initializers.has(name)) ?? '';
   }
@@ -80,7 +81,7 @@ function byName(file: OnnxFile, made: ReadonlyMap<string, FileNode>, named: stri
 
 function lastFeatures(file: OnnxFile, made: ReadonlyMap<string, FileNode>): string {
   const [output, ...others] = file.outputs;
-  if (output === undefined) throw new ModelError('it has no output');
+  if (output === undefined) throw new ModelError('it has no output: export the model again');
   const choose = `give --layer the tensor or node to tap, for example one of ${candidates(file).join(', ')}`;
   if (others.length > 0) {
     throw new ModelError(

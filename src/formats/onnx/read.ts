@@ -69,6 +69,7 @@ export const WIDTH: Readonly<Record<DataType, number>> = {
 
 const TYPE_NAMES = new Map(Object.entries(DATA_TYPE).map(([name, number]) => [number as number, name as DataType]));
 const MAX_RANK = 16;
+const AGAIN = 'export the model again';
 /** protocol buffers, and so onnxruntime, take models below 2 GiB. */
 export const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
@@ -77,7 +78,7 @@ const ATTRIBUTE = { name: 1, i: 3, t: 5, g: 6, ints: 8, tensors: 10, graphs: 11,
 
 function safe(value: bigint, what: string): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new ModelError(`${what} is ${value}, which is absurd`);
+  if (!Number.isSafeInteger(number)) throw new ModelError(`${what} is ${value}, which is absurd: ${AGAIN}`);
   return number;
 }
 
@@ -125,12 +126,14 @@ function readExternal(entries: readonly Uint8Array[], name: string): External {
     if (text === undefined) return null;
     const number = Number(text);
     if (!/^\d+$/.test(text) || !Number.isSafeInteger(number)) {
-      throw new ModelError(`tensor ${name}: the ${key} of its external data is ${JSON.stringify(text.slice(0, 40))}`);
+      throw new ModelError(
+        `tensor ${name}: the ${key} of its external data is ${JSON.stringify(text.slice(0, 40))}: ${AGAIN}`,
+      );
     }
     return number;
   };
   const location = values.get('location');
-  if (!location) throw new ModelError(`tensor ${name} is in another file and does not say in which`);
+  if (!location) throw new ModelError(`tensor ${name} is in another file and does not say in which: ${AGAIN}`);
   return { location, offset: whole('offset') ?? 0, length: whole('length') };
 }
 
@@ -150,18 +153,23 @@ function readTensor(bytes: Uint8Array): StoredTensor {
     else if (field.number === 13) external.push(field.bytes);
     else if (field.number === 14) isExternal = field.int === 1n;
     else lists.set(field.number, [...(lists.get(field.number) ?? []), field]);
-    if (dims.length > MAX_RANK) throw new ModelError(`tensor ${name} has more than ${MAX_RANK} axes`);
+    if (dims.length > MAX_RANK) throw new ModelError(`tensor ${name} has more than ${MAX_RANK} axes: ${AGAIN}`);
   }
   const type = TYPE_NAMES.get(number);
-  if (type === undefined) throw new ModelError(`tensor ${name} has a type (${number}) that is not supported`);
+  if (type === undefined)
+    throw new ModelError(
+      `tensor ${name} has a type (${number}) that is not supported: export the model with float32 weights`,
+    );
   const size = dims.reduce((a, b) => a * b, WIDTH[type]);
   if (dims.some((dim) => dim < 0) || size > MAX_MODEL_BYTES) {
-    throw new ModelError(`tensor ${name} has shape (${dims.join(', ')}), which is absurd`);
+    throw new ModelError(`tensor ${name} has shape (${dims.join(', ')}), which is absurd: ${AGAIN}`);
   }
   if (isExternal) return { name, type, dims, values: readExternal(external, name) };
   const values = raw ?? packed(type, lists.get(typedField(type)) ?? []);
   if (values.length !== size) {
-    throw new ModelError(`tensor ${name} of shape (${dims.join(', ')}) holds ${values.length} bytes, expected ${size}`);
+    throw new ModelError(
+      `tensor ${name} of shape (${dims.join(', ')}) holds ${values.length} bytes, expected ${size}: ${AGAIN}`,
+    );
   }
   return { name, type, dims, values };
 }
@@ -170,7 +178,7 @@ function readTensor(bytes: Uint8Array): StoredTensor {
 function inlineTensor(bytes: Uint8Array): Attribute {
   const { name, type, dims, values } = readTensor(bytes);
   if (!(values instanceof Uint8Array))
-    throw new ModelError(`tensor ${name} within a node has its data in another file`);
+    throw new ModelError(`tensor ${name} within a node has its data in another file: ${AGAIN}`);
   return { name, type, dims, raw: values };
 }
 
@@ -306,6 +314,7 @@ export function readOnnx(bytes: Uint8Array): OnnxFile {
       );
     }
   }
-  if (graph === null || ir < 1) throw new ModelError('it is no ONNX model: it holds no graph');
+  if (graph === null || ir < 1)
+    throw new ModelError('it is no ONNX model, as it holds no graph: give one that was exported whole');
   return { imports: { ir: Math.max(ir, 4), opsets }, ...readGraph(graph), metadata };
 }

@@ -22,7 +22,7 @@ function varint(bytes: Uint8Array, from: number): { value: bigint; end: number }
     value |= BigInt(byte & 0x7f) << BigInt(7 * i);
     if (byte < 0x80) return { value: BigInt.asIntN(64, value), end: from + i + 1 };
   }
-  throw new ModelError('it is damaged or cut off: it cannot be read as a protocol buffer');
+  throw new ModelError('it is damaged or cut off, it cannot be read as a protocol buffer: copy or export it again');
 }
 
 /**
@@ -48,7 +48,7 @@ export function* fields(bytes: Uint8Array): Generator<Field> {
         length = read.value >= 0n && read.value <= BigInt(bytes.length) ? Number(read.value) : Number.POSITIVE_INFINITY;
     }
     if (type === undefined || number === 0 || at + length > bytes.length) {
-      throw new ModelError('it is damaged or cut off: it cannot be read as a protocol buffer');
+      throw new ModelError('it is damaged or cut off, it cannot be read as a protocol buffer: copy or export it again');
     }
     const value = length === 0 ? NOTHING : bytes.subarray(at, at + length);
     at += length;
