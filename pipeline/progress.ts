@@ -24,6 +24,8 @@ export interface Progress {
   readonly total: number | null;
   /** What is counted: `files`. */
   readonly what: string;
+  /** Whether the work may end before the total. */
+  readonly isAtMost?: boolean;
   /** More to say, where there is room. */
   readonly facts?: readonly string[];
 }
@@ -39,13 +41,13 @@ interface Stretch {
 }
 
 /** @returns what is said of work: count, rate and time left */
-function measured({ done, total, what }: Progress, from: Stretch, now: number): string {
+function measured({ done, total, what, isAtMost = false }: Progress, from: Stretch, now: number): string {
   const rate = ((done - from.done) / Math.max(now - from.time, 1)) * 1000;
   const count = (value: number): string => (what === 'MB' ? value.toFixed(1) : String(Math.floor(value)));
   const parts = [`${count(done)}${total === null ? '' : `/${count(total)}`} ${what}`];
   if (rate > 0) {
     parts.push(`${rate.toFixed(rate < 100 ? 1 : 0)}/s`);
-    if (total !== null) parts.push(`${clock(Math.max(total - done, 0) / rate)} left`);
+    if (total !== null) parts.push(`${isAtMost ? 'at most ' : ''}${clock(Math.max(total - done, 0) / rate)} left`);
   }
   return parts.join(', ');
 }

@@ -36,7 +36,9 @@ function ranking({ heads, tried, best: { task } }: SweepResult, width: number | 
       looks: i === 0 ? ['bold', 'green'] : row.status === 'trained' ? [] : ['dim'],
     };
   });
-  return table(['rank', ...tried, 'val loss', ...second, 'best epoch'], rows, width);
+  const headers = ['rank', ...tried, 'val loss', ...second, 'best epoch'];
+  // Where a terminal is narrow, what is learned least from goes first: the results hold it all.
+  return table(headers, rows, width, [headers.length - 1, headers.length - 2, headers.length - 3]);
 }
 
 export async function run(given: Arguments): Promise<void> {
@@ -53,10 +55,12 @@ export async function run(given: Arguments): Promise<void> {
         done: epoch,
         total: epochs,
         what: 'epochs',
+        isAtMost: true, // patience and halving end heads before
         facts: [`${training} of ${heads} heads`, ...lowest],
       });
     },
   });
+  if (result.reused) console.line('this sweep was there already, by the same options, labels and vectors: reused');
   for (const line of ranking(result, console.width)) console.line(line);
   const more = result.heads.length - SHOWN;
   console.line(

@@ -91,7 +91,8 @@ export async function run(given: Arguments): Promise<void> {
   const result = await train({
     ...optionsOf<TrainOptions>(given),
     ...hooks(console),
-    onEpoch: (record) => console.progress({ done: record.epoch, total, what: 'epochs', facts: epochFacts(record) }),
+    onEpoch: (record) =>
+      console.progress({ done: record.epoch, total, what: 'epochs', isAtMost: true, facts: epochFacts(record) }),
   });
   for (const line of trainReport(result)) console.line(line);
   for (const line of placeLines(result)) console.line(line);

@@ -66,7 +66,6 @@ export type { Sorted } from './commands/sort-into.js';
 export { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from './commands/summary.js';
 export {
   type SweepOptions,
-  type SweepProgress,
   type SweepResult,
   sweep,
 } from './commands/sweep.js';
@@ -105,6 +104,7 @@ export type { Axis, Space } from './heads/space.js';
 export { openVectors, type StoredVectors } from './heads/stored-vectors.js';
 export type { Ranking } from './heads/sweep-ranking.js';
 export type { SweepRow } from './heads/sweep-row.js';
+export type { SweepProgress } from './heads/trials.js';
 export type { ImageMode } from './images/index.js';
 export type { Targets, Task } from './labels/targets.js';
 export type { Colormap, Grid } from './maps/index.js';

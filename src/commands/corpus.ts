@@ -94,6 +94,14 @@ export class Corpus {
     return { ...labelled, examples };
   }
 
+  /** Notes again that the sets are in use, before a head is saved that needs them: its training may have taken long. */
+  async markUsed(): Promise<void> {
+    if (await this.sets.markUsed()) return;
+    this.options.onWarning?.(
+      `${this.sets.dirs.join(' or ')} was taken out of the cache meanwhile: predict will compute its vectors again`,
+    );
+  }
+
   /**
    * Reads the vectors of all images of some label sets in one go.
    * @throws CacheError when labelled images have no vectors and are not to be skipped

@@ -77,6 +77,7 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
           onWarning: (message) => options.onWarning?.(`${planned.name}: ${message}`),
           ...(options.signal ? { signal: options.signal } : {}),
         });
+        await corpus.markUsed();
         await saveHead(place.dir, makeHead(fitted, origin, problem));
         const seconds = (performance.now() - started) / 1000;
         const what = { ...place, reused: false, replaced };

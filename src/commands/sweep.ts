@@ -1,25 +1,21 @@
 import path from 'node:path';
 import { HeadError, LabelError, UsageError } from '../errors.js';
 import { placeFiles, tryPlace } from '../heads/files.js';
-import { type FoldRows, finishFolds, finishHead, foldsOf, measureFolds, type Sides, sidesOf } from '../heads/fit.js';
-import { type FitOptions, type ResolvedFit, resolveFit } from '../heads/fit-options.js';
-import { halving } from '../heads/halving.js';
+import { finishFolds, finishHead, foldsOf, sidesOf } from '../heads/fit.js';
+import { type FitOptions, resolveFit } from '../heads/fit-options.js';
 import { makeHead, saveHead } from '../heads/head.js';
-import { metricsOf, thresholdOf } from '../heads/judge.js';
 import type { Learned } from '../heads/learned.js';
 import { checkName, readSweepPlan } from '../heads/plan-file.js';
 import { probe } from '../heads/probe.js';
 import { divideExamples, identityOf, noteGivenSplits } from '../heads/problem.js';
-import { scoresOf, trainOnRows } from '../heads/row-trainer.js';
 import { checkSpace, drawFrom, gridOf, parseAxis, type Space } from '../heads/space.js';
 import { chooseSweepPlace } from '../heads/sweep-place.js';
 import { differing, type Ranking, ranked, rankValue, type Tried } from '../heads/sweep-ranking.js';
 import type { SweepRow } from '../heads/sweep-row.js';
 import { sweepCsv, sweepFile, sweepTable } from '../heads/sweep-table.js';
-import type { Metrics } from '../metrics/metrics.js';
+import { type SweepProgress, tryFolds, tryHeads } from '../heads/trials.js';
 import { checkOptions, usage } from '../options/check.js';
 import { checkEffect, type HeadOptions, resolveOptions, withoutIdle } from '../train/options.js';
-import type { TrainedHead } from '../train/train.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 import {
   fitOptionsOf,
@@ -60,15 +56,6 @@ export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, 
   readonly onProgress?: (progress: SweepProgress) => void;
 }
 
-export interface SweepProgress {
-  readonly epoch: number;
-  /** The most that a head takes. */
-  readonly epochs: number;
-  readonly training: number;
-  readonly heads: number;
-  readonly loss: number | null;
-}
-
 export interface SweepResult {
   readonly sweep: string;
   /** Arrow file of all results, absolute; `results.csv` beside it says the same. */
@@ -76,6 +63,8 @@ export interface SweepResult {
   readonly by: Ranking;
   /** Options that differ between the heads. */
   readonly tried: readonly (keyof HeadOptions)[];
+  /** Whether the sweep was there already, by the same options, labels and vectors: nothing was trained then. */
+  readonly reused: boolean;
   /** By rank; then those that were dropped, the longest trained first, then those that diverged. */
   readonly heads: readonly SweepRow[];
   /** The saved head. */
@@ -86,6 +75,7 @@ export interface SweepResult {
 /**
  * Trains many heads in one pass over the vectors, chooses the best on validation, trains it anew on all where asked for (`refit`),
  * measures it on the test images, and saves it. All results are kept in `cache/sweeps/<name>`, as `results.arrow` and `results.csv`.
+ * A sweep that is there already with the same identity is not made again.
  * @throws UsageError for a grid that cannot be; LabelError without validation images; HeadError when all heads diverge; else as `train`
  */
 export async function sweep(options: SweepOptions): Promise<SweepResult> {
@@ -109,11 +99,17 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     corpus.sets.facts.map(({ fingerprint }) => fingerprint),
     { ...asked, labels: null, fit, by, probe: options.probe === true, halving: options.halving === true },
   );
-  const { name, dir, place, replaced } = await chooseSweepPlace(
+  const { name, dir, place, replaced, same } = await chooseSweepPlace(
     { cache: options.cache ?? 'cache', name: options.name ?? `${path.basename(corpus.sets.dirs[0] ?? 'head')}-sweep` },
-    sweepIdentity,
+    originOf(corpus, sweepIdentity),
     { out: options.out, isGiven: options.name !== undefined, replace: options.replace === true },
   );
+  const results = path.join(dir, 'results.arrow');
+  const seconds = (): number => (performance.now() - started) / 1000;
+  if (same !== null) {
+    const best = resultOf(same.best, same.best, { ...place, reused: true, replaced: null }, seconds());
+    return { sweep: name, results, by, tried: same.tried, reused: true, heads: same.rows, best, seconds: seconds() };
+  }
   for (const folder of [place.dir, dir]) await tryPlace(folder);
   const { sides, parts } =
     fit.folds === null
@@ -137,20 +133,21 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     tried.push(...(await run(headsOf(asked, seed, options.onWarning))));
   }
 
-  const { rows, best } = ranked(tried, by);
-  if (best === null) {
+  const { rows, best: chosenHead } = ranked(tried, by);
+  if (chosenHead === null) {
     const [first] = rows;
     throw new HeadError(
       `all ${rows.length} heads of the sweep diverged: ${first?.message ?? 'lower the learning rates'}`,
     );
   }
   const { trained, learned } =
-    best.parts === undefined
-      ? await finishHead(sides, best.outcome, best.options, fit, options)
-      : await finishFolds(sides, best.parts, best.options, fit, options);
+    chosenHead.parts === undefined
+      ? await finishHead(sides, chosenHead.outcome, chosenHead.options, fit, options)
+      : await finishFolds(sides, chosenHead.parts, chosenHead.options, fit, options);
   const chosen: Learned['chosen'] = [...(rows.length > 1 ? (['options'] as const) : []), ...(learned.chosen ?? [])];
   const fitted = { trained, learned: { ...learned, chosen } };
-  const identity = headIdentity(corpus, problem, best.options, asked.fit);
+  const identity = headIdentity(corpus, problem, chosenHead.options, asked.fit);
+  await corpus.markUsed();
   await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity), problem));
   const names = differing(rows);
   const { task, classes } = problem;
@@ -164,21 +161,13 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     identity: sweepIdentity,
     head: identity,
   };
-  const results = sweepTable(rows, names);
+  const found = sweepTable(rows, names);
   await placeFiles(dir, [
-    ['results.arrow', sweepFile(results, facts)],
-    ['results.csv', Buffer.from(sweepCsv(results))],
+    ['results.csv', Buffer.from(sweepCsv(found))],
+    ['results.arrow', sweepFile(found, facts)],
   ]);
-  const seconds = (performance.now() - started) / 1000;
-  return {
-    sweep: name,
-    results: path.join(dir, 'results.arrow'),
-    by,
-    tried: names,
-    heads: rows,
-    best: resultOf(fitted.trained, fitted.learned, { ...place, reused: false, replaced }, seconds),
-    seconds,
-  };
+  const best = resultOf(fitted.trained, fitted.learned, { ...place, reused: false, replaced }, seconds());
+  return { sweep: name, results, by, tried: names, reused: false, heads: rows, best, seconds: seconds() };
 }
 
 /**
@@ -238,7 +227,8 @@ function checkRanking(by: Ranking, task: string): Ranking {
     ['loss', 'r2', 'mae', 'rmse'],
     ['loss', 'accuracy', 'f1', 'auc', 'averagePrecision', 'calibrationError'],
   ];
-  const known = task === 'regression' ? values : task === 'multilabel' ? classes : [...classes, 'balancedAccuracy'];
+  const several = [...classes, 'microF1', 'hammingLoss'];
+  const known = task === 'regression' ? values : task === 'multilabel' ? several : [...classes, 'balancedAccuracy'];
   if (known?.includes(by)) return by;
   throw new UsageError(`a ${task} sweep is ranked by one of ${known?.join(', ')}, not by ${by}`);
 }
@@ -269,75 +259,4 @@ function headsOf({ common, space, random }: Asked, seed: number, onWarning?: (me
   }
   for (const one of drawn) checkEffect({ ...common, ...one }, (name) => !used.has(name));
   return [...heads.values()];
-}
-
-/** Trains heads on one side and says how far they are. */
-async function trainAll(
-  sides: Sides,
-  { train, val }: FoldRows,
-  heads: readonly HeadOptions[],
-  options: SweepOptions,
-): Promise<(TrainedHead | HeadError)[]> {
-  const drop = options.halving ? halving() : () => [];
-  let lowest: number | null = null;
-  const epochs = Math.max(...heads.map((head) => resolveOptions(head).epochs));
-  return trainOnRows(sides, train, val, heads, {
-    ...(options.signal ? { signal: options.signal } : {}),
-    drop: (epoch, losses) => {
-      const training = losses.filter((loss) => !Number.isNaN(loss));
-      if (training.length > 0) lowest = Math.min(lowest ?? Number.POSITIVE_INFINITY, ...training);
-      options.onProgress?.({ epoch, epochs, training: training.length, heads: heads.length, loss: lowest });
-      return drop(epoch, losses);
-    },
-  });
-}
-
-async function tryHeads(
-  sides: Sides,
-  heads: readonly HeadOptions[],
-  fit: ResolvedFit,
-  options: SweepOptions,
-): Promise<Tried[]> {
-  options.onStart?.(heads.length);
-  const outcomes = await trainAll(sides, sides, heads, options);
-  const tried: Tried[] = [];
-  for (const [i, outcome] of outcomes.entries()) {
-    const metrics = outcome instanceof Error ? null : await pointMetrics(sides, outcome, fit);
-    tried.push({ options: heads[i] as HeadOptions, outcome, metrics });
-  }
-  return tried;
-}
-
-/** Every head on every part: all heads of a part together. */
-async function tryFolds(
-  sides: Sides,
-  parts: readonly FoldRows[],
-  heads: readonly HeadOptions[],
-  fit: ResolvedFit,
-  options: SweepOptions,
-): Promise<Tried[]> {
-  options.onStart?.(heads.length);
-  const outcomes: (TrainedHead | HeadError)[][] = [];
-  for (const part of parts) outcomes.push(await trainAll(sides, part, heads, options));
-  const tried: Tried[] = [];
-  for (const [i, head] of heads.entries()) {
-    const all = outcomes.map((part) => part[i] as TrainedHead | HeadError);
-    const failed = all.find((one) => one instanceof Error);
-    if (failed !== undefined) {
-      tried.push({ options: head, outcome: failed, metrics: null });
-      continue;
-    }
-    const trained = (all as TrainedHead[]).map((one, fold) => ({ ...(parts[fold] as FoldRows), trained: one }));
-    const metrics = await measureFolds(sides, trained, head, fit);
-    tried.push({ options: head, outcome: all[0] as TrainedHead, metrics, parts: trained });
-  }
-  return tried;
-}
-
-/** At the threshold that the head would be saved with, so that a row says of it what its report says. */
-async function pointMetrics(sides: Sides, trained: TrainedHead, fit: ResolvedFit): Promise<Metrics | null> {
-  const { task, classes, val } = sides;
-  const scores = await scoresOf(sides, trained, val.rows);
-  const answers = { task, classes: classes.length, scores, y: val.y };
-  return metricsOf(answers, thresholdOf(answers, fit), { resamples: 0 });
 }

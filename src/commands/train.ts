@@ -139,6 +139,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const seconds = (): number => (performance.now() - started) / 1000;
   if (same !== null) return resultOf(same, same, { ...chosen, reused: true, replaced: null }, seconds());
   const fitted = await fitHead(problem, table, head, fit, options);
+  await corpus.markUsed();
   await saveHead(chosen.dir, makeHead(fitted, origin, problem));
   return resultOf(fitted.trained, fitted.learned, { ...chosen, reused: false, replaced }, seconds());
 }

@@ -7,7 +7,7 @@ import type { TrainedFold } from './fit.js';
 import type { SweepRow } from './sweep-row.js';
 
 export type Ranking = (typeof RANKINGS)[number];
-const LOWEST_FIRST: readonly Ranking[] = ['loss', 'calibrationError', 'mae', 'rmse'];
+const LOWEST_FIRST: readonly Ranking[] = ['loss', 'hammingLoss', 'calibrationError', 'mae', 'rmse'];
 
 /** A head of a sweep, and what became of it. */
 export interface Tried {

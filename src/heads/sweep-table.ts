@@ -2,23 +2,9 @@ import { Bool, Float64, Int32, Schema, Table, Utf8, type Vector, vectorFromArray
 import { canonicalJson, type Json } from '../canonical.js';
 import { arrowFile } from '../formats/arrow/file.js';
 import { csvField } from '../formats/csv.js';
-import type { HeadOptions } from '../train/options.js';
+import { RANKINGS } from '../options/choices.js';
+import { type HeadOptions, resolveOptions } from '../train/options.js';
 import type { SweepRow } from './sweep-row.js';
-
-/** Metrics that have a column, as far as the task has them. */
-const METRICS = [
-  'accuracy',
-  'balancedAccuracy',
-  'f1',
-  'microF1',
-  'hammingLoss',
-  'auc',
-  'averagePrecision',
-  'calibrationError',
-  'r2',
-  'mae',
-  'rmse',
-] as const;
 
 /** One text for what is a list or a mapping. */
 const plain = (value: unknown): number | boolean | string | null =>
@@ -38,12 +24,16 @@ function columnOf(values: readonly (number | boolean | string | null)[]): Vector
   );
 }
 
-/** @returns a row a head by rank, with what was tried, how it ended and what was measured; `options` holds all options as JSON */
+/**
+ * @returns a row a head by rank, with what was tried, how it ended and what was measured; `options` and `metrics` hold all options and
+ *   all that was measured as JSON
+ */
 export function sweepTable(rows: readonly SweepRow[], tried: readonly (keyof HeadOptions)[]): Table {
   const whole = (of: (row: SweepRow) => number | null): Vector => vectorFromArray(rows.map(of), new Int32());
   const metric = (name: string) => (row: SweepRow) =>
     ((row.metrics as unknown as Record<string, number | null> | null)?.[name] ?? null) as number | null;
-  const measured = METRICS.filter((name) => rows.some((row) => metric(name)(row) !== null));
+  // The loss has a column of its own, which a head that was measured nowhere else has, too.
+  const measured = RANKINGS.filter((name) => name !== 'loss' && rows.some((row) => metric(name)(row) !== null));
   const columns: Record<string, Vector> = {
     rank: whole(({ rank }) => rank),
     status: columnOf(rows.map(({ status }) => status)),
@@ -71,6 +61,7 @@ export function sweepTable(rows: readonly SweepRow[], tried: readonly (keyof Hea
     ),
     options: columnOf(rows.map(({ options }) => canonicalJson(JSON.parse(JSON.stringify(options))))),
     message: columnOf(rows.map(({ message }) => message)),
+    metrics: columnOf(rows.map(({ metrics }) => (metrics === null ? null : JSON.stringify(metrics)))),
   };
   return new Table(columns);
 }
@@ -84,12 +75,40 @@ export function sweepFile(results: Table, facts: Json): Uint8Array {
   return arrowFile(new Table(new Schema(results.schema.fields, metadata), results.batches));
 }
 
-/** @returns the results as CSV with a header; what is not there is empty */
+/** @returns the results as CSV with a header, but for the JSON of all metrics; what is not there is empty */
 export function sweepCsv(results: Table): string {
-  const names = results.schema.fields.map(({ name }) => name);
+  const names = results.schema.fields.map(({ name }) => name).filter((name) => name !== 'metrics');
   const columns = names.map((name) => results.getChild(name));
   const rows = Array.from({ length: results.numRows }, (_, i) => columns.map((column) => column?.get(i) ?? ''));
   return `${[names, ...rows].map((row) => row.map(csvField).join(',')).join('\n')}\n`;
+}
+
+/**
+ * @returns the heads of a table that `sweepTable` made
+ * @throws Error for what is no such table
+ */
+export function sweepRows(results: Table): SweepRow[] {
+  const cell = (name: string, i: number): unknown => results.getChild(name)?.get(i) ?? null;
+  const number = (name: string, i: number) => cell(name, i) as number | null;
+  const folds = results.schema.fields.filter(({ name }) => /^fold_\d+_best_epoch$/.test(name)).length;
+  return Array.from({ length: results.numRows }, (_, i): SweepRow => {
+    const metrics = cell('metrics', i);
+    const foldsOfRow = Array.from({ length: folds }, (_, fold) => ({
+      loss: number(`fold_${fold + 1}_val_loss`, i),
+      bestEpoch: number(`fold_${fold + 1}_best_epoch`, i),
+    })).filter((one): one is { loss: number | null; bestEpoch: number } => one.bestEpoch !== null);
+    return {
+      rank: number('rank', i),
+      status: cell('status', i) as SweepRow['status'],
+      options: resolveOptions(JSON.parse(String(cell('options', i)))),
+      loss: number('val_loss', i),
+      metrics: metrics === null ? null : JSON.parse(String(metrics)),
+      epochs: number('epochs', i) ?? 0,
+      bestEpoch: number('best_epoch', i),
+      folds: foldsOfRow.length === 0 ? null : foldsOfRow,
+      message: cell('message', i) as string | null,
+    };
+  });
 }
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

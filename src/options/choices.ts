@@ -18,12 +18,17 @@ export const SCALES = ['none', 'standard', 'l2'] as const;
  * the positives, `accuracy` the share of right answers.
  */
 export const THRESHOLD_CRITERIA = ['youden', 'f1', 'accuracy'] as const;
-/** What heads may be ranked by, on validation. Of `loss`, `calibrationError`, `mae` and `rmse` the lowest is best. */
+/**
+ * What heads may be ranked by, on validation, and in what order tables have it. Of `loss`, `hammingLoss`, `calibrationError`, `mae` and
+ * `rmse` the lowest is best.
+ */
 export const RANKINGS = [
   'loss',
   'accuracy',
   'balancedAccuracy',
   'f1',
+  'microF1',
+  'hammingLoss',
   'auc',
   'averagePrecision',
   'calibrationError',

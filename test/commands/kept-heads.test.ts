@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { exportHead } from '../../src/commands/export.js';
@@ -146,4 +146,23 @@ test('a train that fails leaves nothing in a folder that has no cache', async (t
     assert.match(stderr, /there are no features of xception-mini/);
   }
   assert.deepEqual(readdirSync(dir, { recursive: true }).sort(), ['empty', 'pictures', path.join('pictures', 'a')]);
+});
+
+test('a set counts as used when a head on it is saved, however long its training took', async (t) => {
+  const { cache, data, features, labels } = await labelledSet(await folder(t), 40, 4);
+  const used = path.join(features, '_used');
+  const long = () => utimesSync(used, 1, 1);
+  const common = { cache, data, features, bootstrap: 0, labels: labels('binary') };
+  const isFresh = () => statSync(used).mtimeMs > Date.now() - 60_000;
+  await train({ ...common, epochs: 2, onEpoch: long });
+  assert.ok(isFresh(), 'train');
+  await sweep({ ...common, epochs: 2, grid: ['l2=0,1'], onProgress: long });
+  assert.ok(isFresh(), 'sweep');
+  const heads = [{ name: 'p', labels: labels('binary'), options: { epochs: 2 }, fit: { bootstrap: 0 } }];
+  await trainPlan({ cache, data, features, plan: { heads }, onEpoch: long });
+  assert.ok(isFresh(), 'plan');
+  const told: string[] = [];
+  const gone = () => rmSync(features, { recursive: true, force: true });
+  await train({ ...common, name: 'late', epochs: 2, onEpoch: gone, onWarning: (line) => told.push(line) });
+  assert.match(told.join(), /was taken out of the cache meanwhile: predict will compute its vectors again/);
 });

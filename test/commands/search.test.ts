@@ -99,7 +99,14 @@ for (const task of ['binary', 'multiclass', 'multilabel', 'regression'] as const
       rows.map(({ rank, learningRate, val_loss }) => [rank, learningRate, val_loss]),
       result.heads.map(({ rank, options: { learningRate }, loss }) => [rank, learningRate, loss]),
     );
-    await sweep({ ...options, grid, name: task });
+    const trained: number[] = [];
+    const again = await sweep({ ...options, grid, name: task, onStart: (heads) => trained.push(heads) });
+    const { seconds: _took, best: _best, ...rest } = result;
+    const { seconds: _took2, best, ...others } = again;
+    assert.deepEqual([others, trained], [{ ...rest, reused: true }, []], 'read, not trained again');
+    assert.deepEqual([best.reused, best.metrics, best.dir], [true, result.best.metrics, result.best.dir]);
+    rmSync(path.join(result.best.dir, 'head.json'));
+    assert.equal((await sweep({ ...options, grid, name: task })).reused, false, 'its best head is gone');
     assert.deepEqual(readFileSync(result.results), bytes, 'the same bytes');
 
     const [first] = result.heads;

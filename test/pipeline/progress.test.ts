@@ -27,6 +27,15 @@ test('a bar fits its columns with the time left; facts stand where there is room
   assert.match(picture({ done: 3, total: 6, what: 'files' }, 'x', 79), /^█{12}░{12} x$/);
 });
 
+test('work that may end early has at most so long to go', async () => {
+  const terminal = stream(true);
+  const shown = new Console(false, terminal.fake);
+  shown.progress({ done: 0, total: 10, what: 'epochs', isAtMost: true });
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  shown.progress({ done: 5, total: 10, what: 'epochs', isAtMost: true });
+  assert.match(terminal.written[1] ?? '', / 5\/10 epochs, \d+\.\d\/s, at most 0:0\d left$/);
+});
+
 test('a terminal gets bars, a log plain lines now and then, --quiet nothing', async () => {
   const terminal = stream(true);
   const shown = new Console(false, terminal.fake);

@@ -12,4 +12,7 @@ test('a table: text to the left, numbers with their units to the right, cut only
   const [head = '', , first = ''] = table(['base', 'weights', 'n'], rows, 16);
   assert.equal(head, '\u001b[1mbase      weig…\u001b[0m');
   assert.equal(first, 'xception    91…');
+  const [spared = '', , row = ''] = table(['base', 'weights', 'n'], rows, 16, [2, 1]);
+  assert.deepEqual([spared, row], ['\u001b[1mbase\u001b[0m', 'xception'], 'spare columns go before any is cut');
+  assert.equal(table(['base', 'weights', 'n'], rows, 16, [1, 0])[2], 'xception   –');
 });
