@@ -21,7 +21,7 @@ BASE_FLAGS = $(call flag,BASE,base) $(call flag,WEIGHTS,weights) $(call flag,ALP
 
 PICTURES = $(if $(filter-out file,$(origin PICTURE)),$(call quoted,PICTURE),$(call quoted,DATA))
 
-.PHONY: features train-head train-heads sweep predict evaluate export maps sample data test test-tensorflow bench build clean
+.PHONY: features train-head train-heads sweep predict evaluate report export maps sample data test test-tensorflow bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
@@ -42,6 +42,10 @@ evaluate: build data
 # make predict HEAD=name: of PICTURE=, or of all of DATA=; into a file with OUT=.
 predict: build data
 	$(PERMAFROST) predict $(call flag,CACHE,cache) $(call flag,HEAD,head) $(call flag,FORMAT,format) $(call flag,OUT,out) $(ARGS) -- $(PICTURES)
+
+# make report HEAD=name, of a head or a sweep, or PLAN=heads.yaml: one page about it, measured on DATA=; into OUT=, else report.html.
+report: build data
+	$(PERMAFROST) report $(IMAGES) $(call flag,OUT,out) $(ARGS) -- $(if $(value PLAN),$(call quoted,PLAN),$(call quoted,HEAD))
 
 sweep: build data
 	$(PERMAFROST) sweep $(IMAGES) $(BASE_FLAGS) $(call flag,HEAD,name) --grid $(GRID) $(ARGS)

@@ -5,7 +5,7 @@ import { tryOutput } from '../src/files/index.js';
 import { usage } from '../src/options/check.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
-import { confused, eachClass, metricsLine } from './outcome.js';
+import { confused, eachClass, metricsLine, reportLine } from './outcome.js';
 import { Console } from './progress.js';
 
 /** Tries where the wrong images go, before any is measured. */
@@ -37,6 +37,7 @@ export async function run(given: Arguments): Promise<void> {
     await writeErrors(errors, wrong, classes);
     console.line(`${counted(wrong.length, 'wrong image')} -> ${errors}`);
   }
+  console.line(`see them: ${reportLine(head, String(given.values.path), given)}`);
   const { wrong: _, ...json } = result;
   if (given.values.json) printJson(json);
 }

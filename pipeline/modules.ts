@@ -17,6 +17,7 @@ export const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'heads show': () => import('./heads/show.js'),
   'heads compare': () => import('./heads/compare.js'),
   'heads rm': () => import('./heads/remove.js'),
+  report: () => import('./report.js'),
   classify: () => import('./classify.js'),
   maps: () => import('./maps.js'),
   bases: () => import('./bases.js'),

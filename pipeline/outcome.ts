@@ -1,6 +1,7 @@
 import type { TrainResult } from '../src/commands/train.js';
 import type { Intervals } from '../src/metrics/intervals.js';
 import type { ClassificationMetrics, ClassMetrics, Metrics, MultilabelMetrics } from '../src/metrics/metrics.js';
+import type { Arguments } from './arguments.js';
 import { table } from './table.js';
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
@@ -197,4 +198,15 @@ function confusion(classes: readonly string[], matrix: readonly (readonly number
   const names = classes.map((name) => name.slice(0, 20));
   const rows = matrix.map((counts, i) => ({ cells: [names[i] ?? '', ...counts.map(String)] }));
   return table(['is \\ said', ...names], rows).map((line) => `  ${line}`);
+}
+
+/** A word as a shell takes it. */
+const quoted = (word: string): string => (/^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+/** @returns the command that shows a head or a sweep on images, as it would be typed after the one that was */
+export function reportLine(subject: string, data: string, { typed, values }: Arguments): string {
+  const more = ['labels', 'cache'].flatMap((name) =>
+    typed.has(name) ? [`--${name}`, quoted(String(values[name]))] : [],
+  );
+  return ['permafrost report', quoted(subject), '--data', quoted(data), ...more].join(' ');
 }

@@ -2,7 +2,7 @@ import { type SweepOptions, type SweepResult, sweep } from '../src/commands/swee
 import type { SweepRow } from '../src/heads/sweep-row.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
-import { percent, placeLines, trainReport } from './outcome.js';
+import { percent, placeLines, reportLine, trainReport } from './outcome.js';
 import { Console } from './progress.js';
 import { type TableRow, table } from './table.js';
 
@@ -69,5 +69,6 @@ export async function run(given: Arguments): Promise<void> {
   console.line('');
   for (const line of trainReport(result.best)) console.line(line);
   for (const line of placeLines(result.best)) console.line(line);
+  console.line(`see all: ${reportLine(result.sweep, String(given.values.data), given)}`);
   if (given.values.json) printJson(result);
 }

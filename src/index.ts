@@ -61,6 +61,7 @@ export { type PlanResult, type TrainPlanOptions, trainPlan } from './commands/pl
 export { headInfo, type PredictOptions, predict } from './commands/predict.js';
 export type { Answer, LabelScore, Prediction } from './commands/prediction.js';
 
+export { type ReportOptions, type ReportResult, report } from './commands/report.js';
 export { drawSample as sample, type Sample, type SampleOptions } from './commands/sample.js';
 export type { Sorted } from './commands/sort-into.js';
 export { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from './commands/summary.js';

@@ -12,11 +12,11 @@ import { metadataFiles } from '../labels/metadata.js';
 import { strataOf, targetsOf } from '../labels/task.js';
 import type { Intervals } from '../metrics/intervals.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { checkOptions } from '../options/check.js';
+import { checkOptions, usage } from '../options/check.js';
 import { plain } from '../plain.js';
 import { FileIndex } from '../store/index.js';
 import type { ReadingOptions } from './corpus.js';
-import { type OpenedHead, openHead } from './predict.js';
+import { type OpenedHead, type Outputs, openHead } from './predict.js';
 import { type LabelScore, said } from './prediction.js';
 
 /** What heads are measured on. */
@@ -43,6 +43,15 @@ export interface EvaluateOptions extends MeasuredOn {
   readonly path: string;
   /** A head's folder, or its name in `cache/heads`. */
   readonly head: string;
+  /** Above which a binary head says its second class, or a multilabel one each label. Default: the head's own. */
+  readonly threshold?: number;
+}
+
+/** @throws UsageError for a task that has no threshold */
+function withThreshold(info: HeadInfo, threshold: number | undefined): HeadInfo {
+  if (threshold === undefined) return info;
+  if (info.threshold === null) throw usage(`{threshold} is of binary and multilabel heads: this one is ${info.task}`);
+  return { ...info, threshold: { criterion: 'fixed', values: info.threshold.values.map(() => threshold) } };
 }
 
 /** An image of which a head says something else than its label. */
@@ -108,12 +117,23 @@ export interface Measured {
   readonly answers: Answers;
 }
 
-/** @throws DataError where none of the images can be used */
-export async function measure(head: OpenedHead, data: string, options: MeasuredOn): Promise<Measured> {
-  const { task, classes } = head.info;
+/**
+ * @param onOutput is told of every image of the folder, labelled or not
+ * @throws DataError where none of the images can be used
+ */
+export async function measure(
+  head: OpenedHead,
+  data: string,
+  options: MeasuredOn,
+  onOutput?: (output: Outputs) => void,
+): Promise<Measured> {
   const all = await labelledImages(data, head.info, options);
   const outputs = new Map<string, readonly number[]>();
-  for await (const one of head.outputs([data])) if (one.error === undefined) outputs.set(one.sha256, one.outputs);
+  for await (const one of head.outputs([data])) {
+    if (one.error !== undefined) continue;
+    outputs.set(one.sha256, one.outputs);
+    onOutput?.(one);
+  }
   // In the order in which training measures, so that the same images give the same bits.
   const examples = all.filter(({ sha256 }) => outputs.has(sha256)).sort((a, b) => byCodePoint(a.sha256, b.sha256));
   if (examples.length === 0) throw new DataError(`${data} holds no labelled image that can be used`);
@@ -122,8 +142,17 @@ export async function measure(head: OpenedHead, data: string, options: MeasuredO
     options.onWarning?.(`${left} labelled image${left === 1 ? '' : 's'} cannot be used: left out`);
   }
   const scores = Float32Array.from(examples.flatMap(({ sha256 }) => [...(outputs.get(sha256) ?? [])]));
+  return { examples, answers: answersOn(head.info, examples, scores) };
+}
+
+/** @param scores of these examples, in their order */
+export function answersOn(
+  { task, classes }: Pick<HeadInfo, 'task' | 'classes'>,
+  examples: readonly Example[],
+  scores: Float32Array,
+): Answers {
   const labels = examples.map(({ label }) => label);
-  return { examples, answers: { task, classes: classes.length, scores, y: targetsOf(task, labels, classes) } };
+  return { task, classes: classes.length, scores, y: targetsOf(task, labels, classes) };
 }
 
 /**
@@ -134,7 +163,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   checkOptions('evaluate', options);
   const head = await openHead(options.head, options);
   try {
-    const { info } = head;
+    const info = withThreshold(head.info, options.threshold);
     const { examples, answers } = await measure(head, options.path, options);
     const { bootstrap = 1000 } = options;
     const metrics = metricsOf(answers, info.threshold, { resamples: bootstrap, seed: info.seed }) as Metrics;

@@ -6,9 +6,10 @@ import { loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import { holdsHead } from '../heads/place.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { mcNemar, type Paired, pairedDifference } from '../metrics/paired.js';
+import { mcNemar, pairedDifference } from '../metrics/paired.js';
 import { checkOptions } from '../options/check.js';
-import { isSame, type MeasuredOn, measure } from './evaluate.js';
+import type { ComparedPair, Comparison } from '../report/tables.js';
+import { isSame, type Measured, type MeasuredOn, measure } from './evaluate.js';
 import { headDir, openHead } from './predict.js';
 import { said } from './prediction.js';
 
@@ -49,27 +50,13 @@ export async function listHeads(cache = 'cache', onWarning?: (message: string) =
   return heads;
 }
 
+export type { ComparedPair, Comparison };
+
 export interface CompareOptions extends MeasuredOn {
   /** Two heads or more, by name or folder. */
   readonly heads: readonly string[];
   /** Folder of labelled images. */
   readonly data: string;
-}
-
-/** Two heads on the same images. */
-export interface ComparedPair extends Paired {
-  readonly a: string;
-  readonly b: string;
-  /** What differs: the share of images that are right, of a regression the mean absolute error. */
-  readonly of: 'accuracy' | 'mae';
-  /** McNemar's, exact and two-sided; null of regressions. */
-  readonly p: number | null;
-}
-
-export interface Comparison {
-  /** Images that all heads were asked about. */
-  readonly images: number;
-  readonly pairs: readonly ComparedPair[];
 }
 
 /**
@@ -80,7 +67,7 @@ export async function compareHeads(options: CompareOptions): Promise<Comparison>
   checkOptions('heads compare', options);
   const { heads, data, bootstrap = 1000 } = options;
   if (heads.length < 2) throw new UsageError('give two heads or more to compare');
-  const values: Map<string, number>[] = [];
+  const all: ComparedHead[] = [];
   let first: HeadInfo | undefined;
   for (const name of heads) {
     const head = await openHead(name, options);
@@ -92,34 +79,44 @@ export async function compareHeads(options: CompareOptions): Promise<Comparison>
       ) {
         throw new UsageError(`${heads[0]} and ${name} do not say the same classes: compare heads of one task`);
       }
-      const { examples, answers } = await measure(head, data, options);
-      const columns = answers.scores.length / examples.length;
-      values.push(
-        new Map(
-          examples.map(({ path: file, sha256, label }, i) => {
-            const one = said(head.info, Array.from(answers.scores.subarray(i * columns, (i + 1) * columns)));
-            const value =
-              head.info.task === 'regression'
-                ? Math.abs(one.score - Number(label))
-                : Number(isSame(head.info, one.label, label));
-            return [`${sha256} ${file}`, value];
-          }),
-        ),
-      );
+      all.push({ name, info: head.info, measured: await measure(head, data, options) });
     } finally {
       await head.close();
     }
   }
+  return compare(all, bootstrap);
+}
+
+/** A head that was asked about labelled images. */
+export interface ComparedHead {
+  readonly name: string;
+  readonly info: HeadInfo;
+  readonly measured: Measured;
+}
+
+/** @returns each with each, on the images that all were asked about; their tasks and classes are the same */
+export function compare(heads: readonly ComparedHead[], resamples: number): Comparison {
+  const values = heads.map(({ info, measured: { examples, answers } }) => {
+    const columns = answers.scores.length / examples.length;
+    return new Map(
+      examples.map(({ path: file, sha256, label }, i) => {
+        const one = said(info, Array.from(answers.scores.subarray(i * columns, (i + 1) * columns)));
+        const isNumber = info.task === 'regression';
+        const value = isNumber ? Math.abs(one.score - Number(label)) : Number(isSame(info, one.label, label));
+        return [`${sha256} ${file}`, value];
+      }),
+    );
+  });
   const common = [...(values[0]?.keys() ?? [])].filter((key) => values.every((one) => one.has(key))).sort();
   const columns = values.map((one) => common.map((key) => one.get(key) as number));
-  const isRegression = first?.task === 'regression';
-  const pairs = heads.flatMap((a, i) =>
-    heads.slice(i + 1).map((b, k): ComparedPair => {
+  const isRegression = heads[0]?.info.task === 'regression';
+  const pairs = heads.flatMap(({ name: a }, i) =>
+    heads.slice(i + 1).map(({ name: b }, k): ComparedPair => {
       const [left, right] = [columns[i] as number[], columns[i + 1 + k] as number[]];
       const only = (x: number[], y: number[]): number => x.filter((value, at) => value > (y[at] as number)).length;
       const p = isRegression ? null : mcNemar(only(left, right), only(right, left));
       const of = isRegression ? 'mae' : 'accuracy';
-      return { a, b, of, ...pairedDifference(left, right, { resamples: bootstrap }), p };
+      return { a, b, of, ...pairedDifference(left, right, { resamples }), p };
     }),
   );
   return { images: common.length, pairs };

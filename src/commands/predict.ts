@@ -120,6 +120,8 @@ export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo>
 export interface Outputs extends Pick<ReadyImage, 'path' | 'absolute' | 'sha256' | 'error'> {
   /** As `HeadPredictor.predict` gives them. */
   readonly outputs: readonly number[];
+  /** What it was asked about. */
+  readonly vector: Float32Array;
 }
 
 /** A head, and what gives the vectors that it is asked about. */
@@ -155,12 +157,17 @@ export async function openHead(name: string, options: Omit<PredictOptions, 'head
       for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize, index, isHeld })) {
         const usable = batch.filter((image): image is ReadyImage => image.error === undefined);
         const { length } = usable;
-        const all = length === 0 ? [] : await predictor.predict(await source.vectors(usable), length);
+        const vectors = await source.vectors(usable);
+        const all = length === 0 ? [] : await predictor.predict(vectors, length);
         const columns = all.length / length;
         let i = 0;
         for (const image of batch) {
-          if (image.error !== undefined) yield image;
-          else yield { ...image, outputs: Array.from(all.slice(i * columns, ++i * columns)) };
+          if (image.error !== undefined) {
+            yield image;
+            continue;
+          }
+          const vector = vectors.subarray(i * info.dim, (i + 1) * info.dim);
+          yield { ...image, outputs: Array.from(all.slice(i * columns, ++i * columns)), vector };
         }
       }
     },

@@ -79,6 +79,8 @@ export interface Seen {
   readonly trained: ReadonlySet<string>;
   /** Contents that chose among what was trained, and did not train it. */
   readonly chose: ReadonlySet<string>;
+  /** The side of each content; of one on several the first of `train`, `val` and `test`. */
+  readonly sides: ReadonlyMap<string, HeadExample['split']>;
 }
 
 /**
@@ -114,13 +116,16 @@ export async function readSeen(
   const table = tableFromIPC(bytes);
   const [hashes, splits] = [table.getChild('sha256'), table.getChild('split')];
   const [trained, chose] = [new Set<string>(), new Set<string>()];
+  const sides = new Map<string, HeadExample['split']>();
   const isTrained = refit || folds !== null; // then those of validation trained the head that was kept, too
   for (let i = 0; i < table.numRows; i++) {
     const split = splits?.get(i);
     const sha256 = Buffer.from(hashes?.get(i) as Uint8Array).toString('hex');
+    const side = sides.get(sha256);
+    if (side === undefined || SPLITS.indexOf(split) < SPLITS.indexOf(side)) sides.set(sha256, split);
     if (split === 'train' || (split === 'val' && isTrained)) trained.add(sha256);
     else if (split === 'val' && chosen?.length !== 0) chose.add(sha256);
   }
   for (const sha256 of trained) chose.delete(sha256);
-  return { trained, chose };
+  return { trained, chose, sides };
 }

@@ -100,6 +100,15 @@ export const COMMANDS = [
     ],
   },
   {
+    name: 'report',
+    describe: 'write one page about heads, a sweep or a plan: numbers, charts, and the pictures that are wrong',
+    usage: '<heads..>',
+    examples: [
+      ['permafrost report first --data pictures', 'measured on its images, into report.html'],
+      ['permafrost report my-sweep --data pictures --out sweep.html', 'what a sweep tried, and its best head'],
+    ],
+  },
+  {
     name: 'classify',
     describe: 'classify images with the classifier that a base was trained with: one line an image',
     usage: '[paths..]',

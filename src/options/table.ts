@@ -70,7 +70,7 @@ const ALL_BUT_CACHE = [
 ] as const;
 const CORPUS = ['train', 'sweep', 'train plan'] as const;
 const HEADS = ['train', 'sweep'] as const;
-const MEASURES = ['evaluate', 'heads compare'] as const;
+const MEASURES = ['evaluate', 'heads compare', 'report'] as const;
 const READS = [...CORPUS, ...MEASURES] as const;
 const HEAD_CARE = ['heads ls', 'heads show', 'heads rm'] as const;
 const TAKES_CACHE = ['features', 'train', 'sweep', 'predict', ...MEASURES, 'export', 'train plan'] as const;
@@ -178,6 +178,23 @@ export const OPTIONS = [
     describe: 'folder of labelled images',
     group: 'Images',
     commands: ['heads compare'],
+  },
+  {
+    name: 'heads',
+    type: 'texts',
+    positional: true,
+    required: true,
+    describe: 'heads by name or folder; or one sweep by name or folder, or the YAML file of a plan',
+    group: 'Cache',
+    commands: ['report'],
+  },
+  {
+    name: 'data',
+    type: 'text',
+    value: 'DIR',
+    describe: 'folder of labelled images, to measure the heads on and to show',
+    group: 'Images',
+    commands: ['report'],
   },
   {
     name: 'errors',
@@ -971,6 +988,16 @@ export const OPTIONS = [
     commands: HEADS,
   },
   {
+    name: 'threshold',
+    type: 'number',
+    min: 0,
+    max: 1,
+    defaultText: 'the head’s own',
+    describe: 'above which the second class of a binary head is said, or each label of a multilabel one',
+    group: 'Output',
+    commands: ['evaluate'],
+  },
+  {
     name: 'bootstrap',
     type: 'number',
     min: 0,
@@ -1136,6 +1163,15 @@ export const OPTIONS = [
     describe: 'classes an image',
     group: 'Output',
     commands: ['classify'],
+  },
+  {
+    name: 'out',
+    type: 'text',
+    value: 'FILE',
+    default: 'report.html',
+    describe: 'the page',
+    group: 'Output',
+    commands: ['report'],
   },
   {
     name: 'out',

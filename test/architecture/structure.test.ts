@@ -22,6 +22,7 @@ const MAY_TAKE: Readonly<Record<string, readonly string[]>> = {
   extract: ['files', 'images', 'base', 'store', 'engine'],
   train: ['files', 'formats', 'labels', 'engine'],
   heads: ['files', 'formats', 'labels', 'metrics', 'train', 'store', 'engine'],
+  report: ['labels', 'metrics', 'train', 'heads'],
 };
 /** Which rooms take from all below them. */
 const ABOVE = ['commands', 'index.ts', 'pipeline'];

@@ -13,6 +13,7 @@ import type {
   MapsOptions,
   MigrateOptions,
   PredictOptions,
+  ReportOptions,
   SampleOptions,
   SummaryOptions,
   SweepOptions,
@@ -74,6 +75,7 @@ test('the table and the interfaces of the library have the same options of the s
     readonly predict: Agrees<'predict', PredictOptions>;
     readonly evaluate: Agrees<'evaluate', EvaluateOptions>;
     readonly compareHeads: Agrees<'heads compare', CompareOptions>;
+    readonly report: Agrees<'report', ReportOptions>;
     readonly classify: Agrees<'classify', ClassifyOptions>;
     readonly maps: Agrees<'maps', MapsOptions>;
     readonly summary: Agrees<'summary', SummaryOptions>;
@@ -94,6 +96,7 @@ test('the table and the interfaces of the library have the same options of the s
       predict: true,
       evaluate: true,
       compareHeads: true,
+      report: true,
       classify: true,
       maps: true,
     },

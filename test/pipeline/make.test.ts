@@ -38,4 +38,8 @@ test('the targets of everyday jobs give arguments that can be read', () => {
   assert.deepEqual(readArguments('maps', maps.slice(1)).values.layer, 'block1');
   const [exported = []] = commands('export', 'HEAD=h', 'FORMAT=onnx', 'OUT=o.onnx');
   assert.equal(readArguments('export', exported.slice(1)).values.format, 'onnx');
+  const [told = []] = commands('report', 'HEAD=h', 'OUT=o.html');
+  assert.deepEqual(readArguments('report', told.slice(1)).values.heads, ['h']);
+  const [planned = []] = commands('report', 'PLAN=p.yaml');
+  assert.deepEqual(readArguments('report', planned.slice(1)).values.heads, ['p.yaml']);
 });

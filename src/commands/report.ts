@@ -1,0 +1,233 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { HeadError } from '../errors.js';
+import { realSystem, tryOutput, writeOutput } from '../files/index.js';
+import type { HeadInfo } from '../heads/head-info.js';
+import { holdsHead } from '../heads/place.js';
+import { readPlan } from '../heads/plan-file.js';
+import { readSweepResults, type SweepResults } from '../heads/sweep-results.js';
+import { checkOptions, optionsOfCommand, usage } from '../options/check.js';
+import type { HeadReport, Report } from '../report/model.js';
+import { MOST_CHAPTERS, page } from '../report/page/page.js';
+import { wantedPictures } from '../report/pictures.js';
+import type { Comparison } from '../report/tables.js';
+import { FeatureSet } from '../store/index.js';
+import { version } from '../version.js';
+import type { MeasuredOn } from './evaluate.js';
+import { type ComparedHead, compare, listHeads } from './heads.js';
+import { cachesOf, findHead, headDir, openHead } from './predict.js';
+import { Images, kindOf, lookAt } from './report-data.js';
+import { picturesOf } from './report-pictures.js';
+
+export interface ReportOptions extends MeasuredOn {
+  /** Heads by name or folder; or one sweep by name or folder, or the YAML file of a plan. */
+  readonly heads: readonly string[];
+  /** Folder of labelled images that the heads are measured on, and whose pictures are shown. Default: none. */
+  readonly data?: string;
+  /** The page. Default `report.html`. */
+  readonly out?: string;
+}
+
+export interface ReportResult {
+  /** Absolute. */
+  readonly out: string;
+  readonly bytes: number;
+  /** Names of the heads that it tells of. */
+  readonly heads: readonly string[];
+  readonly sweep: string | null;
+  /** Images that were measured. */
+  readonly images: number;
+  /** Pictures that it holds. */
+  readonly pictures: number;
+}
+
+/** A head that a report tells of. */
+interface Wanted {
+  readonly name: string;
+  readonly dir: string;
+  /** Of a plan that has a label file for it. */
+  readonly labels?: string;
+}
+
+/** What a report is of. */
+interface Subject {
+  readonly title: string;
+  readonly heads: readonly Wanted[];
+  readonly sweep: SweepResults | null;
+  readonly notes: readonly string[];
+}
+
+/** Labels and measuring mean nothing without images. */
+function checkData(options: ReportOptions): void {
+  if (options.data !== undefined) return;
+  for (const [name, { group, type }] of optionsOfCommand('report')) {
+    const isOfData = ['Labels', 'Vectors', 'Judging', 'Run'].includes(group) && type !== 'hook';
+    if (isOfData && (options as unknown as Record<string, unknown>)[name] !== undefined) {
+      throw usage(`{${name}} belongs to {data}, whose images are measured: give that too`);
+    }
+  }
+}
+
+const named = (given: string): string => path.basename(path.resolve(given));
+
+/** @returns the folder of a sweep's results by name, folder or file; null where there is none */
+async function sweepDir(given: string, cache: string): Promise<string | null> {
+  const isFile = path.basename(given) === 'results.arrow';
+  const places = [
+    ...(/[/\\]/.test(given) ? [] : [path.join(cache, 'sweeps', given)]),
+    isFile ? path.dirname(given) : given,
+  ];
+  for (const place of places) {
+    const kind = await realSystem.kind(path.join(place, 'results.arrow')).catch(() => null);
+    if (kind === 'file') return place;
+  }
+  return null;
+}
+
+async function ofSweep(dir: string, cache: string): Promise<Subject> {
+  const sweep = await readSweepResults(dir);
+  const beside = path.resolve(dir, '..', '..', 'heads', sweep.name);
+  const isBest = async (place: string): Promise<boolean> =>
+    sweep.head !== null && (await holdsHead(place)) && (await findHead(place, cache)).info.identity === sweep.head;
+  const own: Wanted[] = (await isBest(beside)) ? [{ name: sweep.name, dir: beside }] : [];
+  const heads = own.length > 0 || sweep.head === null ? own : await bestElsewhere(sweep, cache);
+  const notes =
+    heads.length > 0
+      ? []
+      : ['The best head of this sweep is not in the cache any more, so nothing more is told of it.'];
+  return { title: sweep.name, heads, sweep, notes };
+}
+
+async function bestElsewhere({ head }: SweepResults, cache: string): Promise<Wanted[]> {
+  for (const { head: name, dir } of await listHeads(cache)) {
+    if ((await findHead(dir, cache)).info.identity === head) return [{ name, dir }];
+  }
+  return [];
+}
+
+async function ofPlan(file: string, cache: string): Promise<Subject> {
+  const { heads: planned } = await readPlan(file);
+  const heads: Wanted[] = [];
+  const missing: string[] = [];
+  for (const { name, labels } of planned) {
+    const dir = path.join(cache, 'heads', name);
+    if (await holdsHead(dir)) heads.push({ name, dir, ...(labels === undefined ? {} : { labels }) });
+    else missing.push(name);
+  }
+  if (heads.length === 0) {
+    throw new HeadError(`no head of ${file} is in ${path.join(cache, 'heads')}: run permafrost train --plan ${file}`);
+  }
+  const notes = missing.length === 0 ? [] : [`Of this plan these are not trained yet: ${missing.join(', ')}.`];
+  return { title: named(file), heads, sweep: null, notes };
+}
+
+async function subjectOf({ heads, cache = 'cache' }: ReportOptions): Promise<Subject> {
+  const [first] = heads;
+  if (first === undefined) throw usage('give a head, a sweep or a plan to report on: {heads}');
+  if (heads.length === 1) {
+    if (/\.ya?ml$/i.test(first)) return ofPlan(first, cache);
+    const sweep = await sweepDir(first, cache);
+    if (sweep !== null) return ofSweep(sweep, cache);
+  }
+  const twice = heads.find((one, i) => heads.indexOf(one) < i);
+  if (twice !== undefined) throw usage('% is given twice', twice);
+  const all: Wanted[] = [];
+  for (const one of heads) all.push({ name: named(one), dir: await headDir(one, cache) });
+  const names = all.map(({ name }) => name);
+  const isAlike = new Set(names).size < names.length;
+  const title = names.length === 1 ? (names[0] as string) : `${names.length} heads`;
+  return {
+    title,
+    heads: isAlike ? all.map((one, i) => ({ ...one, name: heads[i] as string })) : all,
+    sweep: null,
+    notes: [],
+  };
+}
+
+/** @returns the names of the folders of a head's sets, their first digits where they are not in the cache */
+async function setNames(dir: string, info: HeadInfo, cache: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const fingerprint of [info.fingerprint, ...info.joined.map((one) => one.fingerprint)]) {
+    let name: string | undefined;
+    for (const one of cachesOf(dir, cache)) {
+      const found = await FeatureSet.find(one, fingerprint).catch(() => null); // a name for people is not worth a failure
+      if (found !== null) name ??= path.basename(found.dir);
+    }
+    names.push(name ?? fingerprint.slice(0, 12));
+  }
+  return names;
+}
+
+/** Heads of the same classes on the same images. */
+function compared(heads: readonly ComparedHead[], resamples: number, notes: string[]): Comparison | null {
+  const [first] = heads;
+  if (first === undefined) return null;
+  const alike = heads.filter(({ info }) => kindOf(info) === kindOf(first.info));
+  if (alike.length < heads.length) {
+    notes.push(`Only heads of the same task and classes as ${first.name} are compared with it.`);
+  }
+  return alike.length < 2 ? null : compare(alike, resamples);
+}
+
+/** The script of a page, as it was compiled. */
+const scriptOf = (): Promise<string> => readFile(new URL('../report/client/client.js', import.meta.url), 'utf8');
+
+/**
+ * Writes one page that tells of heads, of a sweep or of the heads of a plan; with `data`, measured on labelled images, with pictures. The
+ * page is one file that asks nothing of the network. The same heads and images give the same bytes.
+ * @returns what was written, once it is in place
+ * @throws UsageError for options that contradict; HeadError, DataError or LabelError for what is missing or damaged, as `evaluate`;
+ *   FileError where the page cannot be written, before any work
+ */
+export async function report(options: ReportOptions): Promise<ReportResult> {
+  checkOptions('report', options);
+  checkData(options);
+  const { cache = 'cache', data, bootstrap = 1000 } = options;
+  const out = path.resolve(options.out ?? 'report.html');
+  const subject = await subjectOf(options);
+  await tryOutput(out);
+  const notes = [...subject.notes];
+  const images = new Images();
+  const heads: HeadReport[] = [];
+  const measured: ComparedHead[] = [];
+  for (const [at, { name, dir, labels }] of subject.heads.entries()) {
+    options.signal?.throwIfAborted();
+    const { info } = await findHead(dir, cache);
+    const sets = await setNames(dir, info, cache);
+    if (data === undefined || at >= MOST_CHAPTERS) {
+      heads.push({ name, info, sets, onData: null });
+      continue;
+    }
+    const own = options.labels === undefined && labels !== undefined ? { ...options, labels } : options;
+    const head = await openHead(dir, own);
+    try {
+      const { onData, measured: on } = await lookAt(head, data, own, images);
+      heads.push({ name, info, sets, onData });
+      measured.push({ name, info, measured: on });
+    } finally {
+      await head.close();
+    }
+  }
+  const wanted = wantedPictures(heads).map((place) => images.all[place] as (typeof images.all)[number]);
+  const drawn: Report = {
+    title: subject.title,
+    version,
+    data: data ?? null,
+    images: images.all,
+    heads,
+    sweep: subject.sweep,
+    compared: compared(measured, bootstrap, notes),
+    thumbnails: data === undefined ? new Map() : await picturesOf(data, wanted),
+    notes,
+  };
+  const text = page(drawn, await scriptOf());
+  await writeOutput(out, [Buffer.from(text)]);
+  return {
+    out,
+    bytes: Buffer.byteLength(text),
+    heads: heads.map(({ name }) => name),
+    sweep: subject.sweep?.name ?? null,
+    images: images.all.length,
+    pictures: drawn.thumbnails.size,
+  };
+}

@@ -1,0 +1,54 @@
+import { decimals, figures, listed, percent, short } from '../format.js';
+import { type Content, type Html, html } from '../html.js';
+import type { HeadReport, Neighbour, OnData } from '../model.js';
+import { thresholdsOf } from '../rows.js';
+import type { Pictures } from './pictures.js';
+
+/** What a head says of a row, and what it should say, for people. */
+function answer({ info }: HeadReport, onData: OnData, row: number): Content {
+  const { task, classes, scores, y } = onData.answers;
+  if (task === 'regression') {
+    const [value, is] = [scores[row] as number, y[row] as number];
+    return html`<b>${figures(value)}</b> for ${figures(is)} (${value > is ? '+' : ''}${figures(value - is)})`;
+  }
+  const some = Array.from(scores.subarray(row * classes, (row + 1) * classes));
+  if (task === 'multilabel') {
+    const limits = thresholdsOf(info.threshold, classes);
+    const [missed, extra]: [string[], string[]] = [[], []];
+    for (const [k, p] of some.entries()) {
+      const isSaid = p > (limits[k] as number);
+      const is = y[row * classes + k] === 1;
+      if (isSaid !== is) (is ? missed : extra).push(`${info.classes[k]} ${decimals(p)}`);
+    }
+    if (missed.length + extra.length === 0)
+      return html`right: ${onData.labels[row]?.split('|').join(', ') || 'no label'}`;
+    return html`${missed.length > 0 && html`missed <b>${listed(missed, 3)}</b>`}${missed.length > 0 && extra.length > 0 && '; '}${extra.length > 0 && html`said <b>${listed(extra, 3)}</b>`}`;
+  }
+  const limit = thresholdsOf(info.threshold, classes)[0] as number;
+  const said = task === 'binary' ? Number((some[1] as number) > limit) : some.indexOf(Math.max(...some));
+  const is = y[row] as number;
+  return said === is
+    ? html`<b>${info.classes[said] ?? ''}</b> ${percent(some[said])}, right`
+    : html`<b>${info.classes[said] ?? ''}</b> ${percent(some[said])}, is <b>${info.classes[is] ?? ''}</b>`;
+}
+
+/** `nearest in training: 4 bees, 1 ants`; what the labels of the nearest say together. */
+function nearest(neighbours: readonly Neighbour[], isNumber: boolean): string {
+  if (isNumber) return `nearest in training: ${neighbours.map(({ label }) => figures(Number(label))).join(', ')}`;
+  const counts = new Map<string, number>();
+  for (const { label } of neighbours) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const all = [...counts].sort((a, b) => b[1] - a[1]);
+  return `nearest in training: ${all.map(([label, count]) => `${count} ${label === '' ? 'without label' : label.split('|').join(' + ')}`).join(', ')}`;
+}
+
+/** Pictures with what was said of them. */
+export function gallery(head: HeadReport, onData: OnData, rows: readonly number[], pictures: Pictures): Html {
+  const items = rows.map((row) => {
+    const place = onData.places[row] as number;
+    const neighbours = onData.neighbours.get(row) ?? [];
+    return html`<li>${pictures.figure(place)}<p class="said">${answer(head, onData, row)}</p>${
+      neighbours.length > 0 && html`<p class="near">${nearest(neighbours, onData.answers.task === 'regression')}</p>`
+    }<p class="file" title="${pictures.path(place)}">${short(pictures.path(place), 36)}</p></li>`;
+  });
+  return html`<ul class="gallery">${items}</ul>`;
+}

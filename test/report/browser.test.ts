@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Browser, Page } from 'playwright-core';
+import { evaluate, report } from '../../src/index.js';
+import { needsChromium, openBrowser, openFile } from '../helpers/browser.js';
+import { long } from '../helpers/long.js';
+import { trainAll, type World, world } from '../helpers/report-world.js';
+
+/** Pictures of every page at every size, to be looked at, where this names a folder. */
+const shots = process.env.PERMAFROST_SHOTS;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const CLASSES = 200;
+
+/** What axe-core finds serious or worse. */
+async function faults(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    (globalThis as unknown as { axe: { run(options: object): Promise<{ violations: unknown[] }> } }).axe.run({
+      resultTypes: ['violations'],
+    }),
+  );
+  return (violations as { id: string; impact: string; nodes: { html: string }[] }[])
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+}
+
+/** The files that a cell shows. */
+const shownFiles = (page: Page): Promise<string[]> =>
+  page.$$eval('[data-cell-images] [data-path]', (items) =>
+    items.map((item) => (item as HTMLElement).dataset.path ?? ''),
+  );
+
+describe('a report, opened from disk in Chromium', needsChromium, () => {
+  const root = mkdtempSync(path.join(tmpdir(), 'permafrost-report-'));
+  let made: World;
+  let browser: Browser;
+  const files = new Map<string, string>();
+
+  before(async () => {
+    made = await world(root, CLASSES);
+    await trainAll(made);
+    browser = await openBrowser();
+    const { data, cache, labels, plan } = made;
+    for (const [name, heads, file] of [
+      ['many', 'many', undefined],
+      ['binary', 'binary', 'binary'],
+      ['odd', 'odd', 'odd'],
+      ['multilabel', 'multilabel', 'multilabel'],
+      ['ages', 'ages', 'ages'],
+      ['sweep', 'wide', 'binary'],
+      ['plan', plan, 'binary'],
+      ['bare', 'binary', null],
+    ] as const) {
+      const out = path.join(root, `${name}.html`);
+      const given =
+        file === null ? {} : { data, bootstrap: 50, ...(file === undefined ? {} : { labels: labels(file) }) };
+      await report({ heads: [heads], cache, out, ...given });
+      files.set(name, out);
+    }
+  });
+  after(async () => {
+    await browser?.close();
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  for (const name of ['many', 'binary', 'odd', 'multilabel', 'ages', 'sweep', 'plan', 'bare']) {
+    test(`${name}: nothing is complained of, nothing asked for, nothing wider than the page, no serious fault of access`, async () => {
+      const file = files.get(name) as string;
+      const { page: open } = await openFile(browser, file, { isOpen: true });
+      const { page, complaints } = await openFile(browser, file);
+      for (const colorScheme of ['light', 'dark'] as const) {
+        // Colours are the same on every page: in the dark two pages tell.
+        if (colorScheme === 'light' || long || name === 'binary' || name === 'sweep') {
+          await open.emulateMedia({ colorScheme });
+          assert.deepEqual(await faults(open), [], colorScheme);
+        }
+        await page.emulateMedia({ colorScheme });
+        for (const width of [390, 1280, 1920]) {
+          await page.setViewportSize({ width, height: 900 });
+          const found = await page.evaluate(() => document.documentElement.scrollWidth);
+          assert.ok(found <= width, `${found} pixels at ${width}`);
+          if (shots === undefined) continue;
+          await page.screenshot({ path: path.join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+        }
+      }
+      assert.deepEqual(complaints, []);
+      for (const one of [open, page]) await one.context().close();
+    });
+  }
+
+  test('a cell shows exactly its files, in a small matrix and in a large one', async () => {
+    const { data, cache, valOf } = made;
+    for (const name of ['binary', 'many']) {
+      const { page } = await openFile(browser, files.get(name) as string);
+      const labels = name === 'binary' ? { labels: valOf('binary') } : {};
+      const at = name === 'binary' ? data : path.join(data, 'val');
+      const { classes, wrong, confusion } = await evaluate({ path: at, head: name, cache, bootstrap: 0, ...labels });
+      const buttons = await page.$$eval('[data-cell]', (all) =>
+        all.map((one) => (one as HTMLElement).dataset.cell ?? ''),
+      );
+      assert.ok(buttons.length >= 4);
+      for (const cell of buttons.slice(0, 12)) {
+        const [is = 0, said = 0] = cell.split('-').map(Number);
+        await page.click(`[data-cell="${cell}"]`);
+        const shown = await shownFiles(page);
+        assert.equal(shown.length, confusion?.[is]?.[said], `${name} ${cell}`);
+        if (is === said) continue;
+        const expected = wrong.filter((one) => one.is === classes[is] && one.label === classes[said]);
+        const prefix = name === 'binary' ? '' : 'val/';
+        assert.deepEqual([...shown].sort(), expected.map((one) => `${prefix}${one.path}`).sort(), `${name} ${cell}`);
+      }
+      await page.context().close();
+    }
+  });
+
+  test('the slider says what evaluate says at the same threshold, and its cells hold those files', async () => {
+    const { data, cache, valOf } = made;
+    const { page } = await openFile(browser, files.get('binary') as string);
+    const said = (name: string): Promise<string | null> => page.textContent(`[data-rate="${name}"]`);
+    for (const step of [0, 123, 500, 777, 1000]) {
+      await page.$eval(
+        'input[type=range]',
+        (range, value) => {
+          (range as HTMLInputElement).value = String(value);
+          range.dispatchEvent(new Event('input'));
+        },
+        step,
+      );
+      const threshold = step / 1000;
+      const { metrics, confusion, wrong, images, classes } = await evaluate({
+        path: data,
+        head: 'binary',
+        cache,
+        labels: valOf('binary'),
+        bootstrap: 0,
+        threshold,
+      });
+      assert.ok('confusion' in metrics);
+      const [, yes] = metrics.classes;
+      assert.equal(await page.textContent('[data-threshold]'), threshold.toFixed(3));
+      assert.equal(await said('accuracy'), `${(metrics.accuracy * 100).toFixed(1)} %`);
+      assert.equal(await said('precision'), yes?.precision.toFixed(3));
+      assert.equal(await said('recall'), yes?.recall.toFixed(3));
+      assert.equal(await said('F1'), yes?.f1.toFixed(3));
+      assert.equal(await said('said'), `${(confusion?.[0]?.[1] ?? 0) + (confusion?.[1]?.[1] ?? 0)} of ${images}`);
+      const counts = await page.$$eval('.matrix .count', (all) => all.map((one) => Number(one.textContent)));
+      assert.deepEqual(counts, confusion?.flat());
+      await page.click('[data-cell="0-1"]');
+      const expected = wrong.filter((one) => one.label === classes[1]).map((one) => one.path);
+      assert.deepEqual((await shownFiles(page)).sort(), expected.sort());
+    }
+    await page.context().close();
+  });
+
+  test('a table is sorted by a click, numbers by size and back', async () => {
+    const { page } = await openFile(browser, files.get('sweep') as string);
+    const names = await page.$$eval('#sweep thead th', (all) => all.map((one) => one.textContent));
+    const k = names.indexOf('accuracy') + 1;
+    assert.ok(k > 0, names.join());
+    const column = (): Promise<number[]> =>
+      page.$$eval(`#sweep tbody tr > :nth-child(${k})`, (all) =>
+        all.map((one) => Number((one as HTMLElement).dataset.value)),
+      );
+    const before = await column();
+    assert.equal(before.length, 64);
+    for (const [order, sign] of [
+      ['descending', -1],
+      ['ascending', 1],
+    ] as const) {
+      await page.click(`#sweep thead th:nth-child(${k}) button`);
+      assert.deepEqual(
+        await column(),
+        [...before].sort((a, b) => sign * (a - b)),
+      );
+      assert.equal(await page.getAttribute(`#sweep thead th:nth-child(${k})`, 'aria-sort'), order);
+    }
+    await page.context().close();
+  });
+
+  test('pointing at a vector shows its picture and name', async () => {
+    const { page } = await openFile(browser, files.get('binary') as string);
+    const drawing = page.locator('.map > svg');
+    await drawing.scrollIntoViewIfNeeded();
+    const points = JSON.parse((await page.textContent('[data-points]')) ?? '[]') as number[][];
+    assert.equal(points.length, CLASSES);
+    const box = await drawing.boundingBox();
+    assert.ok(box);
+    const [, x = 0, y = 0] = points[5] ?? [];
+    await page.mouse.move(box.x + (x / 800) * box.width, box.y + (y / 460) * box.height);
+    assert.match((await page.textContent('.tip')) ?? '', /^val\/class-\d+\/2\.png$/);
+    assert.equal(await page.locator('.tip img').count(), 1);
+    await page.context().close();
+  });
+
+  test('a report without images has neither pictures nor sliders', async () => {
+    const { page } = await openFile(browser, files.get('bare') as string);
+    assert.equal(await page.locator('img, [data-cell], input').count(), 0);
+    assert.equal(await page.locator('.matrix td').count(), 4);
+    await page.context().close();
+  });
+});
