@@ -78,12 +78,12 @@ const WORST = 5;
 
 /** What people read at the end of a training. */
 export function trainReport(result: TrainResult): string[] {
-  const { task, classes, metrics, testMetrics, threshold, temperature, folds, epochs, bestEpoch } = result;
+  const { task, classes, metrics, testMetrics, threshold, temperature, folds, epochs, bestEpoch, closedForm } = result;
   const what = task === 'regression' ? 'regression head' : `${task} head ${shortList(classes)}`;
   const sides = folds === null ? `${result.val} to validate` : `${folds.length} parts, each predicted by the others`;
-  const best = folds === null ? `best of ${epochs} epochs is ${bestEpoch}, ` : '';
+  const best = closedForm !== null ? 'solved, ' : folds === null ? `best of ${epochs} epochs is ${bestEpoch}, ` : '';
   const lines = [`${what}: ${result.train} images to train on, ${sides}, ${best}${result.seconds.toFixed(1)} s`];
-  lines.push(...unfinished(result));
+  lines.push(...unfinished(result), ...solution(result));
   if (metrics) {
     lines.push(`${folds === null ? 'validation' : 'cross-validation'}: ${metricsLine(metrics, result)}`);
     lines.push(...chosenOnThese(result));
@@ -103,6 +103,14 @@ export function trainReport(result: TrainResult): string[] {
   if (result.refit) lines.push('trained anew on training and validation images');
   if (testMetrics) lines.push(`test (${result.test} images): ${metricsLine(testMetrics)}`);
   return lines;
+}
+
+/** What a closed form chose by images that it left out. */
+function solution({ closedForm }: TrainResult): string[] {
+  if (closedForm === null) return [];
+  const { alpha, shrinkage } = closedForm;
+  if (alpha !== null) return [`ridge with alpha ${alpha}, chosen on training images left out with their group`];
+  return shrinkage === null ? [] : [`lda with ${decimals(shrinkage)} of the mean variance in the covariance`];
 }
 
 /** A loss that was still falling at the last epoch. */

@@ -22,16 +22,21 @@ function measures({ metrics, loss }: SweepRow): string[] {
   return [decimals(loss), percent(metrics.accuracy), decimals('microF1' in metrics ? metrics.f1 : metrics.auc)];
 }
 
+function ending({ status, bestEpoch, epochs, options }: SweepRow): string {
+  const isSolved = options.optimizer === 'lda' || options.optimizer === 'ridge';
+  if (isSolved) return status === 'trained' ? 'solved' : 'no solution';
+  return status === 'trained' ? `${bestEpoch} of ${epochs}` : `${status} after ${epochs}`;
+}
+
 function ranking({ heads, tried, best: { task } }: SweepResult, width: number | undefined): string[] {
   const second = task === 'regression' ? ['R²', 'mean error'] : ['accuracy', task === 'multilabel' ? 'mean F1' : 'AUC'];
   const rows = heads.slice(0, SHOWN).map((row, i): TableRow => {
-    const end = row.status === 'trained' ? `${row.bestEpoch} of ${row.epochs}` : `${row.status} after ${row.epochs}`;
     return {
       cells: [
         row.rank === null ? '–' : String(row.rank),
         ...tried.map((name) => number(row.options[name])),
         ...measures(row),
-        end,
+        ending(row),
       ],
       looks: i === 0 ? ['bold', 'green'] : row.status === 'trained' ? [] : ['dim'],
     };

@@ -8,14 +8,15 @@ import type { Learned } from '../heads/learned.js';
 import { checkName, readSweepPlan } from '../heads/plan-file.js';
 import { probe } from '../heads/probe.js';
 import { divideExamples, identityOf, noteGivenSplits } from '../heads/problem.js';
-import { checkSpace, drawFrom, gridOf, parseAxis, type Space } from '../heads/space.js';
+import { checkSpace, parseAxis, type Space } from '../heads/space.js';
+import { closedForms, headsOf } from '../heads/sweep-heads.js';
 import { chooseSweepPlace } from '../heads/sweep-place.js';
 import { differing, type Ranking, ranked, rankValue, type Tried } from '../heads/sweep-ranking.js';
 import type { SweepRow } from '../heads/sweep-row.js';
 import { sweepCsv, sweepFile, sweepTable } from '../heads/sweep-table.js';
 import { type SweepProgress, tryFolds, tryHeads } from '../heads/trials.js';
 import { checkOptions, usage } from '../options/check.js';
-import { checkEffect, type HeadOptions, resolveOptions, withoutIdle } from '../train/options.js';
+import { checkEffect, type HeadOptions, resolveOptions } from '../train/options.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 import {
   fitOptionsOf,
@@ -33,7 +34,7 @@ export interface SweepOptions extends CorpusOptions, LabelOptions, HeadOptions, 
   readonly grid?: readonly string[] | Space;
   /** Draws this many heads from the grid, in the place of every combination. */
   readonly random?: number;
-  /** Searches l2 as linear probes do: lbfgs, a log grid of 97 strengths, found coarse to fine. */
+  /** Searches l2 as linear probes do: lbfgs, a log grid of 97 strengths, found coarse to fine; lda and ridge go beside it. */
   readonly probe?: boolean;
   /** A YAML file with `grid`, `random` and options, which those given here go over. */
   readonly plan?: string;
@@ -129,8 +130,9 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
       tried.push(...stage);
       return stage.map((one) => rankValue(one, by));
     });
+    tried.push(...(await run(closedForms(asked.common, labelled.task))));
   } else {
-    tried.push(...(await run(headsOf(asked, seed, options.onWarning))));
+    tried.push(...(await run(headsOf(asked, labelled.task, seed, options.onWarning))));
   }
 
   const { rows, best: chosenHead } = ranked(tried, by);
@@ -231,32 +233,4 @@ function checkRanking(by: Ranking, task: string): Ranking {
   const known = task === 'regression' ? values : task === 'multilabel' ? several : [...classes, 'balancedAccuracy'];
   if (known?.includes(by)) return by;
   throw new UsageError(`a ${task} sweep is ranked by one of ${known?.join(', ')}, not by ${by}`);
-}
-
-/**
- * @returns the heads of a grid or a draw, each once; combinations that do not go together are left out, which is told
- * @throws UsageError when none is left, or for an option that has no effect in any
- */
-function headsOf({ common, space, random }: Asked, seed: number, onWarning?: (message: string) => void): HeadOptions[] {
-  const drawn = random === undefined ? gridOf(space) : drawFrom(space, random, seed);
-  const heads = new Map<string, HeadOptions>();
-  const faults: UsageError[] = [];
-  const used = new Set<string>();
-  for (const one of drawn) {
-    const options = withoutIdle({ ...common, ...one });
-    try {
-      heads.set(JSON.stringify(resolveOptions(options)), options);
-      for (const name of Object.keys(options)) used.add(name);
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
-      faults.push(error);
-    }
-  }
-  const [fault] = faults;
-  if (fault !== undefined && heads.size === 0) throw fault;
-  if (fault !== undefined) {
-    onWarning?.(`${faults.length} of ${drawn.length} combinations are left out, the first because ${fault.message}`);
-  }
-  for (const one of drawn) checkEffect({ ...common, ...one }, (name) => !used.has(name));
-  return [...heads.values()];
 }

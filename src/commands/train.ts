@@ -14,8 +14,8 @@ import { checkName } from '../heads/plan-file.js';
 import { divideExamples, identityOf, noteGivenSplits, type Problem } from '../heads/problem.js';
 import type { Task } from '../labels/targets.js';
 import { checkOptions } from '../options/check.js';
-import { HEAD_RULES, type HeadOptions, resolveOptions } from '../train/options.js';
-import type { EpochRecord } from '../train/run.js';
+import { HEAD_RULES, type HeadOptions, type ResolvedOptions, resolveOptions } from '../train/options.js';
+import type { ClosedForm, EpochRecord } from '../train/run.js';
 import { version } from '../version.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 
@@ -42,6 +42,8 @@ export interface TrainResult extends Learned {
   readonly reused: boolean;
   /** The head that was written over, for people; null where there was none. */
   readonly replaced: string | null;
+  /** What lda or ridge chose; null of other heads. */
+  readonly closedForm: ClosedForm | null;
   /** Epochs run. */
   readonly epochs: number;
   readonly seconds: number;
@@ -69,12 +71,18 @@ export function originOf(
   return { sets: corpus.sets.facts, versions: { permafrost: version, [library]: trainer.version }, identity };
 }
 
+/** Options that came when there were heads already: where they have no effect, those keep their identity. */
+function withoutLater({ shrinkage, alphas, ...options }: ResolvedOptions): object {
+  const { optimizer } = options;
+  return { ...options, ...(optimizer === 'lda' ? { shrinkage } : {}), ...(optimizer === 'ridge' ? { alphas } : {}) };
+}
+
 /** @returns the identity of a head that these options train on a problem */
 export const headIdentity = (corpus: Corpus, problem: Problem, options: HeadOptions, fit: FitOptions): string =>
   identityOf(
     problem,
     corpus.sets.facts.map(({ fingerprint }) => fingerprint),
-    { head: resolveOptions(options), fit: resolveFit(fit) },
+    { head: withoutLater(resolveOptions(options)), fit: resolveFit(fit) },
   );
 
 /** @returns the folder of a head, absolute, and its name */
@@ -100,12 +108,20 @@ export async function tryHeadPlaces({
 
 /** @returns what `train` reports of a head */
 export function resultOf(
-  { task, classes, history }: Pick<HeadInfo, 'task' | 'classes' | 'history'>,
+  {
+    task,
+    classes,
+    history,
+    closedForm = null,
+  }: Pick<HeadInfo, 'task' | 'classes' | 'history'> & {
+    readonly closedForm?: ClosedForm | null;
+  },
   learned: Learned,
   place: Pick<TrainResult, 'head' | 'dir' | 'reused' | 'replaced'>,
   seconds: number,
 ): TrainResult {
-  return { ...place, task, classes, ...learnedOf(learned), epochs: history.at(-1)?.epoch ?? 0, seconds };
+  const epochs = history.at(-1)?.epoch ?? 0;
+  return { ...place, task, classes, ...learnedOf(learned), closedForm, epochs, seconds };
 }
 
 /**

@@ -4,7 +4,7 @@ import { dealFolds } from '../labels/folds.js';
 import type { Example } from '../labels/labels.js';
 import type { Targets } from '../labels/targets.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { HeadOptions } from '../train/options.js';
+import { type HeadOptions, isByMinibatch } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import type { TrainedHead } from '../train/train.js';
 import { commonestOf, majorityOf, meanAnswer, type Part } from './baseline.js';
@@ -123,9 +123,9 @@ function baselines({ task, classes }: RowTask, parts: readonly Part[]): Baseline
 
 type Baselines = Pick<Learned, 'majority' | 'commonest' | 'meanAnswer'>;
 
-/** lbfgs goes to its minimum, whatever validation says. */
+/** lbfgs goes to its minimum and closed forms are solved, whatever validation says. */
 const chosenBy = (heads: readonly TrainedHead[], { threshold, temperature }: Judged): Choice[] => [
-  ...(heads.some(({ options }) => options.optimizer !== 'lbfgs') ? (['epoch'] as const) : []),
+  ...(heads.some(({ options }) => isByMinibatch(options.optimizer)) ? (['epoch'] as const) : []),
   ...(threshold !== null && threshold.criterion !== 'fixed' ? (['threshold'] as const) : []),
   ...(temperature !== null ? (['temperature'] as const) : []),
 ];
@@ -284,9 +284,9 @@ export async function finishFolds(
   });
 }
 
-const NO_ROWS: LabelledRows = { rows: new Uint32Array(0), y: new Int32Array(0) };
+const NO_ROWS: LabelledRows = { rows: new Uint32Array(0), y: new Int32Array(0), keys: [] };
 
-/** @param stopAt the last epoch, where validation does not choose it; lbfgs goes on to its minimum whatever it is */
+/** @param stopAt the last epoch, where validation does not choose it; heads without minibatches go to their minimum whatever it is */
 async function trainOne(
   sides: RowTask,
   train: LabelledRows,
@@ -300,7 +300,7 @@ async function trainOne(
     ...(engine ? { engine } : {}),
     ...(onEpoch ? { onEpoch: (_: number, record: EpochRecord) => onEpoch(record) } : {}),
     ...(signal ? { signal } : {}),
-    ...(stopAt === undefined || options.optimizer === 'lbfgs'
+    ...(stopAt === undefined || !isByMinibatch(options.optimizer)
       ? {}
       : { drop: (epoch: number) => (epoch >= stopAt ? [0] : []) }),
   });
@@ -323,11 +323,11 @@ const joinTargets = (parts: readonly Targets[]): Targets =>
 /** @returns both sides as one, in the order of the table */
 function together({ task, classes }: RowTask, a: LabelledRows, b: LabelledRows): LabelledRows {
   const width = task === 'multilabel' ? classes.length : 1;
-  const all = [a, b].flatMap(({ rows, y }) =>
-    Array.from(rows, (row, i) => ({ row, y: y.subarray(i * width, (i + 1) * width) })),
+  const all = [a, b].flatMap(({ rows, y, keys }) =>
+    Array.from(rows, (row, i) => ({ row, y: y.subarray(i * width, (i + 1) * width), key: keys[i] as string })),
   );
   all.sort((one, other) => one.row - other.row);
   const y = task === 'regression' ? new Float32Array(all.length) : new Int32Array(all.length * width);
   for (const [i, one] of all.entries()) y.set(one.y, i * width);
-  return { rows: Uint32Array.from(all, ({ row }) => row), y };
+  return { rows: Uint32Array.from(all, ({ row }) => row), y, keys: all.map(({ key }) => key) };
 }

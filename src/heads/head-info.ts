@@ -2,7 +2,7 @@ import { HeadError, UsageError } from '../errors.js';
 import type { Task } from '../labels/targets.js';
 import { TASKS } from '../options/choices.js';
 import { type ResolvedOptions, resolveOptions } from '../train/options.js';
-import { type EpochRecord, TRAINING_ENDS, type TrainingEnd } from '../train/run.js';
+import { type ClosedForm, type EpochRecord, TRAINING_ENDS, type TrainingEnd } from '../train/run.js';
 import { type Fields, isFields } from './fields.js';
 import type { SetFacts } from './joined-sets.js';
 import { CHOICES, type Learned } from './learned.js';
@@ -33,6 +33,8 @@ export interface HeadInfo extends Learned {
   readonly versions: Readonly<Record<string, string>>;
   /** Of its options, labels and sets, 64 hex digits: a plan does not train a head of the same identity again. */
   readonly identity: string | null;
+  /** What lda or ridge chose; null of other heads. */
+  readonly closedForm: ClosedForm | null;
   readonly history: readonly EpochRecord[];
   /** SHA-256 of `head.onnx` in hex. */
   readonly model: string;
@@ -111,6 +113,11 @@ const isThreshold = (value: unknown, { task, classes }: Fields): boolean =>
   isList(value.values, isNumber) &&
   value.values.length === (task === 'binary' ? 1 : Array.isArray(classes) ? classes.length : -1);
 
+const isClosedForm = (value: unknown): boolean =>
+  isFields(value) &&
+  ['alpha', 'shrinkage'].every((name) => value[name] === null || isNumber(value[name])) &&
+  ['slopes', 'offsets'].every((name) => isList(value[name], isNumber));
+
 const isFold = (value: unknown, head: Fields): boolean =>
   isFields(value) &&
   ['train', 'val', 'bestEpoch'].every((name) => isCount(value[name])) &&
@@ -158,6 +165,7 @@ const CHECKS: Readonly<Record<keyof HeadInfo, (value: unknown, head: Fields) => 
   temperature: orNull((value) => isNumber(value) && value > 0),
   folds: orNull((value, head) => Array.isArray(value) && value.every((one) => isFold(one, head))),
   bestEpoch: (value) => isCount(value) && value >= 1,
+  closedForm: orNull(isClosedForm),
   history: (value) => isList(value, isEpoch),
   model: isHex,
   examples: orNull(isHex),

@@ -44,7 +44,7 @@ export function makeHead(
   { sets, versions, identity }: HeadOrigin,
   problem?: Problem,
 ): Head {
-  const { task, classes, d, standardization, options, history, net } = trained;
+  const { task, classes, d, standardization, options, history, net, closedForm } = trained;
   const [first, ...joined] = sets;
   if (first === undefined) throw new TypeError('a head comes from one feature set at least');
   const model = writeHeadModel(net, { classes: JSON.stringify(classes), fingerprint: first.fingerprint });
@@ -66,6 +66,7 @@ export function makeHead(
     versions,
     identity,
     ...learned,
+    closedForm: closedForm ?? null,
     history,
     model: sha256Hex(model),
     examples: examples === undefined ? null : sha256Hex(examples),

@@ -18,6 +18,7 @@ const BEFORE = {
   chosen: null,
   end: null,
   examples: null,
+  closedForm: null,
 } as const;
 
 /**

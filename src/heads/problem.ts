@@ -2,7 +2,7 @@ import { byCodePoint, canonicalJson, sha256Hex } from '../canonical.js';
 import { LabelError } from '../errors.js';
 import { fewShots } from '../labels/folds.js';
 import type { Example, LabelledData } from '../labels/labels.js';
-import { splitExamples } from '../labels/split.js';
+import { keysOf, splitExamples } from '../labels/split.js';
 import type { Targets, Task } from '../labels/targets.js';
 import { strataOf, targetsOf } from '../labels/task.js';
 import type { VectorTable } from './joined-sets.js';
@@ -63,6 +63,8 @@ export interface LabelledRows {
   readonly rows: Uint32Array;
   /** Class numbers `[n]`, 0 or 1 `[n, classes]` (multilabel), or numbers `[n]` (regression), one for each of `rows`. */
   readonly y: Targets;
+  /** What each is left out with, where some are: its group, or its content. */
+  readonly keys: readonly string[];
 }
 
 /** @returns the examples in the order of the table */
@@ -71,11 +73,16 @@ export function labelledRows(
   examples: readonly Example[],
   table: VectorTable,
 ): LabelledRows {
+  const keyOf = keysOf(examples);
   const placed = examples
-    .map(({ sha256, label }) => ({ row: table.rows.get(sha256) ?? 0, label }))
+    .map((example) => ({ row: table.rows.get(example.sha256) ?? 0, label: example.label, key: keyOf(example) }))
     .sort((a, b) => a.row - b.row);
   const labels = placed.map(({ label }) => label);
-  return { rows: Uint32Array.from(placed, ({ row }) => row), y: targetsOf(task, labels, classes) };
+  return {
+    rows: Uint32Array.from(placed, ({ row }) => row),
+    y: targetsOf(task, labels, classes),
+    keys: placed.map(({ key }) => key),
+  };
 }
 
 /**

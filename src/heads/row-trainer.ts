@@ -29,7 +29,15 @@ export function trainOnRows(
     for (const [i, row] of side.rows.entries()) y.set(side.y.subarray(i * width, (i + 1) * width), row * width);
   }
   const examples = (side: LabelledRows) => ({ vectors, y, rows: distinct(side.rows) });
-  return trainHeads({ ...examples(train), task, classes }, val.rows.length === 0 ? null : examples(val), heads, hooks);
+  const numbers = new Map([...new Set(train.keys)].map((key, number) => [key, number]));
+  const groups = new Uint32Array(vectors.n);
+  for (const [i, row] of train.rows.entries()) groups[row] = numbers.get(train.keys[i] as string) as number;
+  return trainHeads(
+    { ...examples(train), groups, task, classes },
+    val.rows.length === 0 ? null : examples(val),
+    heads,
+    hooks,
+  );
 }
 
 /** @returns what the last layer gives for rows of a table, in front of the ending: `[rows, units]` */

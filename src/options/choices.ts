@@ -10,7 +10,9 @@ export const SPLITS = ['auto', 'none'] as const;
 export const MISSING = ['error', 'skip'] as const;
 /** What hidden layers may be followed by, as Keras defines each; gelu is the exact one. */
 export const ACTIVATIONS = ['relu', 'gelu', 'silu', 'tanh', 'elu', 'sigmoid'] as const;
-export const OPTIMIZERS = ['adam', 'adamw', 'sgd', 'rmsprop', 'lbfgs'] as const;
+export const OPTIMIZERS = ['adam', 'adamw', 'sgd', 'rmsprop', 'lbfgs', 'lda', 'ridge'] as const;
+/** How the covariance of `lda` is shrunk, where it is no share. */
+export const SHRINKAGES = ['trace', 'auto', 'loo'] as const;
 export const SCHEDULES = ['constant', 'cosine', 'linear', 'exponential', 'step'] as const;
 export const SCALES = ['none', 'standard', 'l2'] as const;
 /**

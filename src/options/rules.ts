@@ -25,6 +25,8 @@ export type Rule =
   | { readonly type: 'texts' }
   /** Whole numbers: layers of a head. */
   | { readonly type: 'sizes'; readonly most: number; readonly max: number }
+  /** Numbers above `min`, one at least. */
+  | { readonly type: 'numbers'; readonly most: number; readonly min: number; readonly max: number }
   /** `balanced`, or a weight for each class. */
   | { readonly type: 'weights'; readonly max: number }
   /** Height and width. */
@@ -71,6 +73,10 @@ export function keeps(rule: Rule, value: unknown): boolean {
       return isText(value) || (Array.isArray(value) && value.every(isText));
     case 'sizes':
       return Array.isArray(value) && value.length <= rule.most && value.every((size) => isCount(size, rule.max));
+    case 'numbers': {
+      const isOne = (one: unknown): boolean => typeof one === 'number' && one > rule.min && one <= rule.max;
+      return Array.isArray(value) && value.length >= 1 && value.length <= rule.most && value.every(isOne);
+    }
     case 'weights':
       return (
         value === 'balanced' ||
@@ -128,6 +134,8 @@ export function fromText(rule: Rule, given: string): unknown {
       return text === 'true' ? true : text === 'false' ? false : text;
     case 'sizes':
       return text === 'none' ? [] : text.split(',').map(number);
+    case 'numbers':
+      return text.split(',').map(number);
     case 'weights':
       if (text === 'none') return null;
       if (text === 'balanced' || !text.includes('=')) return text;
@@ -185,6 +193,10 @@ export function expected(rule: Rule, typed = false): string {
       const example = typed ? ' between commas, for example 256,64, or none' : '';
       return `at most ${rule.most} whole numbers from 1 to ${rule.max}${example}`;
     }
+    case 'numbers': {
+      const example = typed ? ' between commas, for example 0.1,1,10' : '';
+      return `1 to ${rule.most} numbers above ${rule.min} and at most ${rule.max}${example}`;
+    }
     case 'weights':
       return typed
         ? `balanced, none, or a weight from 0 to ${rule.max} for classes, for example ants=2,bees=1`
@@ -227,6 +239,8 @@ export function placeholder(rule: Rule): string {
     case 'texts':
       return 'TEXT…';
     case 'sizes':
+      return 'N,N…';
+    case 'numbers':
       return 'N,N…';
     case 'weights':
       return 'CLASS=N,…';

@@ -91,11 +91,16 @@ const isOptimizer =
   (...names: string[]) =>
   ({ optimizer }: Given): boolean =>
     names.includes(String(optimizer));
+const isClosed = isOptimizer('lda', 'ridge');
 const notLbfgs = ({ optimizer }: Given): boolean => optimizer !== 'lbfgs';
 const hasHidden = ({ hidden }: Given): boolean => Array.isArray(hidden) && hidden.length > 0;
 const byMinibatch: Need = {
-  says: 'has no meaning for lbfgs, which takes all rows at once: leave it out',
-  holds: notLbfgs,
+  says: 'has no meaning for lbfgs, lda and ridge, which take all rows at once: leave it out',
+  holds: (options) => notLbfgs(options) && !isClosed(options),
+};
+const bySteps: Need = {
+  says: 'has no meaning for lda and ridge, which are solved at once: leave it out',
+  holds: (options) => !isClosed(options),
 };
 const ofHidden: Need = { says: 'belongs to hidden layers: give their sizes with {hidden}', holds: hasHidden };
 const ofBase: Need = { says: 'describes {base}: give that too', holds: ({ base }) => base !== undefined };
@@ -717,7 +722,7 @@ export const OPTIONS = [
     log: true,
     default: 1e-3,
     defaults: { sgd: 0.01 },
-    describe: 'of every optimizer but lbfgs',
+    describe: 'of optimizers that take minibatches',
     group: 'Head',
     commands: HEADS,
     needs: byMinibatch,
@@ -812,10 +817,11 @@ export const OPTIONS = [
     max: 1_000_000,
     whole: true,
     default: 1000,
-    defaults: { lbfgs: 10_000 },
+    defaults: { lbfgs: 10_000, lda: 1, ridge: 1 },
     describe: 'most epochs',
     group: 'Head',
     commands: HEADS,
+    needs: bySteps,
   },
   {
     name: 'batchSize',
@@ -863,6 +869,10 @@ export const OPTIONS = [
     describe: 'penalty on squared weights',
     group: 'Head',
     commands: HEADS,
+    needs: {
+      says: 'is no penalty of lda and ridge: give {shrinkage} or {alphas}',
+      holds: (options) => !isClosed(options),
+    },
   },
   {
     name: 'classWeight',
@@ -884,6 +894,7 @@ export const OPTIONS = [
     describe: 'share of the targets spread over the classes',
     group: 'Head',
     commands: HEADS,
+    needs: bySteps,
   },
   {
     name: 'scale',
@@ -907,6 +918,30 @@ export const OPTIONS = [
     group: 'Head',
     commands: HEADS,
     needs: { says: 'belongs to lbfgs: name it with {optimizer}', holds: isOptimizer('lbfgs') },
+  },
+  {
+    name: 'shrinkage',
+    type: 'choice',
+    choices: choices.SHRINKAGES,
+    orShare: true,
+    default: 'trace',
+    describe: 'of the covariance of lda',
+    group: 'Head',
+    commands: HEADS,
+    needs: { says: 'belongs to lda: name it with {optimizer}', holds: isOptimizer('lda') },
+  },
+  {
+    name: 'alphas',
+    type: 'numbers',
+    most: 100,
+    min: 0,
+    max: 1e12,
+    default: [1e-3, 1e-2, 0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6],
+    defaultText: '0.001 to 1000000, ten',
+    describe: 'penalties of ridge to choose from',
+    group: 'Head',
+    commands: HEADS,
+    needs: { says: 'belongs to ridge: name it with {optimizer}', holds: isOptimizer('ridge') },
   },
   {
     name: 'engine',
@@ -1053,8 +1088,8 @@ export const OPTIONS = [
     group: 'Search',
     commands: ['sweep'],
     needs: {
-      says: 'drops heads between epochs: lbfgs has none',
-      holds: ({ probe, optimizer }) => probe !== true && optimizer !== 'lbfgs',
+      says: 'drops heads between epochs: lbfgs, lda and ridge have none',
+      holds: (options) => options.probe !== true && notLbfgs(options) && !isClosed(options),
     },
   },
   {

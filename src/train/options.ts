@@ -1,3 +1,4 @@
+import type { Task } from '../labels/targets.js';
 import {
   checkValue,
   defaultOf,
@@ -8,7 +9,7 @@ import {
   usage,
   valueFromText,
 } from '../options/check.js';
-import type { OPTIMIZERS, SCALES, SCHEDULES } from '../options/choices.js';
+import type { OPTIMIZERS, SCALES, SCHEDULES, SHRINKAGES } from '../options/choices.js';
 import { OPTIONS, type OptionRow } from '../options/table.js';
 import type { Activation } from './head-net.js';
 
@@ -29,7 +30,11 @@ export interface HeadOptions {
   readonly dropout?: number;
   /** Keras's BatchNormalization between each hidden layer, then without bias, and its activation. Default false. */
   readonly batchNorm?: boolean;
-  /** With Keras's defaults otherwise; `lbfgs` takes the whole set a step, in float64, to convergence. Default `adam`. */
+  /**
+   * With Keras's defaults otherwise; `lbfgs` takes the whole set a step, in float64, to convergence. `lda` and `ridge` are solved, not
+   * trained: linear discriminants of classes with one covariance, and ridge regression of numbers, or of -1 and 1 for classes. Default
+   * `adam`.
+   */
   readonly optimizer?: Optimizer;
   /** Default 0.001; 0.01 for sgd, as in Keras. */
   readonly learningRate?: number;
@@ -71,6 +76,17 @@ export interface HeadOptions {
   readonly seed?: number;
   /** Of lbfgs: it ends when no derivative of the loss is larger, or float64 sees no descent any more. Default 1e-10. */
   readonly tolerance?: number;
+  /**
+   * Of lda, how far the covariance goes to a multiple of the identity: a share from 0 to 1; `trace`, that of the estimator
+   * `d ((n - 1) S + tr(S) I)⁻¹` of the inverse (Wang et al., ICLR 2024); `auto`, Ledoit and Wolf's for each class, as scikit-learn;
+   * `loo`, the share of the lowest log loss of images that are left out, with their group. Default `trace`.
+   */
+  readonly shrinkage?: (typeof SHRINKAGES)[number] | number;
+  /**
+   * Of ridge: penalties `alpha` of `sum((y - x w - b)²) + alpha |w|²`, as in scikit-learn. That of the lowest squared error of images that are
+   * left out, with their group, is taken. Default 0.001, 0.01, …, 1,000,000.
+   */
+  readonly alphas?: readonly number[];
 }
 
 export type ResolvedOptions = Required<HeadOptions>;
@@ -141,7 +157,30 @@ export function optionFromText<Name extends keyof HeadOptions>(name: Name, text:
   return valueFromText(HEAD_RULES[name], text) as ResolvedOptions[Name];
 }
 
+/** Whether an optimizer moves weights a minibatch at a time, over epochs. */
+export const isByMinibatch = (optimizer: Optimizer = 'adam'): boolean =>
+  optimizer !== 'lbfgs' && !isClosedForm(optimizer);
+
+/** Whether a head is solved, not trained. */
+export const isClosedForm = (optimizer: Optimizer = 'adam'): boolean => optimizer === 'lda' || optimizer === 'ridge';
+
+/** @throws UsageError for a head that there is not for a task */
+export function checkTask({ optimizer, classWeight }: ResolvedOptions, task: Task): void {
+  if (optimizer === 'lda' && task !== 'binary' && task !== 'multiclass') {
+    throw usage(`lda tells classes apart, of which an image has one: a ${task} head takes ridge, lbfgs or adam`);
+  }
+  if (optimizer === 'ridge' && task === 'multilabel' && classWeight !== null) {
+    throw usage('ridge takes no {classWeight} with several labels an image: leave it out, or take adam');
+  }
+}
+
 function checkTogether({ optimizer, hidden, l1, dropout }: ResolvedOptions): void {
+  if (isClosedForm(optimizer)) {
+    const penalty = optimizer === 'lda' ? '{shrinkage}' : '{alphas}';
+    if (hidden.length > 0) throw usage(`${optimizer} is a linear head: leave {hidden} out, or take adam`);
+    if (l1 > 0) throw usage(`${optimizer} is penalised by ${penalty}: leave {l1} out, or take adam`);
+    if (dropout > 0) throw usage(`${optimizer} is penalised by ${penalty}: leave {dropout} out, or take adam`);
+  }
   if (optimizer !== 'lbfgs') return;
   if (hidden.length > 0) throw usage('lbfgs trains a linear head: leave {hidden} out, or take adam');
   if (l1 > 0) throw usage('lbfgs needs a smooth loss: leave {l1} out, or take adam');

@@ -1,4 +1,5 @@
 import type { EngineName } from '../engine/engine.js';
+import type { HeadError } from '../errors.js';
 import type { Targets, Task } from '../labels/targets.js';
 import type { HeadNet } from './head-net.js';
 import type { ResolvedOptions } from './options.js';
@@ -12,6 +13,8 @@ export interface Examples {
   readonly y: Targets;
   /** The rows that count, ascending. Default: all. */
   readonly rows?: Uint32Array;
+  /** A number for each row of the source: rows of one number are left out together by what leaves some out. Default: each alone. */
+  readonly groups?: Uint32Array;
 }
 
 /** What heads are trained on. */
@@ -21,7 +24,7 @@ export interface TrainingData extends Examples {
   readonly classes: readonly string[];
 }
 
-/** One epoch, or one iteration of lbfgs; numbers from 1. Losses are means over the rows without penalties. */
+/** One epoch, or one iteration of lbfgs, or all of a closed form; numbers from 1. Losses are means over the rows without penalties. */
 export interface EpochRecord {
   readonly epoch: number;
   /** Over the epoch, each minibatch measured before its step. */
@@ -33,7 +36,7 @@ export interface EpochRecord {
 }
 
 /**
- * Why training ended: all epochs were run, the validation loss fell no more, lbfgs converged, `drop` named the head, or the
+ * Why training ended: all epochs were run, the validation loss fell no more, lbfgs converged (a closed form always does), `drop` named the head, or the
  * loss was not finite.
  */
 export const TRAINING_ENDS = ['epochs', 'patience', 'converged', 'dropped', 'diverged'] as const;
@@ -59,7 +62,7 @@ export interface TrainHooks {
 /** What the heads of one call share. */
 export interface TrainingRun {
   readonly data: TrainingData & { readonly rows: Uint32Array };
-  readonly val: Required<Examples> | null;
+  readonly val: Required<Omit<Examples, 'groups'>> | null;
   /** Of the training rows; null where no head standardises. */
   readonly standardization: Standardization | null;
   readonly hooks: TrainHooks;
@@ -71,6 +74,17 @@ export interface PlacedHead {
   readonly options: ResolvedOptions;
 }
 
+/** What a closed form chose. */
+export interface ClosedForm {
+  /** The penalty of `ridge`; null of `lda`. */
+  readonly alpha: number | null;
+  /** The share of `lda` that goes to the mean variance; null of `auto`, where each class has its own, and of `ridge`. */
+  readonly shrinkage: number | null;
+  /** What scores were multiplied by and moved by to be logits, for all units or for each; 1 and 0 where they are as solved. */
+  readonly slopes: readonly number[];
+  readonly offsets: readonly number[];
+}
+
 /** What came of a head; null where there is nothing to keep. */
 export interface Outcome {
   readonly place: number;
@@ -79,7 +93,11 @@ export interface Outcome {
     readonly history: readonly EpochRecord[];
     readonly bestEpoch: number;
     readonly end: TrainingEnd;
+    /** Of `lda` and `ridge`. */
+    readonly closedForm?: ClosedForm;
   } | null;
+  /** Why there is nothing, where it did not diverge. */
+  readonly failure?: HeadError;
 }
 
 /** One head on its way. */

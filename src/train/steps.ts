@@ -2,15 +2,7 @@ import { Random } from '../random.js';
 import type { HeadNet } from './head-net.js';
 import { NetEvaluator } from './onnx/evaluator.js';
 import { makePacks, netOf, type Pack } from './packs.js';
-import {
-  type Examples,
-  note,
-  type Outcome,
-  outcomeOf,
-  type PlacedHead,
-  type Progress,
-  type TrainingRun,
-} from './run.js';
+import { note, type Outcome, outcomeOf, type PlacedHead, type Progress, type TrainingRun } from './run.js';
 import type { TrainerMaker } from './trainer.js';
 
 const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
@@ -104,7 +96,7 @@ async function oneEpoch(
 
 /** @returns for each pack and head the sums over the validation rows */
 async function evaluate(
-  val: Required<Examples>,
+  val: NonNullable<TrainingRun['val']>,
   open: readonly Pack[],
   nets: readonly (readonly HeadNet[])[],
   evaluatorOf: (pack: Pack) => NetEvaluator | undefined,

@@ -1,10 +1,19 @@
 import { CacheError, HeadError, LabelError } from '../errors.js';
 import { type Task, widthOf } from '../labels/targets.js';
+import { trainClosed } from './closed/fit.js';
 import { HeadModel, writeHeadModel } from './head-model.js';
 import type { HeadNet } from './head-net.js';
 import { onnxTrainers } from './onnx/trainer.js';
-import { type HeadOptions, type ResolvedOptions, resolveOptions } from './options.js';
+import {
+  checkTask,
+  type HeadOptions,
+  isByMinibatch,
+  isClosedForm,
+  type ResolvedOptions,
+  resolveOptions,
+} from './options.js';
 import type {
+  ClosedForm,
   EpochRecord,
   Examples,
   Outcome,
@@ -37,6 +46,8 @@ export interface TrainedHead {
   /** The epoch whose weights these are: the lowest validation loss; without validation vectors the last. */
   readonly bestEpoch: number;
   readonly end: TrainingEnd;
+  /** What `lda` or `ridge` chose. */
+  readonly closedForm?: ClosedForm;
 }
 
 /**
@@ -44,7 +55,7 @@ export interface TrainedHead {
  * the best weights kept. The same vectors, options and machine give the same bits. Without validation vectors every epoch is
  * run and the last weights are kept. Heads whose options differ only in numbers are trained together, in one pass over the
  * vectors; each becomes the head that it would become alone, to 1e-5 in its probabilities.
- * @returns a head for each of the options, or the error of one that diverged before its first epoch was over
+ * @returns a head for each of the options, or the error of one that diverged before its first epoch was over, or has no solution
  * @throws UsageError for options out of range, LabelError when training holds one class only, CacheError for vectors that
  * are not finite
  */
@@ -55,6 +66,7 @@ export async function trainHeads(
   hooks: TrainHooks = {},
 ): Promise<(TrainedHead | HeadError)[]> {
   const resolved = heads.map((options) => resolveOptions(options));
+  for (const options of resolved) checkTask(options, data.task);
   const rows = data.rows ?? allRows(data.vectors.n);
   const valRows = val === null ? new Uint32Array(0) : (val.rows ?? allRows(val.vectors.n));
   checkTargets(data, rows, data, 'training');
@@ -69,11 +81,12 @@ export async function trainHeads(
   const run = { data: { ...data, rows }, val: held, standardization, hooks };
   const places = resolved.map((options, place) => ({ place, options }));
   const outcomes = await (data.task === 'regression' ? trainNumbers : trainWith)(run, places);
-  return outcomes.map(({ place, outcome }) =>
+  return outcomes.map(({ place, outcome, failure }) =>
     outcome === null
-      ? new HeadError(
+      ? (failure ??
+        new HeadError(
           `training diverged in its first epoch with learning rate ${resolved[place]?.learningRate}: lower it, or use --scale standard`,
-        )
+        ))
       : {
           task: data.task,
           classes: [...data.classes],
@@ -110,8 +123,8 @@ async function trainNumbers({ data, val, standardization, hooks }: TrainingRun, 
     },
   };
   const outcomes = await trainWith(run, heads);
-  return outcomes.map(({ place, outcome }): Outcome => {
-    if (outcome === null) return { place, outcome };
+  return outcomes.map(({ place, outcome, ...rest }): Outcome => {
+    if (outcome === null) return { place, outcome, ...rest };
     const history = outcome.history.map((record) => ownUnitRecord(record, scale));
     return { place, outcome: { ...outcome, net: ownUnit(outcome.net, scale), history } };
   });
@@ -122,9 +135,14 @@ async function trainWith(run: TrainingRun, heads: readonly PlacedHead[]): Promis
     const { tensorflowTrainers } = await import('./tensorflow/trainer.js');
     return trainBySteps(run, heads, tensorflowTrainers);
   }
-  const bySteps = heads.filter(({ options }) => options.optimizer !== 'lbfgs');
+  const bySteps = heads.filter(({ options }) => isByMinibatch(options.optimizer));
   const whole = heads.filter(({ options }) => options.optimizer === 'lbfgs');
-  const outcomes = [...(await trainBySteps(run, bySteps, onnxTrainers)), ...(await trainWhole(run, whole))];
+  const closed = heads.filter(({ options }) => isClosedForm(options.optimizer));
+  const outcomes = [
+    ...(await trainBySteps(run, bySteps, onnxTrainers)),
+    ...(await trainWhole(run, whole)),
+    ...(await trainClosed(run, closed)),
+  ];
   return outcomes.sort((a, b) => a.place - b.place);
 }
 

@@ -1,8 +1,8 @@
 import { UsageError } from '../errors.js';
 import { classWeights } from './class-weights.js';
 import { fitFullBatch } from './full-batch.js';
+import { measureNets } from './measure.js';
 import { endingOf, foldedNet, unitsOf } from './net.js';
-import { NetEvaluator } from './onnx/evaluator.js';
 import type { ResolvedOptions } from './options.js';
 import type { EpochRecord, Outcome, PlacedHead, TrainingData, TrainingRun } from './run.js';
 
@@ -55,29 +55,15 @@ async function fitGroup(
     ]);
     return foldedNet(spec, variables, scaled);
   });
-  const sums = nets.map(() => ({ loss: 0, hits: 0 }));
-  const evaluator = await NetEvaluator.create(spec, hooks.threads);
-  try {
-    for await (const block of val?.vectors.blocks(val.rows) ?? []) {
-      for (const [i, found] of (await evaluator.evaluate(nets, block, val?.y ?? [])).entries()) {
-        const sum = sums[i] as (typeof sums)[number];
-        sum.loss += found.loss;
-        sum.hits += found.hits;
-      }
-    }
-  } finally {
-    await evaluator.release();
-  }
+  const measured = await measureNets(spec, nets, val, hooks.threads);
   return fits.map(({ value, kernel, iterations, converged }, i): Outcome => {
     const { place, options } = heads[i] as (typeof heads)[number];
     if (!Number.isFinite(value)) return { place, outcome: null };
-    const count = val?.rows.length ?? 0;
-    const { loss, hits } = sums[i] as (typeof sums)[number];
     const record: EpochRecord = {
       epoch: Math.max(iterations, 1),
       loss: value - options.l2 * kernel.reduce((sum, weight) => sum + weight * weight, 0),
-      valLoss: count === 0 ? null : loss / count,
-      valAccuracy: count === 0 || Number.isNaN(hits) ? null : hits / count,
+      valLoss: measured[i]?.loss ?? null,
+      valAccuracy: measured[i]?.accuracy ?? null,
     };
     hooks.onEpoch?.(place, record);
     return {

@@ -11,7 +11,7 @@ import { dealFolds } from '../../src/labels/folds.js';
 import { labelsFromFile } from '../../src/labels/label-file.js';
 import type { DataFile } from '../../src/labels/labels.js';
 import { FeatureSet, FileIndex } from '../../src/store/index.js';
-import { trainHeads } from '../../src/train/train.js';
+import { trainHead, trainHeads } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
 import { fixture, needsShared, shared } from '../helpers/fixtures.js';
 import { long } from '../helpers/long.js';
@@ -78,6 +78,71 @@ test('ants and bees: lbfgs at its defaults ends where scikit-learn does, l2 from
     t.diagnostic(`l2 ${expected.l2}: loss ${Math.abs(loss - expected.loss)}, coefficients ${furthest} apart`);
   }
 });
+
+/** How far apart what is found is from what is expected, over the largest that is expected. */
+const apart = (found: ArrayLike<number>, expected: readonly number[]): number =>
+  Math.max(...expected.map((one, i) => Math.abs(one - (found[i] ?? Number.NaN)))) / Math.max(...expected.map(Math.abs));
+
+for (const [base, more] of [
+  ['mobilenet', { alpha: 0.25, weights: shared('real/mobilenet/mobilenet_2_5_224_tf_no_top.h5') }],
+  ['xception-mini', {}],
+] as const) {
+  test(`ants and bees, ${base}: lda and ridge are scikit-learn's, on classes and on made ages`, needed, async (t) => {
+    const dir = await folder(t);
+    const made = await features({ data, cache: dir, base, ...more });
+    const set = await FeatureSet.open(made.dir);
+    const known = labels();
+    const keys = [...known.keys()].sort();
+    const { vectors: x, found } = await set.read(keys);
+    const y = Int32Array.from(found, (place) => known.get(keys[place] as string) as number);
+    const ageOf = new Map(
+      execFileSync(python, [shared('cases/ages.py'), data], { encoding: 'utf8' })
+        .trim()
+        .split('\n')
+        .slice(1)
+        .map((row) => row.split(','))
+        .map(([name = '', age]) => [
+          createHash('sha256')
+            .update(readFileSync(path.join(data, name)))
+            .digest('hex'),
+          Number(age),
+        ]),
+    );
+    const ages = Float32Array.from(found, (place) => ageOf.get(keys[place] as string) ?? Number.NaN);
+    for (const [name, values] of [
+      ['x.f32', x],
+      ['y.i32', y],
+      ['ages.f32', ages],
+    ] as const) {
+      writeFileSync(path.join(dir, name), values);
+    }
+    const alphas = [0.1, 1, 10, 100, 1000, 10_000];
+    const script = fixture('sklearn_closed_forms.py');
+    const told = JSON.parse(
+      execFileSync(python, [script, dir, String(y.length), ...alphas.map(String)], { encoding: 'utf8' }),
+    ) as Record<'lda' | 'signs' | 'ages', { alpha?: number; kernel: number[]; bias: number[] }>;
+    const vectors = memoryVectors(x, set.spec.features);
+    const classes = { task: 'binary', classes: ['ants', 'bees'], vectors, y } as const;
+    const seen = Uint32Array.from(ages.keys()).filter((row) => Number.isFinite(ages[row]));
+    const numbers = { task: 'regression', classes: [], vectors, y: ages.map((age) => age || 0), rows: seen } as const;
+    for (const [name, head] of [
+      ['lda', await trainHead(classes, null, { optimizer: 'lda', shrinkage: 'auto' })],
+      ['signs', await trainHead(classes, null, { optimizer: 'ridge', alphas })],
+      ['ages', await trainHead(numbers, null, { optimizer: 'ridge', alphas })],
+    ] as const) {
+      const { kernel, bias, alpha = null } = told[name];
+      const { closedForm, net } = head;
+      const [layer] = net.layers;
+      const [slope = 1, offset = 0] = [closedForm?.slopes[0], closedForm?.offsets[0]];
+      const scores = Array.from(layer?.kernel ?? [], (weight) => weight / slope);
+      assert.equal(closedForm?.alpha, alpha, name);
+      assert.ok(apart(scores, kernel) < 1e-5, `${name}: ${apart(scores, kernel)}`);
+      assert.ok(apart([((layer?.bias[0] ?? 0) - offset) / slope], bias) < 1e-4, `${name}: bias`);
+      if (name !== 'signs') assert.deepEqual([slope, offset], [1, 0], `${name} is as scikit-learn has it`);
+      t.diagnostic(`${name}: coefficients ${apart(scores, kernel)} apart, alpha ${alpha}`);
+    }
+  });
+}
 
 test('made ages of ants and bees: R² of the default head is that of RidgeCV within 0.03, in three units', {
   skip: needed.skip || (!long && 'runs in npm run test:long'),

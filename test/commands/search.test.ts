@@ -146,8 +146,13 @@ test('halving keeps the better half; a plan file and a refit do what flags do', 
   assert.equal(result.best.refit, true);
   assert.equal(result.best.train, 320);
   const probed = await sweep({ ...common(), labels, probe: true, bootstrap: 0, name: 'probe' });
-  assert.ok(probed.heads.length >= 11 && probed.heads.length <= 15, `${probed.heads.length} tried`);
-  assert.deepEqual(probed.tried, ['l2']);
+  assert.ok(probed.heads.length >= 13 && probed.heads.length <= 17, `${probed.heads.length} tried`);
+  assert.deepEqual(probed.tried, ['optimizer', 'epochs', 'l2']);
+  for (const optimizer of ['lda', 'ridge']) {
+    const [row] = probed.heads.filter(({ options }) => options.optimizer === optimizer);
+    assert.equal(row?.status, 'trained', optimizer);
+    assert.ok((row?.loss ?? 9) < 0.7, optimizer);
+  }
 });
 
 test('a sweep over folds chooses by all parts together, as train measures them; its table says each part', async () => {

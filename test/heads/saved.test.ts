@@ -16,7 +16,7 @@ import { faulty, systemError } from '../helpers/store.js';
 /** Fields that came after the first heads. */
 const LATER = [
   ...['joined', 'identity', 'test', 'shots', 'refit', 'testMetrics', 'temperature', 'folds'],
-  ...['commonest', 'meanAnswer', 'chosen', 'end', 'examples'],
+  ...['commonest', 'meanAnswer', 'chosen', 'end', 'examples', 'closedForm'],
 ];
 
 const dir = mkdtempSync(join(tmpdir(), 'permafrost-heads-'));
@@ -140,7 +140,10 @@ test('what a head was saved without is what it was before there was such a thing
   assert.ok(Object.keys(first).length < Object.keys(HEAD_RULES).length);
   await saveHead(place, { info: { ...rest, options: first } as never, model });
   const read = (await loadHead(place)).info;
-  assert.deepEqual(read, { ...info, identity: null, commonest: null, meanAnswer: null, chosen: null, end: null });
+  assert.deepEqual(read, {
+    ...info,
+    ...{ identity: null, commonest: null, meanAnswer: null, chosen: null, end: null, closedForm: null },
+  });
   for (const name of Object.keys(HEAD_RULES)) {
     await saveHead(place, { info: { ...info, options: { ...options, [name]: undefined } } as never, model });
     assert.ok(Object.hasOwn((await loadHead(place)).info.options, name), name);

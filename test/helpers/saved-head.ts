@@ -19,7 +19,8 @@ export async function quickHead(x: Float32Array, d: number, classes = 2): Promis
   const task = classes === 2 ? 'binary' : 'multiclass';
   const options = { epochs: 3, learningRate: 0.1 };
   const trained = await trainHead({ ...data, task, classes: names }, data, options);
-  const all = { rows: Uint32Array.from({ length: n }, (_, i) => i), y };
+  const keys = Array.from({ length: n }, (_, i) => String(i));
+  const all = { rows: Uint32Array.from({ length: n }, (_, i) => i), y, keys };
   const table = { vectors: memoryVectors(x, d), rows: new Map() };
   const none = { ...all, rows: all.rows.slice(0, 0) };
   const sides = { task, classes: names, table, train: all, val: all, test: none } as const;

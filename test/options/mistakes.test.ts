@@ -53,6 +53,18 @@ const TYPED: readonly (readonly [command: CommandName, words: string, message: R
   ],
   ['train', '--data d --decay-every 3 --schedule cosine', /^--decay-every belongs to the schedules/],
   ['train', '--data d --learning-rate 0.001 --optimizer lbfgs', /^--learning-rate has no meaning for lbfgs/],
+  [
+    'train',
+    '--data d --learning-rate 0.001 --optimizer lda',
+    /^--learning-rate has no meaning for lbfgs, lda and ridge/,
+  ],
+  ['train', '--data d --epochs 5 --optimizer ridge', /^--epochs has no meaning for lda and ridge/],
+  ['train', '--data d --l2 0.1 --optimizer lda', /^--l2 is no penalty of lda and ridge: give --shrinkage or --alphas$/],
+  ['train', '--data d --label-smoothing 0.1 --optimizer ridge', /^--label-smoothing has no meaning for lda and ridge/],
+  ['train', '--data d --shrinkage 0.1', /^--shrinkage belongs to lda: name it with --optimizer$/],
+  ['train', '--data d --alphas 1,10 --optimizer lda', /^--alphas belongs to ridge: name it with --optimizer$/],
+  ['train', '--data d --optimizer ridge --alphas 1,x', /^--alphas must be 1 to 100 numbers above 0/],
+  ['train', '--data d --optimizer lda --shrinkage tracy', /^--shrinkage must be one of trace, auto, loo, or a number/],
   ['train', '--data d --tolerance 1e-4', /^--tolerance belongs to lbfgs: name it with --optimizer$/],
   ['train', '--data d --momentum 0.9', /^--momentum belongs to sgd and rmsprop/],
   [

@@ -27,6 +27,7 @@ const RESULT: TrainResult = {
   chosen: ['epoch', 'threshold'],
   end: 'patience',
   bestEpoch: 20,
+  closedForm: null,
   epochs: 30,
   seconds: 1,
 };
