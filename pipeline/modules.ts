@@ -13,6 +13,7 @@ export const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   sweep: () => import('./sweep.js'),
   predict: () => import('./predict.js'),
   evaluate: () => import('./evaluate.js'),
+  explain: () => import('./explain.js'),
   'heads ls': () => import('./heads/list.js'),
   'heads show': () => import('./heads/show.js'),
   'heads compare': () => import('./heads/compare.js'),

@@ -45,6 +45,7 @@ export {
   type MeasuredOn,
   type WrongAnswer,
 } from './commands/evaluate.js';
+export { type ExplainedImage, type ExplainedPicture, type ExplainOptions, explain } from './commands/explain.js';
 export { type ExportOptions, type ExportResult, exportHead, type HeadFormat } from './commands/export.js';
 export { type FeaturesOptions, features } from './commands/features.js';
 export {

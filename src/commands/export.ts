@@ -18,7 +18,7 @@ import {
 } from '../files/index.js';
 
 import { type OnnxGraph, writeModel } from '../formats/onnx/write.js';
-import { type Head, loadHead } from '../heads/head.js';
+import { loadHead } from '../heads/head.js';
 import {
   activationName,
   archiveFile,
@@ -34,10 +34,10 @@ import {
 import { checkOptions } from '../options/check.js';
 import type { HEAD_FORMATS } from '../options/choices.js';
 import type { HeadNet } from '../train/head-net.js';
-import { endingOf } from '../train/net.js';
 import { version } from '../version.js';
 import { checkEnding, isThere, type Planned } from './export-place.js';
 import { cachesOf, headDir, matchBase, type PredictOptions } from './predict.js';
+import { savedNet } from './saved-net.js';
 
 export type HeadFormat = (typeof HEAD_FORMATS)[number];
 
@@ -63,26 +63,6 @@ export interface ExportResult {
   readonly input: readonly number[];
   /** In the order of the outputs; a binary head has one, the probability of the second. */
   readonly classes: readonly string[];
-}
-
-/** The layers of a saved head, out of its own `head.onnx`. */
-function headNet({ info, model }: Head): HeadNet {
-  const { graph } = rereadOnnx(model);
-  const tensors = new Map(
-    graph.initializers.map(({ name, raw }) => [name, new Float32Array(Uint8Array.from(raw).buffer)] as const),
-  );
-  const layer = (suffix: string) => {
-    const kernel = tensors.get(`kernel${suffix}`);
-    const bias = tensors.get(`bias${suffix}`);
-    return kernel && bias ? [{ kernel, bias }] : [];
-  };
-  const hidden = info.options.hidden.flatMap((_, i) => layer(`_${i + 1}`));
-  const layers = [...hidden, ...layer('')];
-  if (layers.length !== info.options.hidden.length + 1) {
-    throw new ModelError('head.onnx does not hold the layers that head.json tells of: train the head again');
-  }
-  const { activation, scale } = info.options;
-  return { d: info.dim, normalize: scale === 'l2', layers, activation, ending: endingOf(info.task) };
 }
 
 /** The head's layers after a layer that gives vectors. */
@@ -247,7 +227,7 @@ export async function exportHead(options: ExportOptions): Promise<ExportResult> 
     const bytes = onnxModel(base, head.model, Object.fromEntries(values));
     reused = await place(() => [bytes]);
   } else {
-    const model = kerasModel(headNet(head), base, format === 'tfjs' ? 'tfjs' : 'keras');
+    const model = kerasModel(savedNet(head), base, format === 'tfjs' ? 'tfjs' : 'keras');
     const about = { name: base?.name ?? 'head', metadata };
     if (format === 'tfjs') {
       const files = tfjsFiles(model, about);

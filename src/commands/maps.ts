@@ -1,16 +1,16 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type Base, type BaseOptions, loadBase, type OpenHooks, openBase, vectorGraph } from '../base/index.js';
+import { type Base, type BaseOptions, type OpenHooks, openBase } from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { DataError, ModelError, UsageError } from '../errors.js';
 import { imageBatches } from '../extract/batches.js';
 import type { Pixels } from '../extract/vectors.js';
 import { tryOutput, writeOutput } from '../files/index.js';
-import { fixedShapes } from '../graph/prepare.js';
 import type { Colormap } from '../maps/colormaps.js';
 import { type FeatureMaps, type Grid, mapPng, mapSvg } from '../maps/picture.js';
 import { checkOptions } from '../options/check.js';
+import { MapRunner, unpooled } from './feature-maps.js';
 
 export interface MapsOptions extends BaseOptions, EngineOptions, OpenHooks {
   /** The image file. */
@@ -43,24 +43,13 @@ function writerOf(out: string): typeof mapPng {
 }
 
 /** The base without its pooling. */
-function unpooled(base: Base, where: string): Base {
-  if (base.spec.pooling === null) {
-    throw new ModelError(
-      `${where} gives a vector of ${base.spec.features} values, which has no feature maps: ` +
-        'name a layer before it that gives some with --layer',
-    );
-  }
-  return { ...base, spec: { ...base.spec, pooling: null } };
-}
-
-/** @returns `[height, width, channels]` of what a base gives, which its runner gives channels last */
-function mapShape(base: Base): readonly number[] {
-  if (base.model.kind === 'layers') {
-    const graph = vectorGraph(base);
-    return fixedShapes(graph).get(graph.output) ?? [];
-  }
-  const { tap, tapLayout } = base.model.onnx;
-  return tapLayout === 'nhwc' ? tap : [...tap.slice(1), ...tap.slice(0, 1)];
+function mapsOf(base: Base, where: string): Base {
+  const found = unpooled(base);
+  if (found !== null) return found;
+  throw new ModelError(
+    `${where} gives a vector of ${base.spec.features} values, which has no feature maps: ` +
+      'name a layer before it that gives some with --layer',
+  );
 }
 
 async function decoded(options: MapsOptions, { spec }: Base): Promise<Pixels> {
@@ -79,18 +68,10 @@ async function decoded(options: MapsOptions, { spec }: Base): Promise<Pixels> {
 }
 
 async function featureMaps(base: Base, options: MapsOptions): Promise<FeatureMaps> {
-  const [height = 0, width = 0, channels = 0] = mapShape(base);
   const pixels = await decoded(options, base);
-  const input = pixels instanceof Float32Array ? 'float32' : 'uint8';
-  const runner = await loadBase(base, await openEngine(options), { ...options, input });
+  const runner = await MapRunner.open(base, await openEngine(options), options);
   try {
-    const [values = new Float32Array()] = await runner.run(pixels, 1);
-    if (!values.every(Number.isFinite)) {
-      throw new ModelError(
-        `${base.name} gives values that are not finite for ${options.path}: check its weights and --preprocess`,
-      );
-    }
-    return { values, height, width, channels };
+    return await runner.run(pixels, options.path);
   } finally {
     await runner.release();
   }
@@ -110,7 +91,7 @@ export async function maps(options: MapsOptions): Promise<MapsResult> {
   const out = path.resolve(options.out ?? 'maps.png');
   const write = writerOf(out);
   await tryOutput(out);
-  const found = await featureMaps(unpooled(await openBase(options, options), options.layer ?? options.base), options);
+  const found = await featureMaps(mapsOf(await openBase(options, options), options.layer ?? options.base), options);
   const picture = await write(found, grid, colormap);
   await writeOutput(out, [picture]);
   const { height, width, channels } = found;

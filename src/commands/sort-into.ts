@@ -82,13 +82,7 @@ export class Sorter {
   ): Promise<Sorter> {
     const { system = realSystem } = options;
     const place = path.resolve(dir);
-    const real = await realOf(place);
-    for (const given of paths) {
-      const other = await realOf(path.resolve(given));
-      if (isWithin(real, other) || isWithin(other, real)) {
-        throw usage('{sortInto} % and the images of % lie within each other: give a folder beside them', dir, given);
-      }
-    }
+    await checkApart('sortInto', place, paths, dir);
     const before = new Map<string, Set<string>>();
     try {
       await tryFolder(system, place);
@@ -177,7 +171,8 @@ async function namesIn(system: StoreSystem, folder: string): Promise<Set<string>
   }
 }
 
-const baseOf = (absolute: SystemPath): string =>
+/** @returns the name of a file, for people */
+export const baseOf = (absolute: SystemPath): string =>
   typeof absolute === 'string'
     ? path.basename(absolute)
     : nameOf(absolute.subarray(absolute.lastIndexOf(path.sep) + 1));
@@ -189,6 +184,25 @@ async function realOf(place: string): Promise<string> {
   } catch {
     const above = path.dirname(place);
     return above === place ? place : path.join(await realOf(above), path.basename(place));
+  }
+}
+
+/**
+ * @param option that names the folder
+ * @throws UsageError where a folder for results is among those that are read, or they in it: a second run would read the results
+ */
+export async function checkApart(
+  option: 'sortInto' | 'out',
+  folder: string,
+  paths: readonly string[],
+  shown = folder,
+): Promise<void> {
+  const real = await realOf(path.resolve(folder));
+  for (const given of paths) {
+    const other = await realOf(path.resolve(given));
+    if (isWithin(real, other) || isWithin(other, real)) {
+      throw usage(`{${option}} % and the images of % lie within each other: give a folder beside them`, shown, given);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { type Colormap, colors } from './colormaps.js';
-import { titlePaths } from './title.js';
+import { textPaths } from './text.js';
 
 /** The feature maps that a layer gives for one image. */
 export interface FeatureMaps {
@@ -95,7 +95,8 @@ const svg = (width: string, height: string, viewHeight: number, inside: string):
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${WIDTH} ${viewHeight}">${inside}</svg>\n`,
   );
 
-const title = (): string => titlePaths(WIDTH / 2, TITLE.baseline, TITLE.size);
+const title = (): string =>
+  textPaths('Feature Maps', WIDTH / 2, TITLE.baseline, { size: TITLE.size, anchor: 'middle' });
 
 /** @returns the picture as PNG, 3000 × 1800 pixels */
 export function mapPng(maps: FeatureMaps, grid: Grid, colormap: Colormap): Promise<Buffer> {

@@ -39,6 +39,7 @@ export const RANKINGS = [
   'rmse',
 ] as const;
 export const COLORMAPS = ['gray', 'viridis', 'magma'] as const;
+export const PICTURE_FORMATS = ['png', 'svg'] as const;
 /** `keras`: Keras 3's `.keras`; `h5`: its older HDF5 file; `tfjs`: a folder with a TensorFlow.js layers model; `onnx`. */
 export const HEAD_FORMATS = ['keras', 'h5', 'tfjs', 'onnx'] as const;
 export const SET_FORMATS = ['arrow', 'parquet', 'npy'] as const;

@@ -65,6 +65,15 @@ export const COMMANDS = [
     ],
   },
   {
+    name: 'explain',
+    describe: 'draw where in images a linear head finds its class: activation maps over the photos',
+    usage: '[paths..]',
+    examples: [
+      ['permafrost explain new.jpg more/ --head first --out where', 'of what the head says, a picture an image'],
+      ['permafrost explain new.jpg --head first --class bees --format svg', 'of one class, whatever the head says'],
+    ],
+  },
+  {
     name: 'heads ls',
     describe: 'list the heads of a cache',
     examples: [

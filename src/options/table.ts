@@ -66,14 +66,14 @@ export type OptionRow = Rule & {
 const SEED = { type: 'number', min: 0, max: Number.MAX_SAFE_INTEGER, whole: true, default: 0 } as const;
 
 const ALL_BUT_CACHE = [
-  ...['sample', 'features', 'train', 'sweep', 'predict', 'classify', 'maps', 'export', 'train plan'],
+  ...['sample', 'features', 'train', 'sweep', 'predict', 'explain', 'classify', 'maps', 'export', 'train plan'],
 ] as const;
 const CORPUS = ['train', 'sweep', 'train plan'] as const;
 const HEADS = ['train', 'sweep'] as const;
 const MEASURES = ['evaluate', 'heads compare', 'report'] as const;
 const READS = [...CORPUS, ...MEASURES] as const;
 const HEAD_CARE = ['heads ls', 'heads show', 'heads rm'] as const;
-const TAKES_CACHE = ['features', 'train', 'sweep', 'predict', ...MEASURES, 'export', 'train plan'] as const;
+const TAKES_CACHE = ['features', 'train', 'sweep', 'predict', 'explain', ...MEASURES, 'export', 'train plan'] as const;
 const SETS = [
   'cache ls',
   'cache verify',
@@ -83,9 +83,9 @@ const SETS = [
   'cache import',
   'cache migrate',
 ] as const;
-const BASES = ['features', 'train', 'sweep', 'predict', 'classify', 'maps', 'export', 'train plan'] as const;
+const BASES = ['features', 'train', 'sweep', 'predict', 'explain', 'classify', 'maps', 'export', 'train plan'] as const;
 const LAYERS = [...BASES, 'summary'] as const;
-const RUNS = ['features', 'predict', ...MEASURES, 'classify', 'maps'] as const;
+const RUNS = ['features', 'predict', 'explain', ...MEASURES, 'classify', 'maps'] as const;
 
 const isOptimizer =
   (...names: string[]) =>
@@ -128,7 +128,7 @@ export const OPTIONS = [
     defaultText: 'what --from names',
     describe: 'image files, or folders of them',
     group: 'Images',
-    commands: ['predict', 'classify'],
+    commands: ['predict', 'explain', 'classify'],
   },
   {
     name: 'from',
@@ -136,7 +136,7 @@ export const OPTIONS = [
     value: 'FILE',
     describe: 'a list of image files or folders, one a line or each ended by a NUL; - is the standard input',
     group: 'Images',
-    commands: ['predict', 'classify'],
+    commands: ['predict', 'explain', 'classify'],
   },
   {
     name: 'path',
@@ -362,7 +362,7 @@ export const OPTIONS = [
     value: 'NAME|FILE',
     describe: 'the base of the head, where the cache does not keep it',
     group: 'Base',
-    commands: ['predict'],
+    commands: ['predict', 'explain'],
   },
   {
     name: 'base',
@@ -535,7 +535,7 @@ export const OPTIONS = [
     default: 8,
     describe: 'images a run of the base',
     group: 'Run',
-    commands: ['features', 'predict', ...MEASURES, 'classify'],
+    commands: ['features', 'predict', 'explain', ...MEASURES, 'classify'],
   },
   {
     name: 'batchSize',
@@ -1127,7 +1127,7 @@ export const OPTIONS = [
     required: true,
     describe: 'a head by name or folder',
     group: 'Output',
-    commands: ['predict', 'evaluate', 'export'],
+    commands: ['predict', 'evaluate', 'explain', 'export'],
   },
   {
     name: 'noStore',
@@ -1235,6 +1235,50 @@ export const OPTIONS = [
     describe: 'how values become colours',
     group: 'Output',
     commands: ['maps'],
+  },
+  {
+    name: 'out',
+    type: 'text',
+    value: 'DIR',
+    default: 'explained',
+    describe: 'folder of the pictures, <name>-<class>.png',
+    group: 'Output',
+    commands: ['explain'],
+  },
+  {
+    name: 'class',
+    type: 'text',
+    value: 'CLASS',
+    defaultText: 'what the head says of the image',
+    describe: 'the class whose map is drawn',
+    group: 'Output',
+    commands: ['explain'],
+  },
+  {
+    name: 'format',
+    type: 'choice',
+    choices: choices.PICTURE_FORMATS,
+    default: 'png',
+    describe: 'of the pictures',
+    group: 'Output',
+    commands: ['explain'],
+  },
+  {
+    name: 'colormap',
+    type: 'choice',
+    choices: choices.COLORMAPS,
+    default: 'magma',
+    describe: 'how values become colours',
+    group: 'Output',
+    commands: ['explain'],
+  },
+  {
+    name: 'replace',
+    type: 'switch',
+    default: false,
+    describe: 'write over other pictures that are there',
+    group: 'Output',
+    commands: ['explain'],
   },
   {
     name: 'width',
@@ -1527,7 +1571,18 @@ export const OPTIONS = [
     only: 'library',
     describe: 'is told what costs nothing but should be known',
     group: 'Run',
-    commands: ['features', 'train', 'sweep', 'train plan', 'predict', ...MEASURES, 'classify', 'maps', 'cache verify'],
+    commands: [
+      'features',
+      'train',
+      'sweep',
+      'train plan',
+      'predict',
+      'explain',
+      ...MEASURES,
+      'classify',
+      'maps',
+      'cache verify',
+    ],
   },
   {
     name: 'onLabels',
@@ -1564,6 +1619,7 @@ export const OPTIONS = [
       'features',
       'sweep',
       'predict',
+      'explain',
       'classify',
       'cache verify',
       'cache compact',

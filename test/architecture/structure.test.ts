@@ -21,6 +21,7 @@ const MAY_TAKE: Readonly<Record<string, readonly string[]>> = {
   store: ['files', 'formats'],
   extract: ['files', 'images', 'base', 'store', 'engine'],
   train: ['files', 'formats', 'labels', 'engine'],
+  explain: ['maps', 'train'],
   heads: ['files', 'formats', 'labels', 'metrics', 'train', 'store', 'engine'],
   report: ['labels', 'metrics', 'train', 'heads'],
 };

@@ -5,6 +5,7 @@ import type {
   CompactSetsOptions,
   CompareOptions,
   EvaluateOptions,
+  ExplainOptions,
   ExportOptions,
   ExportSetOptions,
   FeaturesOptions,
@@ -74,6 +75,7 @@ test('the table and the interfaces of the library have the same options of the s
     readonly sweep: Agrees<'sweep', SweepOptions>;
     readonly predict: Agrees<'predict', PredictOptions>;
     readonly evaluate: Agrees<'evaluate', EvaluateOptions>;
+    readonly explain: Agrees<'explain', ExplainOptions>;
     readonly compareHeads: Agrees<'heads compare', CompareOptions>;
     readonly report: Agrees<'report', ReportOptions>;
     readonly classify: Agrees<'classify', ClassifyOptions>;
@@ -95,6 +97,7 @@ test('the table and the interfaces of the library have the same options of the s
       sweep: true,
       predict: true,
       evaluate: true,
+      explain: true,
       compareHeads: true,
       report: true,
       classify: true,
