@@ -57,7 +57,7 @@ export async function run(given: Arguments): Promise<void> {
 const SHOWN = 12;
 
 function sortedLines({ dir, classes, linked, copied, there, renamed, elsewhere, unsaid }: Sorted): string[] {
-  const files = classes.map((one) => `${one.label} ${one.files}`);
+  const files = classes.map((one) => `${one.label}: ${one.files}`);
   const shown = files.length <= SHOWN ? files.join(', ') : `${files.length} classes`;
   const how = [
     ...(linked > 0 ? [`${linked} linked`] : []),
@@ -66,7 +66,7 @@ function sortedLines({ dir, classes, linked, copied, there, renamed, elsewhere, 
     ...(unsaid > 0 ? [`${counted(unsaid, 'image')} without a label left out`] : []),
   ];
   return [
-    `sorted into ${dir}: ${[...(shown === '' ? [] : [shown]), how.join(', ')].join('; ')}`,
+    `sorted into ${dir}; ${[...(shown === '' ? [] : [shown]), how.join(', ')].join('; ')}`,
     ...(renamed > 0 ? [`${renamed} of them have digits behind their names, as another image has the name`] : []),
     ...(elsewhere > 0
       ? [`${elsewhere} of them lie in the folder of another class too, from an earlier run: sort into an empty folder`]

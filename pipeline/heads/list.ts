@@ -8,17 +8,18 @@ import { table } from '../table.js';
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
   const heads = await listHeads(String(given.values.cache), (message) => console.line(message));
-  const rows = heads.map(({ head, task, classes, train, metrics, saved }) => ({
+  const rows = heads.map(({ head, task, classes, train, metrics, sets, saved }) => ({
     cells: [
       head,
       task,
       classes.length <= 4 ? classes.join(' / ') : `${classes.length} classes`,
       String(train),
       metrics === null ? '' : metricsLine({ ...metrics, intervals: null }),
+      sets.join(' + '),
       saved.toISOString().slice(0, 10),
     ],
   }));
-  const lines = table(['head', 'task', 'classes', 'train', 'validation', 'saved'], rows, console.width);
+  const lines = table(['head', 'task', 'classes', 'train', 'validation', 'vectors', 'saved'], rows, console.width, [5]);
   if (heads.length > 0) for (const line of lines) console.line(line);
   else console.line(`no heads in ${given.values.cache}: train one with permafrost train`);
   if (given.values.json) for (const head of heads) printJson(head);

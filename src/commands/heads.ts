@@ -9,6 +9,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import { mcNemar, pairedDifference } from '../metrics/paired.js';
 import { checkOptions } from '../options/check.js';
 import type { ComparedPair, Comparison } from '../report/tables.js';
+import { FeatureSet } from '../store/index.js';
 import { isSame, type Measured, type MeasuredOn, measure } from './evaluate.js';
 import { headDir, openHead } from './predict.js';
 import { said } from './prediction.js';
@@ -24,6 +25,8 @@ export interface ListedHead {
   readonly metrics: Metrics | null;
   /** Of the set that it was trained on. */
   readonly fingerprint: string;
+  /** The sets whose vectors it takes: their folders in the cache, of those that are not there 12 digits of the fingerprint. */
+  readonly sets: readonly string[];
   /** When it was saved. */
   readonly saved: Date;
 }
@@ -40,9 +43,12 @@ export async function listHeads(cache = 'cache', onWarning?: (message: string) =
     const dir = path.resolve(folder, head);
     if (!(await holdsHead(dir))) continue;
     try {
-      const { task, classes, train, metrics, fingerprint } = (await loadHead(dir)).info;
+      const { task, classes, train, metrics, fingerprint, joined } = (await loadHead(dir)).info;
+      const sets: string[] = [];
+      for (const one of [fingerprint, ...joined.map((other) => other.fingerprint)])
+        sets.push(path.basename((await FeatureSet.find(cache, one))?.dir ?? one.slice(0, 12)));
       const saved = (await stat(path.join(dir, 'head.json'))).mtime;
-      heads.push({ head, dir, task, classes, train, metrics, fingerprint, saved });
+      heads.push({ head, dir, task, classes, train, metrics, fingerprint, sets, saved });
     } catch (error) {
       onWarning?.(error instanceof Error ? error.message : String(error));
     }

@@ -106,7 +106,7 @@ export async function labelsFromFile(
     examples.set(JSON.stringify([found.path, found.sha256, example.label, example.split]), example);
   }
   const how = matchedHow(sources.flatMap(({ matches }) => [...matches.values()]));
-  if (how !== null) warnings.push(`${name}: images matched ${how}`);
+  if (how !== null) warnings.push(`${name}: images matched: ${how}`);
   checkLost(lost, labelled.length, dataDir, options.missing ?? 'error', warnings);
 
   const known = [...examples.values()];

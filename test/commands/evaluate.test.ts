@@ -19,7 +19,7 @@ test('heads are measured, compared, listed and removed, from stored vectors alon
   const data = await pictures(t, 40);
   const work = await folder(t);
   const cache = path.join(work, 'cache');
-  await features({ ...BASE, data, cache, threads: 1 });
+  const { set } = await features({ ...BASE, data, cache, threads: 1 });
   const labels = path.join(work, 'all-val.csv');
   const rows = Array.from({ length: 40 }, (_, i) => {
     const name = i % 2 ? 'dark' : 'light';
@@ -103,11 +103,16 @@ test('heads are measured, compared, listed and removed, from stored vectors alon
   );
 
   assert.deepEqual(
-    (await listHeads(cache)).map(({ head, task, train: images }) => [head, task, images]),
+    (await listHeads(cache)).map(({ head, task, train: images, sets }) => [head, task, images, ...sets]),
     [
-      ['good', 'binary', 20],
-      ['poor', 'binary', 20],
+      ['good', 'binary', 20, set],
+      ['poor', 'binary', 20, set],
     ],
+  );
+  const listed = await permafrost(['heads', 'ls', '--cache', cache], work);
+  assert.match(
+    listed.stderr,
+    new RegExp(`^head +task +classes +train +validation +vectors +saved\\ngood .* ${set} +20`),
   );
   await removeHead('poor', cache);
   assert.ok(!existsSync(path.join(cache, 'heads', 'poor')));

@@ -158,12 +158,13 @@ test('made ages of ants and bees: R² of the default head is that of RidgeCV wit
     const labels = path.join(dir, `ages ${i}.csv`);
     const lines = rows.map((row) => row.replace(/[^,]*$/, (age) => String(unit(Number(age)))));
     writeFileSync(labels, ['path,label', ...lines].join('\n'));
-    const ages = { data, cache: dir, features: set, labels, out: path.join(dir, 'head') };
+    const ages = { data, cache: dir, features: set, labels, out: path.join(dir, `head ${i}`) };
     const { metrics } = await train({ ...ages, folds: 5, bootstrap: 0 });
     const ridge = JSON.parse(
       execFileSync(python, [fixture('sklearn_ridge.py'), await foldsFile(dir, set, labels)], { encoding: 'utf8' }),
     );
     const found = metrics && 'r2' in metrics ? (metrics.r2 ?? 0) : 0;
+    t.diagnostic(`unit ${i}: R² ${found}, scikit-learn ${ridge.r2}`);
     assert.ok(Math.abs(found - ridge.r2) < 0.03, `R² ${found}, scikit-learn ${ridge.r2}`);
   }
 });

@@ -144,7 +144,7 @@ test('the command: what is not sure is not sorted, the likeliest class alone is 
   );
   assert.equal(some.code, 0, some.stderr);
   assert.match(some.stderr, /broken\.png cannot be used: it is named like an image but is none\n/);
-  assert.match(some.stderr, /sorted into .*sorted: .*6 linked, 6 images without a label left out\n/);
+  assert.match(some.stderr, /sorted into .*sorted; dark: \d.*; 6 linked, 6 images without a label left out\n/);
   assert.match(some.stderr, /\n12 images predicted with h, 1 cannot be used, in .* -> x\.jsonl\n$/);
   const rows = readFileSync(path.join(work, 'x.jsonl'), 'utf8')
     .trim()
