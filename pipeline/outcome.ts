@@ -2,6 +2,7 @@ import type { TrainResult } from '../src/commands/train.js';
 import type { Intervals } from '../src/metrics/intervals.js';
 import type { ClassificationMetrics, ClassMetrics, Metrics, MultilabelMetrics } from '../src/metrics/metrics.js';
 import type { Arguments } from './arguments.js';
+import { counted } from './io.js';
 import { table } from './table.js';
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
@@ -60,9 +61,10 @@ export function metricsLine(
 /** @returns what became of a head that lay there; last, in one line for a report, what the head is and where it lies */
 export function placeLines(result: TrainResult): string[] {
   const { head, dir, reused, replaced, metrics, testMetrics, train, val, test, folds, seconds } = result;
-  const sides = testMetrics ? `${test} test` : folds === null ? `${val} validation` : `${val} cross-validated`;
+  const [kind, n] = testMetrics ? ['test', test] : [folds === null ? 'validation' : 'cross-validated', val];
+  const sides = counted(n, `${kind} image`);
   const used = testMetrics ?? metrics;
-  const said = used === null ? 'nothing measured' : `${metricsLine({ ...used, intervals: null })} on ${sides} images`;
+  const said = used === null ? 'nothing measured' : `${metricsLine({ ...used, intervals: null })} on ${sides}`;
   const became = reused
     ? ['this head was there already, by the same options, labels and vectors: reused']
     : replaced === null
@@ -93,7 +95,10 @@ export function trainReport(result: TrainResult): string[] {
       );
     }
     if (temperature !== null) lines.push(`temperature ${decimals(temperature)}, folded in`);
-    if ('classes' in metrics) lines.push(...confused(classes, metrics), ...unseen(classes, metrics));
+    if ('classes' in metrics) {
+      if (classes.length > SHOWN) lines.push(...lowestRecall(classes, metrics));
+      lines.push(...confused(classes, metrics), ...unseen(classes, metrics));
+    }
     if ('r2' in metrics && metrics.r2 !== null && metrics.r2 < 0) {
       lines.push('R² below 0 is worse than always the mean: give --l2, fewer --epochs, or more images');
     }
@@ -146,7 +151,7 @@ function unseen(classes: readonly string[], { classes: each }: Pick<Classificati
 /** @returns which classes are taken for which: all of a few, the worst of many; nothing where an image may have several */
 export function confused(classes: readonly string[], metrics: ClassificationMetrics | MultilabelMetrics): string[] {
   if (!('confusion' in metrics)) return [];
-  return classes.length <= SHOWN ? confusion(classes, metrics.confusion) : worst(classes, metrics);
+  return classes.length <= SHOWN ? confusion(classes, metrics.confusion) : mostConfused(classes, metrics);
 }
 
 /** @returns a table of the classes with what is measured of each; of many classes the worst, by F1 */
@@ -176,14 +181,19 @@ export function eachClass(classes: readonly string[], metrics: ClassificationMet
   ];
 }
 
-/** Of many classes those of the lowest recall, and which are taken for which. */
-function worst(classes: readonly string[], { classes: each, confusion: matrix }: ClassificationMetrics): string[] {
+/** Of many classes those of the lowest recall. */
+function lowestRecall(classes: readonly string[], { classes: each }: Pick<ClassificationMetrics, 'classes'>): string[] {
   const byRecall = each
     .map(({ recall, support }, k) => ({ name: classes[k], recall, support }))
     .filter(({ support, recall }) => support > 0 && recall < 1)
     .sort((a, b) => a.recall - b.recall || b.support - a.support)
     .slice(0, WORST)
     .map(({ name, recall, support }) => `${name} ${percent(recall)} of ${support}`);
+  return byRecall.length === 0 ? [] : [`  lowest recall: ${byRecall.join(', ')}`];
+}
+
+/** Of many classes which are taken for which most often. */
+function mostConfused(classes: readonly string[], { confusion: matrix }: ClassificationMetrics): string[] {
   const pairs = matrix
     .flatMap((cells, is) => cells.map((count, said) => ({ is, said, count })))
     .filter(({ is, said, count }) => is !== said && count > 0)
@@ -192,13 +202,11 @@ function worst(classes: readonly string[], { classes: each, confusion: matrix }:
     .map(
       ({ is, said, count }) => `${classes[is]} taken for ${classes[said]} ${count} ${count === 1 ? 'time' : 'times'}`,
     );
-  return [
-    ...(byRecall.length === 0 ? [] : [`  lowest recall: ${byRecall.join(', ')}`]),
-    ...(pairs.length === 0 ? [] : [`  most confused: ${pairs.join(', ')}`]),
-  ];
+  return pairs.length === 0 ? [] : [`  most confused: ${pairs.join(', ')}`];
 }
 
-const shortList = (classes: readonly string[]): string =>
+/** @returns the names of a few classes, of many their number */
+export const shortList = (classes: readonly string[]): string =>
   classes.length <= SHOWN ? classes.join(' / ') : `of ${classes.length} classes`;
 
 /** @returns a table of images by class and answer */

@@ -1,5 +1,6 @@
 import { plain } from '../src/plain.js';
 import type { Arguments } from './arguments.js';
+import { type TableRow, table } from './table.js';
 
 /** Columns of the longest and the shortest bar; where less is left there is none. */
 const LONGEST = 24;
@@ -91,6 +92,14 @@ export class Console {
     if (this.quiet) return;
     this.clear();
     this.stream.write(`${plain(text)}\n`);
+  }
+
+  /** Shows a table, as wide as there is room and coloured where that is wanted. @param spare as of `table` */
+  table(headers: readonly string[], rows: readonly TableRow[], spare: readonly number[] = []): void {
+    if (this.quiet) return;
+    this.clear();
+    const safe = rows.map((row) => ({ ...row, cells: row.cells.map(plain) })); // before colours come in
+    for (const line of table(headers.map(plain), safe, this.width, spare)) this.stream.write(`${line}\n`);
   }
 
   /** Shows how far the work is, now and then: a bar on a terminal, which the next call replaces, else a line. */

@@ -4,7 +4,7 @@ import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
 import { percent, placeLines, reportLine, trainReport } from './outcome.js';
 import { Console } from './progress.js';
-import { type TableRow, table } from './table.js';
+import type { TableRow } from './table.js';
 
 /** Rows of the table that people see. */
 const SHOWN = 20;
@@ -28,7 +28,7 @@ function ending({ status, bestEpoch, epochs, options }: SweepRow): string {
   return status === 'trained' ? `${bestEpoch} of ${epochs}` : `${status} after ${epochs}`;
 }
 
-function ranking({ heads, tried, best: { task } }: SweepResult, width: number | undefined): string[] {
+function showRanking({ heads, tried, best: { task } }: SweepResult, console: Console): void {
   const second = task === 'regression' ? ['R²', 'mean error'] : ['accuracy', task === 'multilabel' ? 'mean F1' : 'AUC'];
   const rows = heads.slice(0, SHOWN).map((row, i): TableRow => {
     return {
@@ -43,7 +43,7 @@ function ranking({ heads, tried, best: { task } }: SweepResult, width: number | 
   });
   const headers = ['rank', ...tried, 'val loss', ...second, 'best epoch'];
   // Where a terminal is narrow, what is learned least from goes first: the results hold it all.
-  return table(headers, rows, width, [headers.length - 1, headers.length - 2, headers.length - 3]);
+  console.table(headers, rows, [headers.length - 1, headers.length - 2, headers.length - 3]);
 }
 
 export async function run(given: Arguments): Promise<void> {
@@ -66,7 +66,7 @@ export async function run(given: Arguments): Promise<void> {
     },
   });
   if (result.reused) console.line('this sweep was there already, by the same options, labels and vectors: reused');
-  for (const line of ranking(result, console.width)) console.line(line);
+  showRanking(result, console);
   const more = result.heads.length - SHOWN;
   console.line(
     `${more > 0 ? `and ${more} more; ` : ''}all ${counted(result.heads.length, 'head')} in ${result.results}`,

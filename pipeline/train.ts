@@ -8,7 +8,7 @@ import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
 import { metricsLine, percent, placeLines, trainReport } from './outcome.js';
 import { Console } from './progress.js';
-import { type TableRow, table } from './table.js';
+import type { TableRow } from './table.js';
 
 /** What training one head and many have in common. */
 const hooks = (console: Console) => ({
@@ -55,13 +55,7 @@ async function trainMany(given: Arguments, console: Console): Promise<void> {
       else if (result.replaced !== null) console.line(`${result.head} replaced ${result.replaced}`);
     },
   });
-  for (const line of table(
-    ['head', 'status', 'task', 'train', 'val', 'measured'],
-    results.map(planRow),
-    console.width,
-  )) {
-    console.line(line);
-  }
+  console.table(['head', 'status', 'task', 'train', 'val', 'measured'], results.map(planRow));
   const of = (status: PlanResult['status']): number => results.filter((result) => result.status === status).length;
   console.line(
     `${counted(results.length, 'head')}: ${of('trained')} trained, ${of('reused')} reused, ${of('failed')} failed`,

@@ -2,7 +2,6 @@ import { type CompareOptions, compareHeads } from '../../src/commands/heads.js';
 import { type Arguments, optionsOf } from '../arguments.js';
 import { counted, interrupt, printJson } from '../io.js';
 import { Console } from '../progress.js';
-import { table } from '../table.js';
 
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
@@ -23,6 +22,6 @@ export async function run(given: Arguments): Promise<void> {
     ],
   }));
   console.line(`on ${counted(result.images, 'image')}`);
-  for (const line of table(['heads', 'of', 'difference', '95 %', 'p'], rows, console.width)) console.line(line);
+  console.table(['heads', 'of', 'difference', '95 %', 'p'], rows);
   if (given.values.json) printJson(result);
 }

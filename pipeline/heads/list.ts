@@ -3,7 +3,6 @@ import type { Arguments } from '../arguments.js';
 import { printJson } from '../io.js';
 import { metricsLine } from '../outcome.js';
 import { Console } from '../progress.js';
-import { table } from '../table.js';
 
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
@@ -19,8 +18,8 @@ export async function run(given: Arguments): Promise<void> {
       saved.toISOString().slice(0, 10),
     ],
   }));
-  const lines = table(['head', 'task', 'classes', 'train', 'validation', 'vectors', 'saved'], rows, console.width, [5]);
-  if (heads.length > 0) for (const line of lines) console.line(line);
+  const headers = ['head', 'task', 'classes', 'train', 'validation', 'vectors', 'saved'];
+  if (heads.length > 0) console.table(headers, rows, [5]);
   else console.line(`no heads in ${given.values.cache}: train one with permafrost train`);
   if (given.values.json) for (const head of heads) printJson(head);
 }

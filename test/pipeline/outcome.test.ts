@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { trainReport } from '../../pipeline/outcome.js';
+import { confused, eachClass, trainReport } from '../../pipeline/outcome.js';
 import type { TrainResult } from '../../src/index.js';
 import { measureClasses, measureValues } from '../../src/metrics/metrics.js';
 
@@ -87,5 +87,13 @@ test('a class of which nothing is recognised; of many classes the worst and the 
   const text = report({ task: 'multiclass', classes, threshold: null, metrics: measureClasses(scores, y, 14) });
   assert.match(text, /lowest recall: c3 0\.0 % of 2, c5 50\.0 % of 2$/m);
   assert.match(text, /most confused: c3 taken for c4 2 times, c5 taken for c6 1 time$/m);
+  const metrics = measureClasses(scores, y, 14, 0.5, { resamples: 20, seed: 0 });
+  const table = eachClass(classes, metrics).join('\n');
+  assert.match(
+    table,
+    /^ {2}class +images +recall +precision +F1\n {2}c3 +2 +0\.0 % \[0\.0, 65\.8\] +0\.0 % +0\.000\n {2}c[456] /,
+  );
+  assert.match(table, /\n {2}and 2 classes more$/);
+  assert.deepEqual(confused(classes, metrics).length, 1, 'which is taken for which; the table has the rest');
   assert.match(text, /never recognised: c3 \(0 of 2\): give --class-weight balanced, or more images of them/);
 });

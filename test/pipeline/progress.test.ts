@@ -70,6 +70,12 @@ test('tables get no colours where NO_COLOR is set, and none in logs', () => {
       [new Console(false, stream(true).fake).width, new Console(false, stream(false).fake).width],
       [60, undefined],
     );
+    const terminal = stream(true);
+    const row = { cells: ['a\u001b[2Jb', '1'], looks: ['bold'] } as const;
+    new Console(false, terminal.fake).table(['class', 'n'], [row]);
+    const [head = '', , first = ''] = terminal.written;
+    assert.equal(head, '\u001b[1mclass      n\u001b[0m\n', 'colours are the terminal’s');
+    assert.equal(first, '\u001b[1ma\\x1b[2Jb  1\u001b[0m\n', 'those of a name are not');
     process.env.NO_COLOR = '1';
     assert.equal(new Console(false, stream(true).fake).width, undefined);
   } finally {
