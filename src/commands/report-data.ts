@@ -14,7 +14,7 @@ import { answersOn, type Measured, type MeasuredOn, measure } from './evaluate.j
 import type { OpenedHead, Outputs } from './predict.js';
 
 /** Points of the map of vectors. */
-const MOST_POINTS = 2000;
+const MOST_POINTS = 1500;
 /** Bytes of training vectors among which the nearest are looked for. */
 const MOST_TRAINING = 2 ** 26;
 /** Training images that are named as the nearest. */
@@ -79,10 +79,12 @@ export function chooseSide(sides: readonly Side[], data: string): { keep: readon
   ];
   const keep = sides.map((side) => side !== 'train' && (side !== 'val' || test === 0));
   const left = keep.filter((one) => !one).length;
-  const others =
-    left > 0
-      ? `; ${counted(left, 'other')} left out, ${train > 0 ? `${whole(train)} of them trained it` : 'which chose it'}`
-      : '';
+  const chose = left - train;
+  const out = [
+    ...(train > 0 ? [`${whole(train)} that trained it`] : []),
+    ...(chose > 0 ? [`${whole(chose)} that validated it`] : []),
+  ];
+  const others = out.length > 0 ? `; ${out.join(' and ')} left out` : '';
   return { keep, which: `Measured on ${parts.join(' and ')} of ${data}${others}.` };
 }
 

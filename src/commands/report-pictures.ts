@@ -5,8 +5,8 @@ import type { ReportImage } from '../report/model.js';
 
 /** Pixels of the longer side. */
 const SIDE = 128;
-/** Bytes of all pictures of a report, so that its page stays below 3 MB. */
-const MOST_BYTES = 1_700_000;
+/** Bytes of all pictures of a report: in base64 two thirds of a page. */
+const MOST_BYTES = 1_500_000;
 const AT_ONCE = 4;
 
 /**

@@ -169,6 +169,21 @@ function compared(heads: readonly ComparedHead[], resamples: number, notes: stri
   return alike.length < 2 ? null : compare(alike, resamples);
 }
 
+/** Bytes of the largest page, as far as pictures decide it. */
+const MOST_BYTES = 3_000_000;
+
+/** @returns the page; where it would be too large, without the pictures that tell least */
+function fitted(report: Report, script: string): { readonly text: string; readonly pictures: number } {
+  const thumbnails = [...report.thumbnails];
+  for (;;) {
+    const text = page({ ...report, thumbnails: new Map(thumbnails) }, script);
+    let over = Buffer.byteLength(text) - MOST_BYTES;
+    if (over <= 0 || thumbnails.length === 0) return { text, pictures: thumbnails.length };
+    // In base64 four bytes are three.
+    while (over > 0 && thumbnails.length > 0) over -= ((thumbnails.pop()?.[1].length ?? 0) * 4) / 3;
+  }
+}
+
 /** The script of a page, as it was compiled. */
 const scriptOf = (): Promise<string> => readFile(new URL('../report/client/client.js', import.meta.url), 'utf8');
 
@@ -220,7 +235,7 @@ export async function report(options: ReportOptions): Promise<ReportResult> {
     thumbnails: data === undefined ? new Map() : await picturesOf(data, wanted),
     notes,
   };
-  const text = page(drawn, await scriptOf());
+  const { text, pictures } = fitted(drawn, await scriptOf());
   await writeOutput(out, [Buffer.from(text)]);
   return {
     out,
@@ -228,6 +243,6 @@ export async function report(options: ReportOptions): Promise<ReportResult> {
     heads: heads.map(({ name }) => name),
     sweep: subject.sweep?.name ?? null,
     images: images.all.length,
-    pictures: drawn.thumbnails.size,
+    pictures,
   };
 }

@@ -21,6 +21,11 @@ export const figures = show((value) => {
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return String(Number(value.toPrecision(3))).replace('e+', 'e');
   return String(Number(value.toPrecision(4)));
 });
+/** Of what is measured in any unit: four figures, zeros too, so that they stand below each other. */
+export const measured = show((value) => {
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e4) ? figures(value) : value.toPrecision(4);
+});
 /** `12,345` */
 export const whole = show((value) => String(value).replace(/\B(?=(\d{3})+$)/g, ','));
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -70,6 +70,7 @@ describe('a report, opened from disk in Chromium', needsChromium, () => {
   for (const name of ['many', 'binary', 'odd', 'multilabel', 'ages', 'sweep', 'plan', 'bare']) {
     test(`${name}: nothing is complained of, nothing asked for, nothing wider than the page, no serious fault of access`, async () => {
       const file = files.get(name) as string;
+      assert.ok(statSync(file).size <= 3_000_000);
       const { page: open } = await openFile(browser, file, { isOpen: true });
       const { page, complaints } = await openFile(browser, file);
       for (const colorScheme of ['light', 'dark'] as const) {

@@ -19,7 +19,7 @@ test('where all trained it, or nothing is known, all are measured, and that is s
   assert.match(chooseSide([undefined], 'd').which, /Which of them it was trained on is not known\.$/);
   assert.equal(
     chooseSide(['train', 'val', 'test'], 'd').which,
-    'Measured on 1 test image of d; 2 others left out, 1 of them trained it.',
+    'Measured on 1 test image of d; 1 that trained it and 1 that validated it left out.',
   );
 });
 

@@ -22,7 +22,7 @@ const heights = (values: Iterable<number>, [low, high]: readonly [number, number
 
 /** How values are spread: one heap upwards, a second one, where there is any, downwards. */
 export function histogram(
-  words: { title: string; says: string; xLabel: string; note?: string },
+  words: { title: string; says: string; xLabel: string; yLabel: string; note?: string },
   heaps: readonly Heap[],
   domain: readonly [number, number],
   { bins = 30, mark = null as number | null, markText = '' } = {},
@@ -46,7 +46,7 @@ export function histogram(
     (list, k) =>
       html`<path class="fill ${heaps[k]?.look ?? ''}" d="${list.map((count, bin) => bar(count, bin, k === 0 ? 1 : -1)).join('')}"/>`,
   );
-  const marks = html`${axes(within, { x, y: { ...y, ticks }, xLabel: words.xLabel, yLabel: 'images' })}${bars}<path class="axis" d="M${px(within.x[0])} ${px(y.at(0))}H${px(within.x[1])}"/>${
+  const marks = html`${axes(within, { ...words, x, y: { ...y, ticks } })}${bars}<path class="axis" d="M${px(within.x[0])} ${px(y.at(0))}H${px(within.x[1])}"/>${
     mark !== null &&
     html`<path class="rule dash" d="M${px(x.at(mark))} ${within.y[0]}V${within.y[1]}"/><text class="${x.at(mark) > 300 ? 'end' : ''}" x="${px(x.at(mark) + (x.at(mark) > 300 ? -5 : 5))}" y="${within.y[1] + 10}">${markText}</text>`
   }`;

@@ -126,7 +126,7 @@ function pairs(classes: readonly string[], counts: readonly (readonly number[])[
     { shown: percent(share), value: share },
   ]);
   const more = all.length > MOST_PAIRS ? ` (${MOST_PAIRS} of ${whole(all.length)})` : '';
-  return table({ caption: `Most confused pairs${more}`, columns, rows, isSortable: true, look: 'narrow' });
+  return table({ caption: `Most confused pairs${more}`, columns, rows, isSortable: true, isTall: true });
 }
 
 const choice = (id: string, which: string, text: string, classes: readonly string[]): Html =>

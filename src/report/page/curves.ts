@@ -5,7 +5,7 @@ import { type Series, shareCurves } from '../charts/curves.js';
 import type { Figure } from '../charts/frame.js';
 import { calibrationChart, histogram } from '../charts/histograms.js';
 import { scatter } from '../charts/scatter.js';
-import { counted, decimals, figures } from '../format.js';
+import { counted, decimals, figures, measured } from '../format.js';
 import type { HeadReport, OnData } from '../model.js';
 import { saidBy, thresholdsOf } from '../rows.js';
 
@@ -156,7 +156,7 @@ function spread(
   limit: number,
   said: Int32Array,
 ): Figure {
-  const words = { title: 'Scores', note: 'How many images have a score, in 30 bins.' };
+  const words = { title: 'Scores', note: 'How many images have a score, in 30 bins.', yLabel: 'images' };
   if (task === 'multiclass') {
     const sure = (isRight: boolean): number[] =>
       Array.from(said).flatMap((k, i) => ((k === y[i]) === isRight ? [scores[i * classes + k] as number] : []));
@@ -182,7 +182,7 @@ function spread(
   return histogram(
     {
       ...words,
-      ...(isBinary ? {} : { note: 'How many labels of all images have a score, in 30 bins.' }),
+      ...(isBinary ? {} : { note: 'How many labels of all images have a score, in 30 bins.', yLabel: 'labels' }),
       says,
       xLabel: isBinary ? `probability of ${names[1]}` : 'probability of a label',
     },
@@ -213,7 +213,7 @@ export function regressionFigures({ info }: HeadReport, { answers, metrics }: On
     scatter(
       {
         title: 'Said against true',
-        says: `What the head says against the label. R² ${decimals(metrics.r2)}, mean error ${figures(metrics.mae)}.`,
+        says: `What the head says against the label. R² ${decimals(metrics.r2)}, mean error ${measured(metrics.mae)}.`,
         xLabel: 'label',
         yLabel: 'said',
         ...shown,
@@ -224,7 +224,7 @@ export function regressionFigures({ info }: HeadReport, { answers, metrics }: On
     scatter(
       {
         title: 'Errors against true',
-        says: `Errors against the label: what is said less what is. Root mean square ${figures(metrics.rmse)}.`,
+        says: `Errors against the label: what is said less what is. Root mean square ${measured(metrics.rmse)}.`,
         xLabel: 'label',
         yLabel: 'said less true',
         ...shown,
@@ -235,6 +235,7 @@ export function regressionFigures({ info }: HeadReport, { answers, metrics }: On
     histogram(
       {
         title: 'Errors',
+        yLabel: 'images',
         says: `Spread of the errors, from ${figures(Math.min(...errors))} to ${figures(Math.max(...errors))}.`,
         xLabel: 'said less true',
         ...(mean

@@ -37,8 +37,11 @@ function nearest(neighbours: readonly Neighbour[], isNumber: boolean): string {
   if (isNumber) return `nearest in training: ${neighbours.map(({ label }) => figures(Number(label))).join(', ')}`;
   const counts = new Map<string, number>();
   for (const { label } of neighbours) counts.set(label, (counts.get(label) ?? 0) + 1);
-  const all = [...counts].sort((a, b) => b[1] - a[1]);
-  return `nearest in training: ${all.map(([label, count]) => `${count} ${label === '' ? 'without label' : label.split('|').join(' + ')}`).join(', ')}`;
+  const all = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const texts = all.map(
+    ([label, count]) => `${count} ${label === '' ? 'without label' : label.replaceAll('|', ' + ')}`,
+  );
+  return `nearest in training: ${texts.join(', ')}`;
 }
 
 /** Pictures with what was said of them. */

@@ -47,6 +47,6 @@ function pairTable(labels: readonly string[], counts: readonly (readonly number[
     columns: [{ text: 'Label' }, { text: 'and' }, { text: 'Images', isNumber: true }],
     rows,
     isSortable: true,
-    look: 'narrow',
+    isTall: true,
   });
 }

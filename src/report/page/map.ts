@@ -28,7 +28,8 @@ export function mapFigure(head: HeadReport, onData: OnData, map: VectorMap): Fig
   const few =
     map.rows.length < onData.places.length ? ` ${counted(map.rows.length, 'image')} of ${onData.places.length}.` : '';
   const crosses = task === 'regression' ? '' : ' Crosses are wrong answers.';
-  const data = map.rows.map((row, i) => [onData.places[row] as number, ...(placesIn(points)[i] ?? [0, 0])]);
+  const drawn = placesIn(points);
+  const data = map.rows.map((row, i) => [onData.places[row] as number, ...(drawn[i] as [number, number])]);
   return planeChart(
     {
       title: 'Vectors',

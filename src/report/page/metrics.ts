@@ -1,6 +1,6 @@
 import type { HeadInfo } from '../../heads/head-info.js';
 import type { Metrics } from '../../metrics/metrics.js';
-import { decimals, figures, interval, type Maybe, percent } from '../format.js';
+import { decimals, interval, type Maybe, measured, percent } from '../format.js';
 import { type Html, html } from '../html.js';
 import type { OnData } from '../model.js';
 import { type Cell, type Column, table } from './parts.js';
@@ -55,17 +55,17 @@ const REGRESSION: readonly Shown[] = [
     name: 'mae',
     isLowBest: true,
     text: 'Mean error',
-    of: figures,
+    of: measured,
     hint: 'mean absolute error, in the unit of the labels',
   },
   {
     name: 'rmse',
     isLowBest: true,
     text: 'Root mean square',
-    of: figures,
+    of: measured,
     hint: 'of the errors, in the unit of the labels',
   },
-  { name: 'loss', isLowBest: true, text: 'Mean square', of: figures, hint: 'of the errors' },
+  { name: 'loss', isLowBest: true, text: 'Mean square', of: measured, hint: 'of the errors' },
 ];
 
 /** @returns the metrics of a task, in the order in which they are shown */
@@ -137,6 +137,9 @@ export function metricsTable(name: string, info: HeadInfo, onData: OnData | null
   return table({ caption: `Metrics of ${name}`, columns, rows });
 }
 
+/** Rows of which a table is moved by itself. */
+const MANY = 40;
+
 /** Each class or label: how many, how many found, how sure that is. */
 export function classTable(name: string, info: HeadInfo, metrics: Metrics): Html | null {
   if (!('classes' in metrics)) return null;
@@ -174,5 +177,11 @@ export function classTable(name: string, info: HeadInfo, metrics: Metrics): Html
     ];
   });
   const what = info.task === 'multilabel' ? 'labels' : 'classes';
-  return table({ caption: `${what === 'labels' ? 'Labels' : 'Classes'} of ${name}`, columns, rows, isSortable: true });
+  return table({
+    caption: `${what === 'labels' ? 'Labels' : 'Classes'} of ${name}`,
+    columns,
+    rows,
+    isSortable: true,
+    isTall: metrics.classes.length > MANY,
+  });
 }

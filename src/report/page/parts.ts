@@ -23,11 +23,12 @@ export interface Table {
   /** The first cell of each names the row. */
   readonly rows: readonly (readonly Cell[])[];
   readonly isSortable?: boolean;
-  readonly look?: string;
+  /** Whether it may be so long that it is moved by itself. */
+  readonly isTall?: boolean;
 }
 
 /** A table that may be wider than the page, and is then moved by itself. */
-export function table({ caption, columns, rows, isSortable = false, look = '' }: Table): Html {
+export function table({ caption, columns, rows, isSortable = false, isTall = false }: Table): Html {
   const head = columns.map(({ text, isNumber = false, hint }) => {
     const name = hint === undefined ? html`${text}` : html`<abbr title="${hint}">${text}</abbr>`;
     const inner = isSortable ? html`<button type="button" class="sort">${name}</button>` : name;
@@ -42,7 +43,7 @@ export function table({ caption, columns, rows, isSortable = false, look = '' }:
     }${value !== undefined && html` data-value="${value ?? ''}"`}`;
     return k === 0 ? html`<th scope="row"${attributes}>${shown}</th>` : html`<td${attributes}>${shown}</td>`;
   };
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="${caption}"><table class="${`data ${look}`.trim()}"${
+  return html`<div class="${isTall ? 'scroll tall' : 'scroll'}" tabindex="0" role="group" aria-label="${caption}"><table class="data"${
     isSortable && html` data-sortable`
   }><caption>${caption}</caption><thead><tr>${head}</tr></thead><tbody>${rows.map(
     (row) => html`<tr>${row.map(cellOf)}</tr>`,

@@ -71,7 +71,11 @@ caption{text-align:left;font-size:var(--t-1);color:var(--muted);padding-bottom:.
 .sort::after{position:absolute;left:100%;padding-left:.1em}
 [aria-sort=ascending] .sort::after{content:"↑"}
 [aria-sort=descending] .sort::after{content:"↓"}
-.tall{max-height:32rem;overflow:auto}
+.tall{max-height:38rem;overflow:auto}
+.tall thead{position:sticky;top:0;background:var(--paper)}
+.halo text{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
+.thin{stroke-width:1.25;opacity:.8}
+.first{stroke-width:3}
 .link{border:0;background:none;padding:0;color:var(--link);text-decoration:underline;cursor:pointer}
 .matrix{border-spacing:2px;border-collapse:separate}
 .matrix th{font-size:var(--t-1);font-weight:400;padding:.25rem .5rem;text-align:right;vertical-align:bottom;max-width:9rem;overflow-wrap:anywhere}
@@ -155,5 +159,5 @@ ${series('s', 8)}${series('v', 5)}
 .options th{color:var(--muted)}
 footer{margin-top:4rem;font-size:var(--t-1);color:var(--muted)}
 @media (min-width:72rem){.page{display:grid;grid-template-columns:12rem minmax(0,1fr);gap:0 3rem;padding:3rem 2rem 4rem}header,footer{grid-column:2}nav{grid-column:1;grid-row:1/4;position:sticky;top:3rem;align-self:start;margin:0;max-height:calc(100vh - 4rem);overflow-y:auto}nav ul{display:block}}
-@media print{html{font-size:11pt}nav,.slider input,.slider .link,.choose,[data-cell-images]{display:none}.page{display:block;padding:0;max-width:none}.tall{max-height:none;overflow:visible}.chart,.gallery li,tr{break-inside:avoid}h2,h3,h4{break-after:avoid}section{break-inside:auto}}
+@media print{html{font-size:11pt}nav,.slider input,.slider .ends,.choose,[data-cell-images]{display:none}.page{display:block;padding:0;max-width:none}.tall{max-height:none;overflow:visible}.chart,.gallery li,tr{break-inside:avoid}.matrix td,.heat path{print-color-adjust:exact;-webkit-print-color-adjust:exact}h2,h3,h4{break-after:avoid}section{break-inside:auto}}
 `.trim();

@@ -1,7 +1,7 @@
 import type { SweepCell, SweepResults } from '../../heads/sweep-results.js';
 import { axes, type Figure, figure, plane, svg } from '../charts/frame.js';
 import { extent, linear, logarithmic, ordinal, pathOf, px, type Scale } from '../charts/scale.js';
-import { counted, figures, short } from '../format.js';
+import { counted, figures, measured, short } from '../format.js';
 import { type Html, html } from '../html.js';
 
 import { words } from './origin.js';
@@ -17,11 +17,17 @@ interface Axis {
   readonly name: string;
   readonly text: string;
   readonly scaleFor: (ends: readonly [number, number]) => Scale;
-  /** Of each row; null where there is none. */
+  /** Of each row, within the scale; null where there is none. */
   readonly values: readonly (number | null)[];
+  /** Heads that lie beyond the scale, and are drawn at its end. */
+  readonly beyond: number;
 }
 
+/** Different values of which each has a place of its own, whatever lies between them. */
+const FEW = 8;
+
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const metricText = (name: string): string => `validation ${words(name.replace(/^val_/, ''))}`;
 const shownCell = (cell: SweepCell): string =>
   cell === null
     ? 'none'
@@ -29,30 +35,52 @@ const shownCell = (cell: SweepCell): string =>
       ? figures(cell)
       : String(cell).replace(/^\[(.*)\]$/, (_, list) => list || 'none');
 
-/** @returns numbers as they are, on a logarithmic scale where they span powers of ten; all else in the order in which it comes */
-function axisOf({ columns, rows }: SweepResults, name: string): Axis {
+const cellsOf = ({ columns, rows }: SweepResults, name: string): SweepCell[] => {
   const at = columns.indexOf(name);
-  const cells = rows.map((row) => row[at] ?? null);
+  return rows.map((row) => row[at] ?? null);
+};
+
+/** A few heads that are far worse would press all others together: those lie at the end of the scale. */
+function metricAxis(sweep: SweepResults, name: string): Axis {
+  const values = cellsOf(sweep, name).map((cell) => (typeof cell === 'number' ? cell : null));
+  const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
+  const isLow = LOW_IS_BEST.includes(name);
+  const quarter = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
+  const [low, high] = extent(sorted);
+  const room = 3 * Math.max(quarter(0.75) - quarter(0.25), 1e-9);
+  const ends: [number, number] = isLow
+    ? [low, Math.min(high, quarter(0.75) + room)]
+    : [Math.max(low, quarter(0.25) - room), high];
+  const within = (value: number | null): number | null =>
+    value === null ? null : Math.min(ends[1], Math.max(ends[0], value));
+  const beyond = sorted.filter((value) => value < ends[0] || value > ends[1]).length;
+  return { name, text: metricText(name), scaleFor: (at) => linear(ends, at), values: values.map(within), beyond };
+}
+
+/** @returns few values each at its own place; many numbers as they are, on a logarithmic scale where they span powers of ten */
+function optionAxis(sweep: SweepResults, name: string): Axis {
+  const cells = cellsOf(sweep, name);
   const text = words(name);
-  const numbers = cells.filter((cell): cell is number => typeof cell === 'number');
-  const isNumeric = numbers.length > 0 && numbers.length === cells.filter((cell) => cell !== null).length;
-  const isOpen = name.startsWith('val_');
-  if (isNumeric && (isOpen || numbers.length === cells.length)) {
+  const numbers = cells.filter((cell) => typeof cell === 'number');
+  if (numbers.length === cells.length && new Set(numbers).size > FEW) {
     const [low, high] = extent(numbers);
-    const isLog = !isOpen && low > 0 && high / low >= 50;
     const scaleFor = (ends: readonly [number, number]): Scale =>
-      isLog ? logarithmic([low, high], ends) : linear([low, high], ends, { isNice: isOpen });
-    return { name, text, scaleFor, values: cells as (number | null)[] };
+      low > 0 && high / low >= 50 ? logarithmic([low, high], ends) : linear([low, high], ends);
+    return { name, text, scaleFor, values: numbers, beyond: 0 };
   }
-  const names = [...new Set(cells.map(shownCell))].sort((a, b) => Number(a) - Number(b) || (a < b ? -1 : 1));
+  const order = (cell: SweepCell): number =>
+    typeof cell === 'number'
+      ? cell
+      : shownCell(cell) === 'none'
+        ? -1
+        : Number.parseFloat(String(cell).replace('[', ''));
+  const names = [...new Map(cells.map((cell) => [shownCell(cell), order(cell)]))]
+    .sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1))
+    .map(([shown]) => shown);
+  const shorter = names.map((one) => short(one, 12));
   return {
-    name,
-    text,
-    scaleFor: (ends) =>
-      ordinal(
-        names.map((one) => short(one, 12)),
-        ends,
-      ),
+    ...{ name, text, beyond: 0 },
+    scaleFor: (ends) => ordinal(shorter, ends),
     values: cells.map((cell) => names.indexOf(shownCell(cell))),
   };
 }
@@ -79,13 +107,15 @@ function against(sweep: SweepResults, option: Axis, metric: Axis): Figure {
   const marks = html`${axes(within, { x, y, xLabel: option.text, yLabel: metric.text })}<path class="dots large s0" d="${dots}"/>${
     best !== undefined && best.i === 0 && html`<circle class="here" cx="${px(best.cx)}" cy="${px(best.cy)}" r="5"/>`
   }`;
-  return { title: option.text, says, drawing: svg(says, marks) };
+  const note =
+    metric.beyond === 0 ? {} : { note: `${counted(metric.beyond, 'head')} far worse: drawn at the end of the scale.` };
+  return { title: option.text, says, drawing: svg(says, marks), ...note };
 }
 
 /** All options and the metric, a line a head. */
 function parallel(sweep: SweepResults, all: readonly Axis[], quality: readonly (number | null)[]): Figure {
-  const [width, height] = [800, 340];
-  const ends = [height - 40, 46] as const;
+  const [width, height] = [800, 330];
+  const ends = [height - 16, 46] as const;
   const gap = (width - 140) / Math.max(1, all.length - 1);
   const scales = all.map((axis) => axis.scaleFor(ends));
   const lines = sweep.rows
@@ -114,9 +144,10 @@ function parallel(sweep: SweepResults, all: readonly Axis[], quality: readonly (
     says,
     drawing,
     isWide: true,
+    note: 'A line is a head.',
     legend: [
       { look: 's1', text: 'the best', mark: 'line' },
-      { look: 'v4', text: 'the better fifth', mark: 'line' },
+      { look: 'v4', text: 'the best fifth', mark: 'line' },
       { look: 'v0', text: 'the worst fifth', mark: 'line' },
     ],
   };
@@ -124,7 +155,8 @@ function parallel(sweep: SweepResults, all: readonly Axis[], quality: readonly (
 
 function ranking(sweep: SweepResults): Html {
   const { columns, rows, tried, by } = sweep;
-  const shown = columns.filter((name) => name !== 'options' && name !== 'message' && !name.startsWith('fold_'));
+  const whole = ['rank', 'status', ...tried, 'epochs', 'best_epoch'];
+  const shown = columns.filter((name) => whole.includes(name) || name.startsWith('val_'));
   const at = shown.map((name) => columns.indexOf(name));
   const isNumber = (k: number): boolean => rows.every((row) => row[k] === null || typeof row[k] === 'number');
   const metric = `val_${snake(by)}`;
@@ -136,7 +168,8 @@ function ranking(sweep: SweepResults): Html {
       const cell = row[at[k] as number] ?? null;
       const isEmpty = cell === null && !tried.includes(name);
       const value = typeof cell === 'boolean' ? String(cell) : cell;
-      return { shown: isEmpty ? '–' : shownCell(cell), value, ...(name === metric ? { look: 'best' } : {}) };
+      const shown = name.startsWith('val_') && typeof cell === 'number' ? measured(cell) : shownCell(cell);
+      return { shown: isEmpty ? '–' : shown, value, ...(name === metric ? { look: 'best' } : {}) };
     }),
   );
   const more = rows.length > MOST_ROWS ? `, the first ${MOST_ROWS} of ${rows.length}` : '';
@@ -145,8 +178,8 @@ function ranking(sweep: SweepResults): Html {
 
 /** What a sweep tried and what came of it. */
 export function sweepBody(sweep: SweepResults): Html {
-  const metric = axisOf(sweep, `val_${snake(sweep.by)}`);
-  const options = sweep.tried.map((name) => axisOf(sweep, name));
+  const metric = metricAxis(sweep, `val_${snake(sweep.by)}`);
+  const options = sweep.tried.map((name) => optionAxis(sweep, name));
   const isLow = LOW_IS_BEST.includes(metric.name);
   const charts = options.map((option) => figure(against(sweep, option, metric)));
   const together = options.length > 1 ? figure(parallel(sweep, [...options, metric], standing(sweep))) : null;

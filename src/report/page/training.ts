@@ -20,7 +20,7 @@ export function learningFigures({ history, bestEpoch, task, folds, options }: He
     { points: loss, look: 's0', text: 'training' },
     ...(valLoss.length === 0 ? [] : [{ points: valLoss, look: 's1', text: 'validation' }]),
   ];
-  const what = task === 'regression' ? 'mean square, in standard units' : 'log loss';
+  const what = task === 'regression' ? 'mean square' : 'log loss';
   const figures = [
     overEpochs(
       {
