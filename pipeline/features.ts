@@ -1,5 +1,6 @@
 import { type FeaturesOptions, features } from '../src/commands/features.js';
 import { type Arguments, optionsOf } from './arguments.js';
+import { fidelityLine } from './int8.js';
 import { counted, interrupt, printJson } from './io.js';
 import { Console } from './progress.js';
 
@@ -14,6 +15,7 @@ export async function run(given: Arguments): Promise<void> {
     onProgress: ({ done, total, extracted }) =>
       console.progress({ done, total, what: 'files', facts: [`${extracted} extracted`] }),
     onWarning: (message) => console.line(message),
+    onCalibrating: (what, done, total) => console.progress({ done, total, what, facts: [] }),
   });
   const { images, elsewhere, extracted, reused, quarantined, ignored, seconds, imagesPerSecond } = result;
   const rate = extracted > 0 ? ` (${imagesPerSecond.toFixed(1)} images/s)` : '';
@@ -23,5 +25,7 @@ export async function run(given: Arguments): Promise<void> {
     `${images} images: ${extracted} extracted, ${reused} reused, ${quarantined} quarantined${shares}${others}, ` +
       `in ${seconds.toFixed(1)} s${rate}`,
   );
+  const { int8 } = result;
+  if (int8?.made) console.line(`${fidelityLine(int8)} -> ${int8.calibration}`);
   if (given.values.json) printJson(result);
 }

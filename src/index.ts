@@ -119,6 +119,7 @@ export type {
   RegressionMetrics,
 } from './metrics/metrics.js';
 export { COLORMAPS, HEAD_FORMATS, RANKINGS, TASKS } from './options/choices.js';
+export type { Int8Report } from './quantize/index.js';
 export { FeatureSet, type FoundVectors, type SetInfo, type SetSpec, type VectorBatch } from './store/index.js';
 export { type HeadOptions, type ResolvedOptions, resolveOptions } from './train/options.js';
 export type { EpochRecord, Examples, TrainHooks, TrainingData } from './train/run.js';

@@ -1,5 +1,6 @@
 import { ModelError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
+import type { Calibration } from '../quantize/index.js';
 import type { OnnxModel } from './onnx/index.js';
 import type { BaseSpec } from './spec.js';
 
@@ -9,6 +10,8 @@ export interface Base {
   readonly name: string;
   readonly model: BaseModel;
   readonly spec: BaseSpec;
+  /** What makes it int8, where its spec says so. */
+  readonly calibration?: Calibration;
 }
 
 /**

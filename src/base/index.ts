@@ -1,7 +1,18 @@
 export { type Base, type BaseModel, layerGraph } from './base.js';
+export {
+  calibratedFor,
+  calibrationFile,
+  calibrationOf,
+  calibrationsOf,
+  inFloat,
+  type KeptCalibration,
+  keepCalibration,
+  keepSpeed,
+  keptSpeed,
+} from './calibrations.js';
 export { classNames } from './class-names.js';
-export { dropBase, isKept, keepBase, keptBase, keptDir } from './kept.js';
-export { type Named, nameBase, readBase, readShortcut } from './known.js';
+export { dropBase, isKept, keepBase, keptBase } from './kept.js';
+export { type Named, readBase, readShortcut } from './known.js';
 export { type ListedBase, listBases } from './list.js';
 export {
   openBase,
@@ -17,8 +28,10 @@ export {
   type OpenHooks,
 } from './options.js';
 export { type Outline, outlineBase } from './outline.js';
+export { keptDir } from './place.js';
+export { type Calibrating, checkPrecision, nameBase, type PrecisionOptions } from './precision.js';
 export { type Preprocessing, preprocessingOps } from './preprocess.js';
-export { loadBase, onnxProgram, vectorGraph } from './program.js';
-export { loadProven, type ProofOptions } from './proof.js';
+export { floatProgram, loadBase, onnxProgram, vectorGraph } from './program.js';
+export { int8Tolerance, loadProven, OWN_PICTURES, type ProofOptions, saturates } from './proof.js';
 export { checkRevision, renewed, superseded } from './revision.js';
 export { type BaseSpec, baseDigest, digestGraph, type Pooling } from './spec.js';

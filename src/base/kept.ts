@@ -2,21 +2,20 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import { discard, realSystem, removeStale, type StoreOptions, storeError, writeFiles } from '../files/index.js';
+import { errorCode, realSystem, removeStale, type StoreOptions, storeError, writeFiles } from '../files/index.js';
 import type { Node, Op, Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
 import { type Base, type BaseModel, layerGraph } from './base.js';
+import { calibrationOf } from './calibrations.js';
 import { digestOnnx, type OnnxModel, rereadOnnx, writeOnnx } from './onnx/index.js';
+import { keptDir } from './place.js';
 import { seal, unseal } from './sealed.js';
-import { type BaseSpec, baseDigest, digestGraph } from './spec.js';
+import { type BaseSpec, digestGraph } from './spec.js';
 
 /** The files that hold the weights of a kept base: of layers, in the order of the nodes; of an ONNX model, the model. */
 const WEIGHTS = 'weights.f32';
 const ONNX = 'model.onnx';
-
-/** The folder in which a cache keeps the base of a spec. */
-export const keptDir = (cache: string, spec: BaseSpec): string => path.join(cache, 'bases', baseDigest(spec));
 
 /** @returns whether a cache keeps the base of a spec; what dead runs left half kept is removed */
 export async function isKept(
@@ -52,13 +51,18 @@ export async function keepBase(cache: string, base: Base, { system = realSystem 
   }
 }
 
-/** Takes what a cache keeps of a base away, where it is damaged. @throws CacheError when that fails */
+/** Takes what a cache keeps of a base away, where it is damaged; calibrations stay. @throws CacheError when that fails */
 export async function dropBase(
   cache: string,
   spec: BaseSpec,
   { system = realSystem }: StoreOptions = {},
 ): Promise<void> {
-  await discard(system, keptDir(cache, spec));
+  const dir = keptDir(cache, spec);
+  for (const name of ['base.json', WEIGHTS, ONNX]) {
+    await system.unlink(path.join(dir, name)).catch((error: unknown) => {
+      if (errorCode(error) !== 'ENOENT') throw storeError(error, 'to take a damaged base away', path.join(dir, name));
+    });
+  }
 }
 
 interface KeptFiles {
@@ -114,10 +118,20 @@ interface KeptOnnx extends Pick<OnnxModel, 'layout' | 'tap' | 'tapLayout' | 'bat
 
 /**
  * The base of a spec out of `cache/bases`.
+ * @param calibration the file of its int8 calibration, where the cache need not keep that
  * @returns null where the cache does not keep it
- * @throws CacheError when what is kept is damaged
+ * @throws CacheError when what is kept is damaged, or its calibration is not there
  */
-export async function keptBase(cache: string, spec: BaseSpec): Promise<Base | null> {
+export async function keptBase(cache: string, spec: BaseSpec, calibration?: string): Promise<Base | null> {
+  const base = await keptLayers(cache, spec);
+  if (base === null || spec.precision !== 'int8') return base;
+  return {
+    ...base,
+    calibration: await calibrationOf(cache, spec, calibration === undefined ? {} : { given: calibration }),
+  };
+}
+
+async function keptLayers(cache: string, spec: BaseSpec): Promise<Base | null> {
   const dir = keptDir(cache, spec);
   let json: string;
   let bytes: Buffer;

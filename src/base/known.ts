@@ -95,7 +95,7 @@ export async function readShortcut(
 }
 
 /** How a base is opened and remembered. */
-interface KnownHooks extends OpenHooks, StoreOptions {
+export interface KnownHooks extends OpenHooks, StoreOptions {
   /** Whether the command makes a cache where there is none. Default false. */
   readonly makesCache?: boolean;
 }
@@ -104,7 +104,7 @@ interface KnownHooks extends OpenHooks, StoreOptions {
 const isCache = async (cache: string, system: StoreSystem): Promise<boolean> =>
   (await system.list(cache).catch(() => [])).some((name) => name === 'bases' || /-[0-9a-f]{12}$/.test(name));
 
-/** Remembers the spec of a base for `nameBase`, in what is a cache already or becomes one; failing to is no error. */
+/** Remembers the spec of a base for `nameFloatBase`, in what is a cache already or becomes one; failing to is no error. */
 async function remember(
   cache: string,
   key: string,
@@ -124,7 +124,7 @@ async function remember(
 }
 
 /**
- * Opens a base, and remembers it for `nameBase` where its files were the same before they were read and afterwards.
+ * Opens a base, and remembers it for `nameFloatBase` where its files were the same before they were read and afterwards.
  * @throws as `openBase`; DataError where its files change each time they are read
  */
 export async function readBase(cache: string, options: BaseOptions, hooks: KnownHooks = {}): Promise<Base> {
@@ -149,11 +149,11 @@ export async function readBase(cache: string, options: BaseOptions, hooks: Known
 }
 
 /**
- * The name and spec of a base: remembered, or found by opening it.
+ * The name and spec of a base in float32: remembered, or found by opening it.
  * @param hooks `verify`: open it whatever is remembered
  * @throws as `readBase`
  */
-export async function nameBase(
+export async function nameFloatBase(
   cache: string,
   options: BaseOptions,
   hooks: KnownHooks & { readonly verify?: boolean } = {},

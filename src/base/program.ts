@@ -4,6 +4,7 @@ import { EngineError } from '../errors.js';
 import { OWN_IMPORTS } from '../formats/onnx/write.js';
 import type { Graph, Op } from '../graph/graph.js';
 import { append, prepend, resize } from '../graph/passes.js';
+import { int8Program } from '../quantize/index.js';
 import { type Base, layerGraph } from './base.js';
 import { splice } from './onnx/index.js';
 import { preprocessingOps } from './preprocess.js';
@@ -27,8 +28,17 @@ export function vectorGraph(base: Base): Graph {
   return append(prepend(resize(layerGraph(base), height, width), before), after);
 }
 
-/** The ONNX program of a base: raw pixels in, vectors out. */
+/**
+ * The ONNX program of a base: raw pixels in, vectors out.
+ * @throws CacheError where its int8 calibration belongs to another program
+ */
 export function onnxProgram(base: Base, input: 'float32' | 'uint8'): OnnxProgram {
+  const program = floatProgram(base, input);
+  return base.calibration === undefined ? program : int8Program(program, base.calibration);
+}
+
+/** As `onnxProgram`, in float32 whatever the precision of the base. */
+export function floatProgram(base: Base, input: 'float32' | 'uint8'): OnnxProgram {
   if (base.model.kind === 'layers') {
     return { graph: compile(vectorGraph(base), { input }).graph, imports: OWN_IMPORTS, batched: true };
   }
@@ -45,10 +55,11 @@ export async function loadBase(
   engine: Engine,
   options: LoadOptions & { readonly input: 'float32' | 'uint8' },
 ): Promise<Runner> {
-  if (base.model.kind === 'layers') return engine.load(vectorGraph(base), options);
+  const isInt8 = base.calibration !== undefined;
+  if (base.model.kind === 'layers' && !isInt8) return engine.load(vectorGraph(base), options);
   if (!engine.loadOnnx) {
-    throw new EngineError(`the ${engine.name} engine does not run ONNX models such as ${base.name}: use --engine onnx`);
+    const what = isInt8 ? `int8 bases` : `ONNX models`;
+    throw new EngineError(`the ${engine.name} engine does not run ${what} such as ${base.name}: use --engine onnx`);
   }
-  const { before, after } = surroundings(base);
-  return engine.loadOnnx(splice(base.model.onnx, before, after, options.input), options);
+  return engine.loadOnnx(onnxProgram(base, options.input), options);
 }

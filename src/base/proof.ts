@@ -7,7 +7,8 @@ import { EngineError } from '../errors.js';
 import { readWhole, realSystem, type StoreOptions, type StoreSystem, writeAtomically } from '../files/index.js';
 import { Random } from '../random.js';
 import type { Base } from './base.js';
-import { isKept, keptDir } from './kept.js';
+import { isKept } from './kept.js';
+import { keptDir } from './place.js';
 import { loadBase } from './program.js';
 import { seal, unseal } from './sealed.js';
 
@@ -16,13 +17,21 @@ const REVISION = 2;
 /** What reordered sums of float32 may differ by. */
 const EXACT: Tolerance = { kind: 'largest', limit: 1e-4 };
 /** Where values are rounded to 8 or 16 bits on the way, an optimizer may round them once less. */
-const ROUNDED: Tolerance = { kind: 'cosine', least: 0.999 };
+const ROUNDED = { kind: 'cosine', least: 0.999 } as const;
 const LARGEST = 2 ** 16;
 
 export interface ProofOptions extends EngineOptions, StoreOptions {
   /** The cache that keeps the base, and then its proof. Default: none, so that it is proved in each process. */
   readonly cache?: string;
+  /**
+   * Some of the user's own pictures, as the base takes them: an int8 base is compared on eight of them too, as made ones may not show
+   * what a processor does to large sums. Default: none.
+   */
+  readonly pictures?: () => Promise<readonly (Float32Array | Uint8Array)[]>;
 }
+
+/** Pictures of the user's own that an int8 base is compared on. */
+export const OWN_PICTURES = 8;
 
 type Input = 'float32' | 'uint8';
 
@@ -51,14 +60,16 @@ export async function loadProven(
     proved.add(held);
     return loadBase(base, engine, options);
   }
-  const pictures = [picture(base, input, noise), picture(base, input, smooth)];
+  const made = [picture(base, input, noise), picture(base, input, smooth)];
+  const own = base.calibration === undefined ? [] : await options.pictures?.();
+  const pictures = [...made, ...(own ?? []).slice(0, OWN_PICTURES)];
   const reference = await withRunner(
     await loadBase(base, engine, { ...options, device: 'cpu', optimize: false }),
     (runner) => vectors(runner, pictures, 1),
   );
   const runner = await loadBase(base, engine, options);
   try {
-    const tolerance = rounds(base) ? ROUNDED : EXACT;
+    const tolerance = toleranceOf(base);
     let worst: Agreement = { difference: 0, cosine: 1 };
     for (const size of new Set([1, batchSize])) {
       const got = await vectors(runner, pictures, size);
@@ -86,7 +97,7 @@ export async function loadProven(
 
 /** All that a proof is for. */
 function factsOf({ spec }: Base, engine: Engine, { device = 'cpu' }: EngineOptions): Record<string, Json> {
-  const { graph, weights, input, preprocess, pooling, precision } = spec;
+  const { graph, weights, input, preprocess, pooling, precision, calibration } = spec;
   const { model, flags } = processor();
   return {
     revision: REVISION,
@@ -95,6 +106,7 @@ function factsOf({ spec }: Base, engine: Engine, { device = 'cpu' }: EngineOptio
     version: engine.version,
     device,
     precision,
+    ...(calibration === undefined ? {} : { calibration }),
     processor: { model, flags },
   };
 }
@@ -109,12 +121,41 @@ async function isProved(file: string, facts: Record<string, Json>, system: Store
   }
 }
 
-function unproved({ name }: Base, engine: Engine, { device = 'cpu' }: EngineOptions, found: string): EngineError {
+function unproved(
+  { name, spec: { precision } }: Base,
+  engine: Engine,
+  { device = 'cpu' }: EngineOptions,
+  found: string,
+): EngineError {
+  if (precision === 'int8') return saturates(name, found);
   const other = device === 'cpu' ? '--engine tensorflow' : '--device cpu';
   return new EngineError(
     `${name} gives other vectors with ${engine.name} ${engine.version} on ${device} (${processor().model}) than without its optimizer, ${found}: ` +
       `use ${other}, or another version of the engine, and report it`,
   );
+}
+
+/** Why an int8 base cannot be used on this processor, and what can. */
+export const saturates = (name: string, found: string): EngineError =>
+  new EngineError(
+    `${name} in int8 gives other vectors on this processor (${processor().model}) than without the engine's optimizer, ${found}: ` +
+      'its sums of 8-bit products overflow where it lacks VNNI or AMX; use --weight-bits 7, which is another calibration, or --precision float32',
+  );
+
+/** The fidelity from which on vectors change so little that the engine's own rounding must not be seen in them. */
+const STEADY = 0.998;
+
+/**
+ * What the engine's rounding may cost an int8 base: a cosine of 0.999; of one for which a lower fidelity was accepted, as it makes much of
+ * small differences, twice what that is away from 1.
+ */
+export const int8Tolerance = (fidelity: number): Tolerance & { readonly kind: 'cosine' } =>
+  fidelity >= STEADY ? ROUNDED : { kind: 'cosine', least: 1 - 2 * (1 - fidelity) };
+
+function toleranceOf(base: Base): Tolerance {
+  const { calibration } = base;
+  if (calibration !== undefined) return int8Tolerance(calibration.fidelity.asked);
+  return rounds(base) ? ROUNDED : EXACT;
 }
 
 /** Whether a model rounds values on the way. */

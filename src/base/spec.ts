@@ -32,8 +32,8 @@ export interface BaseSpec {
   readonly features: number;
   /** How vectors are stored. */
   readonly type: 'float32' | 'float16';
-  /** What the base computes in. */
-  readonly precision: 'float32';
+  /** What the base computes in; with int8 `calibration` is the SHA-256 of its calibration's file. */
+  readonly precision: 'float32' | 'int8';
   readonly [key: string]: Json;
 }
 

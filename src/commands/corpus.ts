@@ -1,4 +1,4 @@
-import { type BaseOptions, nameBase, type OpenHooks, superseded } from '../base/index.js';
+import { type BaseOptions, nameBase, type OpenHooks, type PrecisionOptions, superseded } from '../base/index.js';
 import { CacheError, UsageError } from '../errors.js';
 import { hashedFiles } from '../extract/hashes.js';
 import { JoinedSets, type VectorTable } from '../heads/joined-sets.js';
@@ -16,7 +16,7 @@ import { olderSets } from './superseded.js';
 export type ReadingOptions = Omit<LabelFileOptions, 'missing' | 'task'>;
 
 /** Which images, and which of their vectors. */
-export interface CorpusOptions extends Partial<BaseOptions>, OpenHooks, ReadingOptions {
+export interface CorpusOptions extends Partial<BaseOptions>, PrecisionOptions, OpenHooks, ReadingOptions {
   /** Folder of images: one folder a class, or such folders below `train`, `val` and `test`. */
   readonly data: string;
   /** Default `cache`. */
@@ -141,8 +141,10 @@ async function openSets(options: CorpusOptions, cache: string): Promise<JoinedSe
 function remedy(options: CorpusOptions): string {
   const flags = [`--data ${options.data}`];
   if (options.base !== undefined) flags.push(`--base ${options.base}`);
-  const { weights, alpha, layer, pooling, inputSize, preprocess, image, store, cache } = options;
-  const given = { weights, alpha, layer, pooling, 'input-size': inputSize?.join('x'), preprocess, image, store, cache };
+  const { weights, alpha, layer, pooling, inputSize, preprocess, image, store, cache, precision, calibration } =
+    options;
+  const size = { 'input-size': inputSize?.join('x') };
+  const given = { weights, alpha, layer, pooling, ...size, preprocess, image, store, precision, calibration, cache };
   for (const [flag, value] of Object.entries(given)) if (value !== undefined) flags.push(`--${flag} ${value}`);
   return `permafrost features ${flags.join(' ')}`;
 }

@@ -201,6 +201,11 @@ export async function exportHead(options: ExportOptions): Promise<ExportResult> 
   const base = withBase
     ? await matchBase({ fingerprint: info.fingerprint, set: info.set }, options, cachesOf(dir, cache))
     : null;
+  if (base?.calibration !== undefined && format !== 'onnx') {
+    throw new ModelError(
+      `this head was trained on int8 vectors of ${base.name}, and only an ONNX model holds an int8 base: use --format onnx`,
+    );
+  }
   if (base?.model.kind === 'onnx' && format !== 'onnx') {
     throw new ModelError(`${base.name} is an ONNX model, which can only be exported as one: use --format onnx`);
   }

@@ -3,37 +3,64 @@ import {
   type Base,
   type BaseOptions,
   type BaseSpec,
+  calibrationFile,
+  calibrationOf,
+  checkPrecision,
   dropBase,
+  inFloat,
+  keepSpeed,
   keptBase,
   nameBase,
+  OWN_PICTURES,
+  type PrecisionOptions,
   readBase,
   superseded,
 } from '../base/index.js';
 import { CacheError, DataError } from '../errors.js';
-import { type ExtractOptions, extract, type FeaturesResult } from '../extract/extract.js';
+import { DEFAULT_BATCH_SIZE, type ExtractOptions, extract, type FeaturesResult } from '../extract/extract.js';
+import { someImages } from '../extract/sample.js';
 import { holdsFiles } from '../images/index.js';
 import { checkOptions } from '../options/check.js';
+import type { Speed } from '../quantize/index.js';
 import { FeatureSet } from '../store/set.js';
 import { fingerprint } from '../store/spec.js';
+import { type CalibrationOptions, makeCalibration, speedsOf, WORTH } from './calibrate.js';
 import { olderSets } from './superseded.js';
 
-export interface FeaturesOptions extends BaseOptions, ExtractOptions {}
+export interface FeaturesOptions extends BaseOptions, PrecisionOptions, CalibrationOptions, ExtractOptions {
+  /** Make another int8 calibration beside those that are kept. Default false. */
+  readonly recalibrate?: boolean;
+  /** While an int8 calibration is made: what is being done, how much of it is, and of how much. */
+  readonly onCalibrating?: (what: string, done: number, total: number) => void;
+}
 
 /**
  * Stage one: runs every image of a folder once through the base and stores the pooled vectors in the set of that base. What
- * the set holds already is not computed again; a broken image goes into the set's quarantine and costs only itself.
+ * the set holds already is not computed again; a broken image goes into the set's quarantine and costs only itself. With int8 the
+ * first run calibrates the base on some of the images.
  * @throws UsageError, ModelError, WeightsError or DownloadError about the base; DataError about the folder, or where the base's files
- *   change meanwhile; CacheError about the set; EngineError about the device, or where the engine computes something else; the
- *   signal's reason when it is aborted, after what is done has been stored
+ *   change meanwhile; CacheError about the set; EngineError about the device, where the engine computes something else, or where int8
+ *   is not near enough; the signal's reason when it is aborted, after what is done has been stored
  */
 export async function features(options: FeaturesOptions): Promise<FeaturesResult> {
   const started = performance.now();
   const { cache = 'cache' } = options;
   checkOptions('features', options);
+  checkPrecision(options);
   if (!(await holdsFiles(options.data)))
     throw new DataError(`${options.data} holds no files: give --data a folder of images`);
   const hooks = { ...options, ...toldOnce(options), makesCache: true };
-  const { name, spec } = await nameBase(cache, options, { ...hooks, verify: options.verifyHashes ?? false });
+  const openFloat = async (spec: BaseSpec): Promise<Base> =>
+    (await soundBase(cache, inFloat(spec), options)) ?? (await readBase(cache, options, hooks));
+  let made = false;
+  const { name, spec } = await nameBase(cache, options, {
+    ...hooks,
+    verify: options.verifyHashes ?? false,
+    calibrate: async ({ spec: float }) => {
+      made = true;
+      return makeCalibration(cache, await openFloat(float), { ...options, alone: options.recalibrate !== true });
+    },
+  });
   const set = await FeatureSet.create(cache, name, spec, options);
   options.onStart?.({ name, dir: set.dir, features: spec.features });
   if ((await set.partNames().catch(() => [])).length === 0) {
@@ -44,13 +71,40 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
       );
     }
   }
+  let speed: Speed | null = null;
   const open = async (): Promise<Base> => {
-    const base = (await soundBase(cache, spec, options)) ?? (await readBase(cache, options, hooks));
-    if (fingerprint(base.spec) !== set.fingerprint)
+    const float = await openFloat(spec);
+    if (fingerprint(float.spec) !== fingerprint(inFloat(spec)))
       throw new DataError(`the base ${name} was changed while it was used: run the same command again`);
+    if (spec.precision !== 'int8') return float;
+    const base = { ...float, spec, calibration: await calibrationOf(cache, spec) };
+    speed ??= await told(base, options);
+    await keepSpeed(cache, spec, speed, options);
     return base;
   };
-  return extract(set, { ...options, started }, open);
+  const pictures = () => someImages(spec, OWN_PICTURES, options.data, options.signal);
+  const result = await extract(set, { ...options, started, pictures }, open);
+  if (spec.precision !== 'int8') return result;
+  const { fidelity, share } = await calibrationOf(cache, spec);
+  const { mean, low, images } = fidelity;
+  const calibration = calibrationFile(cache, spec);
+  return { ...result, int8: { calibration, made, fidelity: { mean, low, images }, share, speed } };
+}
+
+/** Measures what int8 brings on this machine, and tells it. */
+async function told(
+  base: Base,
+  { batchSize = DEFAULT_BATCH_SIZE, threads, onWarning }: FeaturesOptions,
+): Promise<Speed> {
+  const speed = await speedsOf(base, batchSize, threads);
+  const times = speed.int8 / speed.float32;
+  const measured = `${speed.int8.toPrecision(3)} images a second, float32 ${speed.float32.toPrecision(3)}`;
+  onWarning?.(
+    times < WORTH
+      ? `int8 is ${times.toFixed(2)} times as fast as float32 here (${measured}), which is hardly worth it: --precision float32 loses nothing`
+      : `int8 is ${times.toFixed(1)} times as fast as float32 here (${measured}, without decoding)`,
+  );
+  return speed;
 }
 
 /** What a base is noted for is told once, though it is opened twice: for its name, and to run. */

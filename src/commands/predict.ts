@@ -3,6 +3,8 @@ import {
   type Base,
   type BaseOptions,
   baseDigest,
+  calibrationOf,
+  inFloat,
   keptBase,
   nameBase,
   type OpenHooks,
@@ -31,6 +33,8 @@ export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, Ope
   readonly head: string;
   /** Default `cache`. */
   readonly cache?: string;
+  /** The file of the int8 calibration of the head's base, where the cache does not keep it. */
+  readonly calibration?: string;
   /** Default 8. */
   readonly batchSize?: number;
   /**
@@ -84,7 +88,7 @@ export async function headDir(head: string, cache: string): Promise<string> {
  */
 export async function matchBase(
   facts: SetFacts,
-  options: Partial<BaseOptions> & OpenHooks,
+  options: Partial<BaseOptions> & OpenHooks & Pick<PredictOptions, 'calibration'>,
   caches: readonly string[],
   isOneOf = false,
 ): Promise<Base> {
@@ -94,7 +98,7 @@ export async function matchBase(
     throw new HeadError('the head does not carry the description of its features: train it again');
   }
   let kept: Base | null = null;
-  for (const one of caches) kept ??= await keptBase(one, spec);
+  for (const one of caches) kept ??= await keptBase(one, spec, options.calibration);
   if (kept && (options.base === undefined || isOneOf)) return kept;
   if (options.base === undefined) {
     throw new HeadError(
@@ -105,10 +109,20 @@ export async function matchBase(
   const given = { inputSize: [input.height, input.width] as const, image: image.mode, preprocess, store, ...options };
   const named = { ...given, base: options.base };
   const base = kept ? await nameBase(cache, named, options) : await openBase(named, options);
-  if (fingerprint(base.spec as unknown as SetSpec) !== fingerprint(renewed(spec) as unknown as SetSpec)) {
+  if (fingerprint(base.spec as unknown as SetSpec) !== fingerprint(inFloat(renewed(spec)) as unknown as SetSpec)) {
     throw new HeadError(`${options.base} is not the base that this head was trained on (${baseDigest(spec)})`);
   }
-  return kept ?? { ...(base as Base), spec };
+  if (kept) return kept;
+  const found = { ...(base as Base), spec };
+  if (spec.precision !== 'int8') return found;
+  return {
+    ...found,
+    calibration: await calibrationOf(
+      cache,
+      spec,
+      options.calibration === undefined ? {} : { given: options.calibration },
+    ),
+  };
 }
 
 /** @returns the description of a head by name or folder @throws HeadError when there is none */

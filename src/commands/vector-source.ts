@@ -78,7 +78,7 @@ export class VectorSource {
     const isComputed = ({ pixels }: ReadyImage): boolean => pixels.length > 0;
     const computed = batch.flatMap((one, i) => (isComputed(one) ? [i] : []));
     const stored = batch.flatMap((one, i) => (isComputed(one) ? [] : [i]));
-    if (computed.length > 0) await this.openBases();
+    if (computed.length > 0) await this.openBases(computed.map((i) => (batch[i] as ReadyImage).pixels));
     let left = 0;
     for (const [b, part] of this.parts.entries()) {
       const put = (i: number, vector: Float32Array): void => flat.set(vector, i * d + left);
@@ -101,13 +101,16 @@ export class VectorSource {
     return flat;
   }
 
-  private async openBases(): Promise<void> {
-    for (const part of this.parts) {
+  /** @param shown pixels of images that are to be computed, one for each base */
+  private async openBases(shown: readonly (readonly Pixels[])[]): Promise<void> {
+    for (const [b, part] of this.parts.entries()) {
       if (part.runner !== undefined) continue;
       const base = await this.options.open(part.facts);
       checkRevision(base.name, base.spec);
       const cache = this.options.caches.at(-1) as string; // where the head lies, and its base
-      part.runner = await VectorRunner.open(base, this.engine, { ...this.options, cache }, this.options.batchSize);
+      const pictures = async (): Promise<Pixels[]> => shown.map((pixels) => pixels[b] as Pixels);
+      const options = { ...this.options, cache, pictures };
+      part.runner = await VectorRunner.open(base, this.engine, options, this.options.batchSize);
     }
   }
 

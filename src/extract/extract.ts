@@ -1,11 +1,12 @@
 import path from 'node:path';
-import { type Base, type BaseSpec, isKept, keepBase, type OpenHooks } from '../base/index.js';
+import { type Base, type BaseSpec, isKept, keepBase, type OpenHooks, type ProofOptions } from '../base/index.js';
 import { sha256Hex } from '../canonical.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { DataError, ImageError } from '../errors.js';
 import { errorCode } from '../files/index.js';
 import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
+import type { Int8Report } from '../quantize/index.js';
 import { FileIndex } from '../store/index-file.js';
 import { KeySet } from '../store/key-set.js';
 import type { FeatureSet, SetOptions } from '../store/set.js';
@@ -72,6 +73,8 @@ export interface FeaturesResult {
   readonly seconds: number;
   /** Extracted images over the time from the first decode to the last part in place; 0 where nothing was extracted. */
   readonly imagesPerSecond: number;
+  /** With int8. */
+  readonly int8?: Int8Report;
 }
 
 export interface Decoded {
@@ -103,7 +106,7 @@ export class LazyRunner {
  */
 export async function extract(
   set: FeatureSet,
-  options: ExtractOptions & { readonly started?: number },
+  options: ExtractOptions & Pick<ProofOptions, 'pictures'> & { readonly started?: number },
   open: () => Promise<Base>,
 ): Promise<FeaturesResult> {
   const { started = performance.now() } = options;
@@ -133,7 +136,7 @@ async function holdings(set: FeatureSet, onWarning: ExtractOptions['onWarning'])
 /** @returns null where vectors that it counted on were taken out of the set meanwhile */
 async function pass(
   set: FeatureSet,
-  options: ExtractOptions & { readonly started?: number },
+  options: ExtractOptions & Pick<ProofOptions, 'pictures'> & { readonly started?: number },
   open: () => Promise<Base>,
 ): Promise<FeaturesResult | null> {
   const { started = performance.now(), retryFailed = false, signal } = options;

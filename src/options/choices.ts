@@ -4,6 +4,7 @@ export const DEVICES = ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'] as const;
 export const POOLINGS = ['avg', 'max'] as const;
 export const PREPROCESSINGS = ['tf', 'caffe', 'torch', 'none'] as const;
 export const IMAGE_MODES = ['photo', 'keras', 'keras-bilinear'] as const;
+export const PRECISIONS = ['float32', 'int8'] as const;
 export const STORED_TYPES = ['float32', 'float16'] as const;
 export const TASKS = ['binary', 'multiclass', 'multilabel', 'regression'] as const;
 export const SPLITS = ['auto', 'none'] as const;

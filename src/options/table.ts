@@ -84,6 +84,7 @@ const SETS = [
   'cache migrate',
 ] as const;
 const BASES = ['features', 'train', 'sweep', 'predict', 'explain', 'classify', 'maps', 'export', 'train plan'] as const;
+const PRECISE = ['features', 'train', 'sweep', 'train plan'] as const;
 const LAYERS = [...BASES, 'summary'] as const;
 const RUNS = ['features', 'predict', 'explain', ...MEASURES, 'classify', 'maps'] as const;
 
@@ -104,6 +105,10 @@ const bySteps: Need = {
 };
 const ofHidden: Need = { says: 'belongs to hidden layers: give their sizes with {hidden}', holds: hasHidden };
 const ofBase: Need = { says: 'describes {base}: give that too', holds: ({ base }) => base !== undefined };
+const ofInt8: Need = {
+  says: 'belongs to {precision} int8: give that too',
+  holds: ({ precision }) => precision === 'int8',
+};
 const ofStages: Need = {
   says: 'belongs to the schedules exponential and step: name one with {schedule}',
   holds: ({ schedule }) => schedule === 'exponential' || schedule === 'step',
@@ -462,6 +467,70 @@ export const OPTIONS = [
     group: 'Base',
     commands: BASES,
     needs: ofBase,
+  },
+  {
+    name: 'precision',
+    type: 'choice',
+    choices: choices.PRECISIONS,
+    defaultText: 'float32',
+    describe: 'what the base computes in; int8 is faster, by a calibration on some of the images',
+    group: 'Base',
+    commands: PRECISE,
+    needs: ofBase,
+  },
+  {
+    name: 'calibration',
+    type: 'text',
+    value: 'FILE',
+    defaultText: 'the one that the cache keeps',
+    describe: 'int8 by this calibration, of another machine or one of several',
+    group: 'Base',
+    commands: PRECISE,
+    needs: ofInt8,
+  },
+  {
+    name: 'calibration',
+    type: 'text',
+    value: 'FILE',
+    defaultText: 'the one that the cache keeps',
+    describe: 'int8 calibration of the head’s base, where the cache does not keep it',
+    group: 'Base',
+    commands: ['predict'],
+  },
+  {
+    name: 'recalibrate',
+    type: 'switch',
+    default: false,
+    describe: 'make another int8 calibration, and so another set',
+    group: 'Base',
+    commands: ['features'],
+    needs: {
+      says: 'makes an int8 calibration: give {precision} int8, and no {calibration}',
+      holds: ({ precision, calibration }) => precision === 'int8' && calibration === undefined,
+    },
+  },
+  {
+    name: 'fidelity',
+    type: 'number',
+    min: 0.5,
+    max: 1,
+    defaultText: '0.998',
+    describe: 'the mean cosine with float32 that int8 must reach on images it was not calibrated on',
+    group: 'Base',
+    commands: ['features'],
+    needs: ofInt8,
+  },
+  {
+    name: 'weightBits',
+    type: 'number',
+    min: 7,
+    max: 8,
+    whole: true,
+    defaultText: '8',
+    describe: 'bits of int8 weights; 7 where a processor’s sums of 8-bit products overflow',
+    group: 'Base',
+    commands: ['features'],
+    needs: ofInt8,
   },
 
   // How the base runs.
@@ -1599,6 +1668,14 @@ export const OPTIONS = [
     describe: 'is told what became of the images that were sorted',
     group: 'Run',
     commands: ['predict'],
+  },
+  {
+    name: 'onCalibrating',
+    type: 'hook',
+    only: 'library',
+    describe: 'is told how far an int8 calibration is',
+    group: 'Run',
+    commands: ['features'],
   },
   {
     name: 'onDownload',

@@ -1,8 +1,10 @@
 import path from 'node:path';
+import { type BaseSpec, calibrationOf, keptSpeed } from '../../base/index.js';
 import { byCodePoint } from '../../canonical.js';
 import { CacheError } from '../../errors.js';
 import { errorCode, realSystem, whyUnreadable } from '../../files/index.js';
 import { checkOptions } from '../../options/check.js';
+import type { Int8Report } from '../../quantize/index.js';
 import { FeatureSet, type Maker, type StoreOptions, type StoreSystem } from '../../store/index.js';
 
 /** What `cache ls` shows of a set. */
@@ -16,6 +18,9 @@ export interface SetSummary {
   readonly dim: number;
   /** How the values are stored. */
   readonly type: 'float32' | 'float16';
+  /** What the base computed in; of int8 how near to float32, where the cache keeps its calibration. */
+  readonly precision: 'float32' | 'int8';
+  readonly int8: Pick<Int8Report, 'fidelity' | 'share' | 'speed'> | null;
   /** Distinct contents with a vector. */
   readonly images: number;
   readonly quarantined: number;
@@ -83,6 +88,18 @@ async function exists(system: StoreSystem, file: string): Promise<boolean> {
   }
 }
 
+async function int8Of(cache: string, { spec }: FeatureSet, options: StoreOptions): Promise<SetSummary['int8']> {
+  if (spec.precision !== 'int8') return null;
+  const found = await calibrationOf(cache, spec as unknown as BaseSpec, options).catch(() => null);
+  if (found === null) return null;
+  const { mean, low, images } = found.fidelity;
+  return {
+    fidelity: { mean, low, images },
+    share: found.share,
+    speed: await keptSpeed(cache, spec as unknown as BaseSpec, options),
+  };
+}
+
 /**
  * What the feature sets of a cache hold, by name. Reads keys, no vectors.
  * @throws CacheError when the cache cannot be read
@@ -101,6 +118,8 @@ export async function listSets(cache: string, options: StoreOptions = {}): Promi
       base: name.replace(SET, ''),
       dim: set.spec.features,
       type: set.spec.type,
+      precision: set.spec.precision === 'int8' ? 'int8' : 'float32',
+      int8: await int8Of(cache, set, options),
       images: keys.size,
       quarantined: (await set.quarantine()).size,
       parts,

@@ -70,7 +70,9 @@ export async function recompute(
   const engine = await openEngine(options);
   const { makers } = await set.info(() => {});
   const sameEngine = makers.every((maker) => maker.engine === engine.name && maker.engineVersion === engine.version);
-  const runner = await VectorRunner.open(base, engine, { ...options, cache }, BATCH);
+  const pictures = async (): Promise<Pixels[]> =>
+    (await decoded(images.slice(0, BATCH), base.spec)).map(({ pixels }) => pixels);
+  const runner = await VectorRunner.open(base, engine, { ...options, cache, pictures }, BATCH);
   const d = set.spec.features;
   const count = { images: 0, identical: 0, close: 0 };
   const different: { path: string; sha256: string; difference: number }[] = [];
