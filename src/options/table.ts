@@ -495,7 +495,7 @@ export const OPTIONS = [
     defaultText: 'the one that the cache keeps',
     describe: 'int8 calibration of the head’s base, where the cache does not keep it',
     group: 'Base',
-    commands: ['predict'],
+    commands: ['predict', 'explain'],
   },
   {
     name: 'recalibrate',
