@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { ModelError, UsageError } from '../errors.js';
-import type { Activation, Graph, Node, Op, Shape } from '../graph/graph.js';
+import type { Graph, Node, Op, Shape } from '../graph/graph.js';
 import { checkWeights, inferShapes, show } from '../graph/infer.js';
 import { cutAt, resize } from '../graph/passes.js';
-import { suggestLayers } from '../graph/suggest.js';
+import { givesProbabilities, suggestLayers } from '../graph/suggest.js';
 import { BACKGROUND, PIXELS_REVISIONS } from '../images/modes.js';
 import { applications, readModel } from '../keras/index.js';
 import { openApplication, type Source } from './application.js';
@@ -70,12 +70,6 @@ function sized({ graph, size, where }: Source, inputSize: BaseOptions['inputSize
     if (!(error instanceof ModelError)) throw error;
     throw new ModelError(`${where}: ${error.message}: give another --input-size`, { cause: error });
   }
-}
-
-const PROBABILITIES: readonly Activation[] = ['softmax', 'sigmoid', 'log_softmax'];
-
-function givesProbabilities(op: Op): boolean {
-  return op.kind === 'Softmax' || ('activation' in op && PROBABILITIES.includes(op.activation));
 }
 
 const KEEPS_VALUES: readonly Op['kind'][] = ['Identity', 'Reshape', 'Flatten', 'Permute'];

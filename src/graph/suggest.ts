@@ -1,8 +1,15 @@
-import type { Node } from './graph.js';
+import type { Activation, Node, Op } from './graph.js';
+
+const PROBABILITIES: readonly Activation[] = ['softmax', 'sigmoid', 'log_softmax'];
+
+/** Whether an operation squashes its values into probabilities, which make poor features. */
+export function givesProbabilities(op: Op): boolean {
+  return op.kind === 'Softmax' || ('activation' in op && PROBABILITIES.includes(op.activation));
+}
 
 const POOLS = /^Global(Average|Max)Pooling/;
 
-/** The layers that people tap: pooling layers first, then the last ones of all that are no scores of classes. */
+/** The layers that people tap: pooling layers first, then the outputs and the last layers of all; those that give probabilities come last. */
 export function likelyTaps(nodes: readonly Node[], outputs: readonly string[]): string[] {
   const able = nodes.filter(
     ({ op, name }) => op.kind !== 'Refused' && op.kind !== 'InputLayer' && !name.includes('\0'),
@@ -10,7 +17,9 @@ export function likelyTaps(nodes: readonly Node[], outputs: readonly string[]): 
   const pools = able.filter(({ op, className }) => POOLS.test(className ?? op.kind)).map(({ name }) => name);
   const own = outputs.filter((name) => able.some((node) => node.name === name));
   const last = able.map(({ name }) => name).reverse();
-  return [...new Set([...pools.reverse(), ...own, ...last])];
+  const squashed = new Set(able.filter(({ op }) => givesProbabilities(op)).map(({ name }) => name));
+  const all = [...new Set([...pools.reverse(), ...own, ...last])];
+  return [...all.filter((name) => !squashed.has(name)), ...all.filter((name) => squashed.has(name))];
 }
 
 /**

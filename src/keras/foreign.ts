@@ -44,6 +44,17 @@ function ofFolder(folder: string): Format | null {
   return isHuggingFace ? HUGGING_FACE : null;
 }
 
+/** What Git has in place of a file that it keeps elsewhere. */
+const POINTER = Buffer.from('version https://git-lfs.github.com/spec/');
+
+/** @throws ModelError where what a file begins with is a pointer of Git LFS, which many checkouts of models hold */
+export function refusePointer(file: string, start: Uint8Array): void {
+  if (!POINTER.equals(start.subarray(0, POINTER.length))) return;
+  throw new ModelError(
+    `${file} is a pointer of Git LFS in place of the file: get that with git lfs pull in its repository`,
+  );
+}
+
 /**
  * Refuses a model of another kind by the name of its format.
  * @throws ModelError that says what it is and which command makes an ONNX model of it
@@ -52,8 +63,9 @@ export async function refuseForeign(file: string): Promise<void> {
   const found = await stat(file).catch(() => null);
   if (!found) return; // who reads it says so
   const isFolder = found.isDirectory();
-  const isTflite =
-    !isFolder && (await readStart(file, 8).catch(() => Buffer.alloc(0))).subarray(4).toString('latin1') === 'TFL3';
+  const start = isFolder ? Buffer.alloc(0) : await readStart(file, POINTER.length).catch(() => Buffer.alloc(0));
+  refusePointer(file, start);
+  const isTflite = start.subarray(4, 8).toString('latin1') === 'TFL3';
   const known = isFolder ? ofFolder(file) : isTflite ? TFLITE : BY_ENDING[path.extname(file).toLowerCase()];
   if (known) {
     throw new ModelError(

@@ -48,21 +48,49 @@ async function loadHdf5(name: string): Promise<Awaited<typeof H5wasm.ready>> {
 /** No byte of a file becomes more than this many when it is inflated: data sets that claim more hold nothing. */
 const MOST_DEFLATED = 1032;
 
+/** Groups that all stand in the first one, with backslashes in their names: what Keras 2 made of paths on Windows. */
+interface Flat {
+  readonly root: H5wasm.Group;
+  /** Of all groups of the file. */
+  readonly names: readonly string[];
+  /** What the names of those within a group begin with. */
+  readonly prefix: string;
+}
+
 /** A group of an open HDF5 file of so many bytes. */
 export class Hdf5Group {
-  constructor(
-    private readonly group: H5wasm.Group,
+  /** @param group null where only names in `flat` tell of it */
+  private constructor(
+    private readonly group: H5wasm.Group | null,
     private readonly file: string,
     private readonly bytes: number,
+    private readonly flat: Flat,
   ) {}
 
+  /** The first group of a file. */
+  static root(root: H5wasm.Group, file: string, bytes: number): Hdf5Group {
+    const found = new Hdf5Group(root, file, bytes, { root, names: [], prefix: '' });
+    const names = found.names().filter((name) => name.includes('\\'));
+    return new Hdf5Group(root, file, bytes, { root, names, prefix: '' });
+  }
+
   child(name: string): Hdf5Group | null {
-    const entity = this.entity(name);
-    return entity instanceof h5wasm.Group ? new Hdf5Group(entity, this.file, this.bytes) : null;
+    const { root, names, prefix } = this.flat;
+    const path = prefix + name;
+    const inside = this.entity(name);
+    const entity = names.includes(path) ? this.guard(() => root.get(path)) : inside;
+    const flat = { root, names, prefix: `${path}\\` };
+    if (entity instanceof h5wasm.Group) return new Hdf5Group(entity, this.file, this.bytes, flat);
+    return names.some((other) => other.startsWith(flat.prefix))
+      ? new Hdf5Group(null, this.file, this.bytes, flat)
+      : null;
   }
 
   names(): string[] {
-    return this.guard(() => this.group.keys());
+    const { names, prefix } = this.flat;
+    const flat = prefix === '' ? [] : names.filter((name) => name.startsWith(prefix));
+    const own = this.guard(() => this.group?.keys() ?? []);
+    return [...new Set([...own, ...flat.map((name) => name.slice(prefix.length).split('\\')[0] ?? '')])];
   }
 
   /** A text attribute, null where it is absent. */
@@ -118,11 +146,14 @@ export class Hdf5Group {
   }
 
   private entity(path: string): unknown {
-    return this.guard(() => this.group.get(path));
+    return this.guard(() => this.group?.get(path));
   }
 
   private attribute(name: string): unknown {
-    return this.guard(() => (Object.hasOwn(this.group.attrs, name) ? this.group.attrs[name]?.value : undefined));
+    return this.guard(() => {
+      const attributes = this.group?.attrs ?? {};
+      return Object.hasOwn(attributes, name) ? attributes[name]?.value : undefined;
+    });
   }
 
   private guard<T>(read: () => T): T {
@@ -236,7 +267,7 @@ export async function withHdf5<T>(file: string, use: (root: Hdf5Group) => T, nam
       });
     }
     try {
-      return use(new Hdf5Group(opened, name, size));
+      return use(Hdf5Group.root(opened, name, size));
     } finally {
       opened.close();
     }

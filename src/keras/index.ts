@@ -6,6 +6,7 @@ export {
 } from './applications/index.js';
 export { graphFromConfig } from './config.js';
 export { type DownloadOptions, downloadWeights, isPublished, kerasModels } from './download.js';
+export { refusePointer } from './foreign.js';
 export { type ImagenetClass, imagenetClasses } from './imagenet-classes.js';
 export { type Model, readModel, readOutline } from './load.js';
 export { counterUniform, randomWeights } from './random-weights.js';

@@ -60,6 +60,7 @@ async function openH5<T>(file: string, use: (opened: Opened) => T): Promise<T> {
   return withHdf5(file, (root) => {
     const config = root.text('model_config');
     const group = root.child('model_weights');
+    if (root.names().length === 0) throw new ModelError(`${file} holds nothing: copy or save the model again`);
     if (config === null || !group) {
       throw new ModelError(
         `${file} holds weights without an architecture: give them as --weights with a named base, or save the whole model`,

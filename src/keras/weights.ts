@@ -3,6 +3,7 @@ import type { Graph, Node, Tensor } from '../graph/graph.js';
 import { checkWeights, inferShapes, inLayer, inputShapes, type WeightSpec, weightSpecs } from '../graph/infer.js';
 import { withArchive } from './archive.js';
 import { entries, readByOrder, readInside, strip } from './by-order.js';
+import { refusePointer } from './foreign.js';
 import { type Hdf5Group, head, withHdf5 } from './hdf5.js';
 import { toSnakeCase } from './naming.js';
 import { withWeights } from './owners.js';
@@ -106,15 +107,11 @@ export function readByPlace(
   file: string,
 ): Map<string, Tensor[]> {
   const weights = new Map<string, Tensor[]>();
-  const container = group.child('layers') ?? group.child('_layer_checkpoint_dependencies');
-  const used = new Map<string, number>();
+  const groupOf = layerGroups(group, layers);
   for (const layer of layers) {
-    const stem = toSnakeCase(layer.className === 'Model' ? 'Functional' : layer.className);
-    const count = used.get(stem) ?? 0;
-    used.set(stem, count + 1);
     const wanted = specs.get(layer.path) ?? [];
     if (wanted.length === 0 && layer.layers.length === 0) continue;
-    const own = container?.child(count === 0 ? stem : `${stem}_${count}`);
+    const own = groupOf(layer);
     if (layer.layers.length > 0) {
       if (withWeights(layer, specs).length === 0) continue;
       if (!own) throw new WeightsError(`${file}: the weights of the nested model ${layer.path} are missing`);
@@ -131,10 +128,47 @@ export function readByPlace(
     }
     weights.set(
       layer.path,
-      wanted.map(({ shape, place }, i) => own.tensor(place ?? `vars/${i}`, shape)),
+      wanted.map(({ shape, place }, i) => {
+        const [inner = '', ...rest] = place?.split('/') ?? [];
+        const from = place === undefined ? own : own.child(inner);
+        return (from ?? own).tensor(place === undefined ? `vars/${i}` : rest.join('/'), shape);
+      }),
     );
   }
   return weights;
+}
+
+/** The groups of layers within a model's group. */
+const containerOf = (group: Hdf5Group): Hdf5Group | null =>
+  group.child('layers') ?? group.child('_layer_checkpoint_dependencies');
+
+const stemOf = ({ className }: LayerEntry): string => toSnakeCase(className === 'Model' ? 'Functional' : className);
+
+/**
+ * Which group holds a layer: those of one class are numbered. Keras 2.12 and 2.13 left numbers out, as layers with weights took two:
+ * there their order says it.
+ */
+function layerGroups(group: Hdf5Group, layers: readonly LayerEntry[]): (layer: LayerEntry) => Hdf5Group | null {
+  const container = containerOf(group);
+  const isOld = group.child('layers') === null;
+  const numbers = new Map<string, number[]>();
+  for (const name of isOld ? (container?.names() ?? []) : []) {
+    const [, stem = name, number = 0] = /^(.+)_(\d+)$/.exec(name) ?? [];
+    numbers.set(
+      stem,
+      [...(numbers.get(stem) ?? []), Number(number)].sort((a, b) => a - b),
+    );
+  }
+  const alike = new Map<string, LayerEntry[]>();
+  for (const layer of layers) alike.set(stemOf(layer), [...(alike.get(stemOf(layer)) ?? []), layer]);
+  return (layer) => {
+    const stem = stemOf(layer);
+    const all = alike.get(stem) ?? [];
+    const place = all.indexOf(layer);
+    const known = numbers.get(stem) ?? [];
+    const number = isOld ? (known.length === all.length ? known[place] : undefined) : place;
+    return number === undefined ? null : (container?.child(number === 0 ? stem : `${stem}_${number}`) ?? null);
+  };
 }
 
 /** The layers of Keras's older layout that hold weights. */
@@ -148,8 +182,9 @@ function storedLayers(group: Hdf5Group): StoredLayer[] {
 
 /** Opens the weights of a file: HDF5, alone or within a `.keras` archive. */
 async function openWeights<T>(file: string, use: (root: Hdf5Group) => T): Promise<T> {
-  const [first, second] = await head(file, 2);
-  if (first !== 0x50 || second !== 0x4b) return withHdf5(file, use);
+  const start = await head(file, 64);
+  refusePointer(file, start);
+  if (start[0] !== 0x50 || start[1] !== 0x4b) return withHdf5(file, use);
   return withArchive(file, ({ weights }) => withHdf5(weights, use, file));
 }
 
@@ -171,10 +206,10 @@ function readGroups(
       if (!(error instanceof WeightsError)) throw error;
       failures.push(error);
     }
-    const layers = group.child('layers') ?? group.child('_layer_checkpoint_dependencies');
+    const layers = containerOf(group);
     for (const name of depth < MAX_DEPTH ? (layers?.names() ?? []) : []) {
       const inner = layers?.child(name);
-      const found = inner?.child('layers') ? search(inner, depth + 1) : null;
+      const found = inner && containerOf(inner) ? search(inner, depth + 1) : null;
       if (found) return found;
     }
     return null;
@@ -228,8 +263,7 @@ export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
   const weights = await openWeights(file, (root) => {
     const legacy = root.child('model_weights') ?? root;
     if (legacy.texts('layer_names')) return readInside(storedLayers(legacy), graph, specs, file);
-    if (root.child('layers') || root.child('_layer_checkpoint_dependencies'))
-      return readGroups(root, graph, specs, file);
+    if (containerOf(root)) return readGroups(root, graph, specs, file);
     throw new WeightsError(
       `${file} holds no Keras weights, neither layer_names nor a group of layers: give a file of model.save_weights or a whole model`,
     );

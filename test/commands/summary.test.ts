@@ -66,6 +66,8 @@ test('every kind of model file: what can be tapped, what happens to pixels, what
   );
   const lambda = await found('models/keras3_two_inputs_and_lambda.keras');
   assert.equal(lambda.taps[0], 'gap');
+  const classifier = await found('keras/tiny.keras');
+  assert.ok(classifier.taps.length === 5 && !classifier.taps.includes('classes'), 'probabilities are no features');
   assert.ok(lambda.unknown.includes('Lambda') && lambda.unknown.includes('LSTM'));
   assert.equal((await found('models/keras2_guide.h5')).preprocess, 'none');
   assert.equal((await found('tfjs/tiny.json')).preprocess, null);

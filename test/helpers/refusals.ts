@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PermafrostError } from '../../src/errors.js';
 
 const TO_DO =
-  /(?:[:;,] |\bso |\bor |: did you mean )(?:give|use|save|export|copy|make|tap|put|raise|inline|convert|set|leave|train)\b|did you mean|for example/;
+  /(?:[:;,] |\bso |\bor |: did you mean )(?:give|get|use|save|export|copy|make|tap|put|raise|inline|convert|set|leave|train)\b|did you mean|for example/;
 
 /** Fails where a refusal is not one sentence of the project's own that ends in what to do. */
 export function assertRefusal(error: unknown): asserts error is PermafrostError {

@@ -81,6 +81,7 @@ describe('models of other kinds are refused by the name of their format, with th
       ],
     },
   });
+  const POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:abf8\nsize 312239964\n';
   const cases: [string, string | Buffer, RegExp][] = [
     [
       'm.tflite',
@@ -93,6 +94,9 @@ describe('models of other kinds are refused by the name of their format, with th
     ['m.safetensors', '{}', /is safetensors, which hold weights .*optimum-cli export onnx --model/],
     ['graph.pb', 'x', /is a graph of TensorFlow, .*--graphdef \S*graph\.pb/],
     ['saved/saved_model.pb', 'x', /is a graph of TensorFlow, .*--saved-model \S*saved --output/],
+    ['lfs.keras', POINTER, /lfs\.keras is a pointer of Git LFS .*git lfs pull/],
+    ['lfs.h5', POINTER, /lfs\.h5 is a pointer of Git LFS/],
+    ['lfs.onnx', POINTER, /lfs\.onnx: it is a pointer of Git LFS/],
     ['saved', '', /saved is TensorFlow's SavedModel, .*--saved-model \S*saved --output/],
     ['hf/model.safetensors', '{}', /--model \S*hf exported/],
     ['hf', '', /hf is a model of Hugging Face, .*--model \S*hf exported/],

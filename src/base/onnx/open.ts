@@ -5,6 +5,7 @@ import { EngineError, ModelError, UsageError } from '../../errors.js';
 import { errorCode, readNamed, whyUnreadable } from '../../files/index.js';
 import { type FileInput, MAX_MODEL_BYTES, type OnnxFile, readOnnx } from '../../formats/onnx/read.js';
 import { DATA_TYPE, type DataType, type Dim, type OnnxGraph, type OnnxNode } from '../../formats/onnx/write.js';
+import { refusePointer } from '../../keras/index.js';
 import { Random } from '../../random.js';
 import { type Cut, cutOnnx, type Layout, layoutOf } from './cut.js';
 import { loadTensors } from './external.js';
@@ -26,7 +27,8 @@ export interface OpenOnnxOptions {
   readonly inputSize?: readonly [height: number, width: number];
 }
 
-async function readFileWhole(file: string): Promise<Uint8Array> {
+/** @throws ModelError, of what is called `it`, when the file cannot be read, is empty or larger than any model */
+export async function readFileWhole(file: string): Promise<Uint8Array> {
   let bytes: Uint8Array;
   try {
     bytes = await readNamed(file, MAX_MODEL_BYTES);
@@ -40,6 +42,7 @@ async function readFileWhole(file: string): Promise<Uint8Array> {
     throw new ModelError(`it ${whyUnreadable(error)}: give the path of an ONNX model`, { cause: error });
   }
   if (bytes.length === 0) throw new ModelError('it is empty: copy or export the model again');
+  refusePointer('it', bytes);
   return bytes;
 }
 

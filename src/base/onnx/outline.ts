@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createSession } from '../../engine/onnx/session.js';
 import { ModelError } from '../../errors.js';
-import { whyUnreadable } from '../../files/index.js';
 import { type OnnxFile, readOnnx } from '../../formats/onnx/read.js';
 import { loadTensors } from './external.js';
+import { readFileWhole } from './open.js';
 import { candidates, findTap } from './tap.js';
 
 interface OnnxLayer {
@@ -43,10 +42,10 @@ async function shapesOf(file: OnnxFile, folder: string): Promise<Map<string, rea
 export async function outlineOnnx(file: string) {
   let parsed: OnnxFile;
   try {
-    parsed = readOnnx(await readFile(file));
+    parsed = readOnnx(await readFileWhole(file));
   } catch (error) {
-    if (error instanceof ModelError) throw new ModelError(`${file}: ${error.message}`, { cause: error });
-    throw new ModelError(`${file} ${whyUnreadable(error)}: give the path of an ONNX model`, { cause: error });
+    if (!(error instanceof ModelError)) throw error;
+    throw new ModelError(`${file}: ${error.message}`, { cause: error });
   }
   const shapes = await shapesOf(parsed, path.dirname(file));
   const sizeOf = (name: string): number => parsed.initializers.get(name)?.dims.reduce((a, b) => a * b, 1) ?? 0;
