@@ -58,6 +58,7 @@ const choices = (image: string, names: string[]) => ({
 
 const CLASSES: readonly Omit<LabelKind, 'says'>[] = [
   { name: 'CSV', files: { 'labels.csv': lines('path,label', pair) } },
+  { name: 'name and class', files: { 'labels.csv': lines('name,class', pair) } },
   { name: 'CSV of Excel, CRLF and a mark', files: { 'labels.csv': `\uFEFF${lines('path,label', pair, '\r\n')}` } },
   {
     name: 'Unicode text of Excel',
