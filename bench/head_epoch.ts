@@ -75,7 +75,7 @@ for (let round = 0; round <= rounds; round++) {
   for (const [name, pack] of Object.entries(packs)) {
     const began = performance.now();
     const order = random.permutation(n);
-    await pack.run({ x, at: order, rows: order }, y, batchSize);
+    await pack.run({ x, at: order, rows: order }, [y], batchSize);
     if (round > 0) note(name, (performance.now() - began) / 1000);
   }
   for (const { adam, count } of variants) {

@@ -24,7 +24,7 @@ export async function measureNets(
   const evaluator = await NetEvaluator.create(spec, threads);
   try {
     for await (const block of examples.vectors.blocks(examples.rows)) {
-      for (const [i, found] of (await evaluator.evaluate(nets, block, examples.y)).entries()) {
+      for (const [i, found] of (await evaluator.evaluate(nets, block, [examples.y])).entries()) {
         const sum = sums[i] as (typeof sums)[number];
         sum.loss += found.loss;
         sum.hits += found.hits;

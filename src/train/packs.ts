@@ -1,10 +1,12 @@
+import type { Targets } from '../labels/targets.js';
 import { Random } from '../random.js';
+import { Alike, sameValues } from './alike.js';
 import { classWeights } from './class-weights.js';
 import type { HeadNet } from './head-net.js';
 import { endingOf, foldedNet, initialVariables, unitsOf } from './net.js';
 import type { PackSpec } from './net-spec.js';
 import type { ResolvedOptions } from './options.js';
-import type { TrainingData } from './run.js';
+import type { Examples, PlacedHead, TrainingData, TrainingRun } from './run.js';
 import { learningRates } from './schedule.js';
 import type { Standardization } from './standardize.js';
 import type { PackedHead, Trainer, TrainerMaker } from './trainer.js';
@@ -12,13 +14,31 @@ import type { PackedHead, Trainer, TrainerMaker } from './trainer.js';
 /** Numbers of one pack's kernels: beyond, heads are spread over packs. */
 const PACK_NUMBERS = 2 ** 24;
 
-/** Heads that train together, by their places in the list of all heads. */
+/** Heads of one problem. */
+export interface Entrants {
+  readonly run: TrainingRun;
+  readonly heads: readonly PlacedHead[];
+}
+
+/** A head that trains with others. */
+export interface Member extends PlacedHead {
+  readonly run: TrainingRun;
+  /** Targets by row of the source, of training and of validation; the very same where they are alike. */
+  readonly y: Targets;
+  readonly valY: Targets | null;
+}
+
+/** Heads that train together: of one shape, on the same rows in the same order, measured on the same rows. */
 export interface Pack {
   readonly spec: PackSpec;
+  /** Number of the order of its rows. Packs of one order see the same blocks of vectors. */
+  readonly order: number;
+  /** Number of its validation rows; null without. */
+  readonly side: number | null;
   readonly seed: number;
   readonly batchSize: number;
   /** The heads still in it, in the order of the trainer. */
-  places: number[];
+  members: readonly Member[];
   readonly trainer: Trainer;
   /** What the vectors go through first. */
   readonly standardization: Standardization | null;
@@ -26,8 +46,15 @@ export interface Pack {
   readonly noise: () => number;
 }
 
+/** @returns the targets of heads as trainers take them: one for all where they are the same */
+export const targetsOf = (all: readonly Targets[]): readonly Targets[] =>
+  all.every((one) => one === all[0]) ? all.slice(0, 1) : all;
+
 /** @returns the net of a head of a pack, as it is now */
-export async function netOf({ spec, trainer, standardization }: Pack, index: number): Promise<HeadNet> {
+export async function netOf(
+  { spec, trainer, standardization }: Pick<Pack, 'spec' | 'trainer' | 'standardization'>,
+  index: number,
+): Promise<HeadNet> {
   return foldedNet(spec, await trainer.variables(index), standardization);
 }
 
@@ -58,75 +85,111 @@ function specOf(options: ResolvedOptions, data: TrainingData): PackSpec {
 /** Of these a 0 (or null) changes nothing, so heads with and without go together. */
 const OPTIONAL = ['momentum', 'weightDecay', 'l1', 'l2', 'classWeight', 'labelSmoothing'] as const;
 
+/** @returns numbers of one head's kernels and biases */
+export function numbersOf(options: ResolvedOptions, data: TrainingData): number {
+  const { d, hidden, units } = specOf(options, data);
+  return [...hidden, units].reduce((sum, out, i, sizes) => sum + out * ((sizes[i - 1] ?? d) + 1), 0);
+}
+
+type Rows = Pick<Required<Examples>, 'vectors' | 'rows'>;
+const sameRows = (a: Rows, b: Rows): boolean => a.vectors === b.vectors && sameValues(a.rows, b.rows);
+
+/** Targets of a task's rows. */
+interface Answers extends Rows {
+  readonly y: Targets;
+  readonly width: number;
+}
+const sameAnswers = (a: Answers, b: Answers): boolean => {
+  if (a.width !== b.width || !sameRows(a, b)) return false;
+  if (a.y === b.y) return true;
+  for (const row of a.rows) {
+    for (let k = row * a.width; k < (row + 1) * a.width; k++) if (a.y[k] !== b.y[k]) return false;
+  }
+  return true;
+};
+
 /**
  * Groups heads and makes their trainers. Neither the initial weights nor the order depend on the company.
  * @param initial gives the variables to begin with
  */
 export async function makePacks(
-  data: TrainingData,
-  rows: Uint32Array,
-  heads: readonly { readonly place: number; readonly options: ResolvedOptions }[],
-  standardization: Standardization | null,
+  entrants: readonly Entrants[],
   maker: TrainerMaker,
   threads?: number,
   initial: typeof initialVariables = initialVariables,
 ): Promise<Pack[]> {
-  const groups = new Map<string, { place: number; options: ResolvedOptions; spec: PackSpec }[]>();
-  for (const { place, options } of heads) {
-    const spec = specOf(options, data);
-    const { seed, batchSize } = options;
-    const shared = { ...spec, ...Object.fromEntries(OPTIONAL.map((name) => [name, null])), seed, batchSize };
-    const key = JSON.stringify(shared);
-    groups.set(key, [...(groups.get(key) ?? []), { place, options, spec }]);
+  const rows = new Alike(sameRows);
+  const sides = new Alike(sameRows);
+  const answers = new Alike(sameAnswers);
+  const orders = new Alike<string>((a, b) => a === b);
+  const groups = new Map<string, { members: Member[]; spec: PackSpec; order: number; side: number | null }>();
+  for (const { run, heads } of entrants) {
+    const { data, val } = run;
+    const width = data.task === 'multilabel' ? data.classes.length : 1;
+    const { y } = answers.first({ ...data, width });
+    const valY = val === null ? null : answers.first({ ...val, width }).y;
+    const [train, side] = [rows.number(data), val === null ? null : sides.number(val)];
+    for (const { place, options } of heads) {
+      const { seed, batchSize } = options;
+      const spec = specOf(options, data);
+      const order = orders.number(JSON.stringify([train, seed, batchSize]));
+      const shared = { ...spec, ...Object.fromEntries(OPTIONAL.map((name) => [name, null])), order, side };
+      const key = JSON.stringify(shared);
+      const group = groups.get(key) ?? { members: [], spec, order, side };
+      group.members.push({ place, options, run, y, valY });
+      groups.set(key, group);
+    }
   }
   const packs: Pack[] = [];
-  for (const group of groups.values()) {
-    const sizes = [data.vectors.d, ...(group[0]?.spec.hidden ?? []), group[0]?.spec.units ?? 1];
-    const numbers = sizes.slice(1).reduce((sum, size, i) => sum + size * (sizes[i] ?? 1), 0);
-    const most = Math.max(1, Math.min(maker.most, Math.floor(PACK_NUMBERS / numbers)));
-    for (let from = 0; from < group.length; from += most) {
-      packs.push(await makePack(data, rows, group.slice(from, from + most), standardization, maker, threads, initial));
+  try {
+    for (const { members, ...what } of groups.values()) {
+      const [first] = members as [Member];
+      const most = Math.max(
+        1,
+        Math.min(maker.most, Math.floor(PACK_NUMBERS / numbersOf(first.options, first.run.data))),
+      );
+      for (let from = 0; from < members.length; from += most) {
+        packs.push(await makePack(members.slice(from, from + most), what, maker, threads, initial));
+      }
     }
+  } catch (error) {
+    await Promise.all(packs.map(({ trainer }) => trainer.release()));
+    throw error;
   }
   return packs;
 }
 
 async function makePack(
-  data: TrainingData,
-  rows: Uint32Array,
-  members: readonly { place: number; options: ResolvedOptions; spec: PackSpec }[],
-  fitted: Standardization | null,
+  members: readonly Member[],
+  { spec: shape, order, side }: Pick<Pack, 'spec' | 'order' | 'side'>,
   maker: TrainerMaker,
   threads: number | undefined,
   initial: typeof initialVariables,
 ): Promise<Pack> {
-  const [first] = members as [(typeof members)[number]];
+  const [first] = members as [Member];
   const { seed, batchSize } = first.options;
+  const specs = members.map(({ options, run }) => specOf(options, run.data));
   const spec: PackSpec = {
-    ...first.spec,
-    ...Object.fromEntries(OPTIONAL.map((name) => [name, members.some((member) => member.spec[name])])),
+    ...shape,
+    ...Object.fromEntries(OPTIONAL.map((name) => [name, specs.some((one) => one[name])])),
   };
-  const stepsPerEpoch = Math.ceil(rows.length / batchSize);
-  const packed = members.map(({ options }): PackedHead => {
+  const packed = members.map(({ options, run: { data } }): PackedHead => {
     const { momentum, weightDecay, l1, l2, dropout, labelSmoothing } = options;
     return {
       start: initial(spec, seed),
-      learningRate: learningRates(options, stepsPerEpoch),
-      classWeights: classWeights(options.classWeight, data, rows),
+      learningRate: learningRates(options, Math.ceil(data.rows.length / batchSize)),
+      classWeights: classWeights(options.classWeight, data, data.rows),
       ...{ momentum, weightDecay, l1, l2, dropout, labelSmoothing },
     };
   });
-  const standardization = spec.standardize ? fitted : null;
+  const standardization = spec.standardize ? first.run.standardization : null;
   const scaling =
     standardization === null
       ? undefined
       : { mean: standardization.mean, inverse: standardization.scale.map((scale) => 1 / scale) };
   const random = new Random(`dropout ${seed}`);
   return {
-    spec,
-    seed,
-    batchSize,
-    places: members.map(({ place }) => place),
+    ...{ spec, order, side, seed, batchSize, members },
     trainer: await maker.create(spec, packed, scaling, threads),
     standardization,
     noise: () => random.uniform(),

@@ -1,90 +1,113 @@
+import type { Targets } from '../labels/targets.js';
 import { Random } from '../random.js';
 import type { HeadNet } from './head-net.js';
 import { NetEvaluator } from './onnx/evaluator.js';
-import { makePacks, netOf, type Pack } from './packs.js';
-import { note, type Outcome, outcomeOf, type PlacedHead, type Progress, type TrainingRun } from './run.js';
+import { type Entrants, makePacks, netOf, type Pack, targetsOf } from './packs.js';
+import { note, type Outcome, outcomeOf, type Progress, type TrainingRun } from './run.js';
 import type { TrainerMaker } from './trainer.js';
 
-const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
-const multipleOf = (sizes: readonly number[]): number =>
-  sizes.reduce((all, size) => (all / common(all, size)) * size, 1);
+/** One problem on its way. */
+interface Race extends Entrants {
+  /** By place. */
+  readonly progress: ReadonlyMap<number, Progress>;
+  isOver: boolean;
+}
 
-/** Trains heads by minibatches, all of them epoch by epoch; heads of one seed share the passes over the vectors. */
+/**
+ * Trains heads by minibatches, all of them epoch by epoch; heads that see the same rows in the same order share the passes over
+ * the vectors, and those of one shape the products too.
+ * @param onEnd gets the outcomes of a problem once all of its heads have ended
+ */
 export async function trainBySteps(
-  run: TrainingRun,
-  heads: readonly PlacedHead[],
+  entrants: readonly Entrants[],
   maker: TrainerMaker,
-): Promise<Outcome[]> {
-  for (const { options } of heads) maker.check(options);
-  const { data, val, standardization, hooks } = run;
-  const progress = new Map<number, Progress>(heads.map(({ place, options }) => [place, { options, history: [] }]));
-  const packs = await makePacks(data, data.rows, heads, standardization, maker, hooks.threads);
-  const evaluators = await Promise.all(packs.map(({ spec }) => NetEvaluator.create(spec, hooks.threads)));
-  const orders = new Map(
-    [...new Set(packs.map(({ seed }) => seed))].map((seed) => [seed, new Random(`order ${seed}`)]),
-  );
+  onEnd: (problem: number, outcomes: readonly Outcome[]) => void,
+): Promise<void> {
+  const races = entrants.map(({ run, heads }): Race => {
+    const progress = heads.map(({ place, options }): [number, Progress] => [place, { options, history: [] }]);
+    return { run, heads, progress: new Map(progress), isOver: false };
+  });
+  const of = new Map(races.map((race) => [race.run, race]));
+  const threads = entrants[0]?.run.hooks.threads;
+  const packs = await makePacks(entrants, maker, threads);
+  const evaluators = await Promise.all(packs.map(({ spec }) => NetEvaluator.create(spec, threads)));
+  const orders = new Map(packs.map(({ order, seed }) => [order, new Random(`order ${seed}`)]));
   try {
-    for (let epoch = 1; packs.some(({ places }) => places.length > 0); epoch++) {
-      const open = packs.filter(({ places }) => places.length > 0);
-      const losses = await oneEpoch(open, orders, run);
+    for (let epoch = 1; packs.some(({ members }) => members.length > 0); epoch++) {
+      const open = packs.filter(({ members }) => members.length > 0);
+      const losses = await oneEpoch(open, orders);
       const nets = await Promise.all(
-        open.map((pack) => Promise.all(pack.places.map((_, index) => netOf(pack, index)))),
+        open.map((pack) => Promise.all(pack.members.map((_, index) => netOf(pack, index)))),
       );
-      const measured = val === null ? null : await evaluate(val, open, nets, (pack) => evaluators[packs.indexOf(pack)]);
-      const chosen = Array.from({ length: Math.max(...progress.keys()) + 1 }, () => Number.NaN);
+      const measured = await evaluate(open, nets, (pack) => evaluators[packs.indexOf(pack)] as NetEvaluator);
+      const chosen = new Map<TrainingRun, number[]>();
       for (const [p, pack] of open.entries()) {
-        for (const [i, place] of pack.places.entries()) {
-          const one = progress.get(place) as Progress;
-          const sums = measured?.[p]?.[i];
-          const valLoss = sums && val ? sums.loss / val.rows.length : null;
-          const valAccuracy = sums && val && !Number.isNaN(sums.hits) ? sums.hits / val.rows.length : null;
-          const loss = (losses[p]?.[i] as number) / data.rows.length;
-          chosen[place] = valLoss ?? loss;
+        for (const [i, { place, run }] of pack.members.entries()) {
+          const { progress } = of.get(run) as Race;
+          const count = run.val?.rows.length ?? 0;
+          const sums = measured[p]?.[i];
+          const valLoss = sums ? sums.loss / count : null;
+          const valAccuracy = sums && !Number.isNaN(sums.hits) ? sums.hits / count : null;
+          const loss = (losses[p]?.[i] as number) / run.data.rows.length;
+          const all = chosen.get(run) ?? Array.from({ length: Math.max(...progress.keys()) + 1 }, () => Number.NaN);
+          all[place] = valLoss ?? loss;
+          chosen.set(run, all);
           const record = { epoch, loss, valLoss, valAccuracy };
-          if (note(one, record, nets[p]?.[i] as HeadNet)) hooks.onEpoch?.(place, record);
+          if (note(progress.get(place) as Progress, record, nets[p]?.[i] as HeadNet))
+            run.hooks.onEpoch?.(place, record);
         }
       }
-      for (const place of hooks.drop?.(epoch, chosen) ?? []) {
-        const one = progress.get(place);
-        if (one) one.end ??= 'dropped';
+      for (const [run, all] of chosen) {
+        for (const place of run.hooks.drop?.(epoch, all) ?? []) {
+          const one = of.get(run)?.progress.get(place);
+          if (one) one.end ??= 'dropped';
+        }
       }
       for (const pack of open) {
-        const kept = [...pack.places.keys()].filter((i) => progress.get(pack.places[i] as number)?.end === undefined);
-        if (kept.length < pack.places.length) {
-          pack.places = kept.map((i) => pack.places[i] as number);
-          pack.trainer.keep(kept);
-        }
+        const { members } = pack;
+        const kept = [...members.keys()].filter((i) => {
+          const { run, place } = members[i] as (typeof members)[number];
+          return of.get(run)?.progress.get(place)?.end === undefined;
+        });
+        if (kept.length === members.length) continue;
+        pack.members = kept.map((i) => members[i] as (typeof members)[number]);
+        pack.trainer.keep(kept);
+      }
+      for (const [problem, race] of races.entries()) {
+        if (race.isOver || [...race.progress.values()].some(({ end }) => end === undefined)) continue;
+        race.isOver = true;
+        onEnd(
+          problem,
+          [...race.progress].map(([place, one]) => outcomeOf(place, one)),
+        );
       }
     }
   } finally {
     await Promise.all([...packs.map(({ trainer }) => trainer.release()), ...evaluators.map((one) => one.release())]);
   }
-  return [...progress].map(([place, one]) => outcomeOf(place, one));
 }
 
 /** @returns for each pack and head the loss summed over the rows */
-async function oneEpoch(
-  open: readonly Pack[],
-  orders: ReadonlyMap<number, Random>,
-  { data, hooks }: TrainingRun,
-): Promise<Float64Array[]> {
-  const sums = open.map(({ places }) => new Float64Array(places.length));
-  for (const [seed, random] of orders) {
-    const group = open.filter((pack) => pack.seed === seed);
-    if (group.length === 0) continue;
-    const multiple = multipleOf(group.map(({ batchSize }) => batchSize));
-    for await (const block of data.vectors.blocks(data.rows, random, multiple)) {
+async function oneEpoch(open: readonly Pack[], orders: ReadonlyMap<number, Random>): Promise<Float64Array[]> {
+  const sums = open.map(({ members }) => new Float64Array(members.length));
+  for (const [number, random] of orders) {
+    const group = open.filter(({ order }) => order === number);
+    const [first] = group;
+    const data = first?.members[0]?.run.data;
+    if (first === undefined || data === undefined) continue;
+    for await (const block of data.vectors.blocks(data.rows, random, first.batchSize)) {
       const order = random.permutation(block.at.length);
       const shuffled = {
         x: block.x,
         at: order.map((i) => block.at[i] as number),
         rows: order.map((i) => block.rows[i] as number),
       };
-      for (const pack of group) {
-        const losses = await pack.trainer.run(shuffled, data.y, pack.batchSize, pack.noise, () =>
-          hooks.signal?.throwIfAborted(),
-        );
-        const total = sums[open.indexOf(pack)] as Float64Array;
+      for (const { trainer, members, batchSize, noise } of group) {
+        const targets = targetsOf(members.map(({ y }) => y));
+        const losses = await trainer.run(shuffled, targets, batchSize, noise, () => {
+          for (const { run } of members) run.hooks.signal?.throwIfAborted();
+        });
+        const total = sums[open.findIndex((one) => one.trainer === trainer)] as Float64Array;
         losses.forEach((loss, i) => {
           total[i] = (total[i] as number) + loss;
         });
@@ -94,21 +117,26 @@ async function oneEpoch(
   return sums;
 }
 
-/** @returns for each pack and head the sums over the validation rows */
+/** @returns for each pack and head the sums over its validation rows; nothing where there are none */
 async function evaluate(
-  val: NonNullable<TrainingRun['val']>,
   open: readonly Pack[],
   nets: readonly (readonly HeadNet[])[],
-  evaluatorOf: (pack: Pack) => NetEvaluator | undefined,
-): Promise<{ loss: number; hits: number }[][]> {
-  const sums = open.map(({ places }) => places.map(() => ({ loss: 0, hits: 0 })));
-  for await (const block of val.vectors.blocks(val.rows)) {
-    for (const [p, pack] of open.entries()) {
-      const found = await evaluatorOf(pack)?.evaluate(nets[p] ?? [], block, val.y);
-      sums[p] = (sums[p] ?? []).map(({ loss, hits }, i) => ({
-        loss: loss + (found?.[i]?.loss ?? Number.NaN),
-        hits: hits + (found?.[i]?.hits ?? Number.NaN),
-      }));
+  evaluatorOf: (pack: Pack) => NetEvaluator,
+): Promise<({ loss: number; hits: number }[] | undefined)[]> {
+  const sums = open.map(({ side, members }) => (side === null ? undefined : members.map(() => ({ loss: 0, hits: 0 }))));
+  for (const side of new Set(open.map((pack) => pack.side))) {
+    const group = open.filter((pack) => pack.side === side);
+    const val = group[0]?.members[0]?.run.val;
+    for await (const block of val?.vectors.blocks(val.rows) ?? []) {
+      for (const pack of group) {
+        const p = open.indexOf(pack);
+        const targets = targetsOf(pack.members.map(({ valY }) => valY as Targets));
+        const found = await evaluatorOf(pack).evaluate(nets[p] ?? [], block, targets);
+        sums[p] = sums[p]?.map(({ loss, hits }, i) => ({
+          loss: loss + (found[i]?.loss ?? Number.NaN),
+          hits: hits + (found[i]?.hits ?? Number.NaN),
+        }));
+      }
     }
   }
   return sums;

@@ -1,5 +1,8 @@
-import { CacheError, HeadError, LabelError } from '../errors.js';
-import { type Task, widthOf } from '../labels/targets.js';
+import type { EngineName } from '../engine/engine.js';
+import { HeadError } from '../errors.js';
+import type { Task } from '../labels/targets.js';
+import { Checks, checkClasses, checkTargets } from './checks.js';
+import { classWeights } from './class-weights.js';
 import { trainClosed } from './closed/fit.js';
 import { HeadModel, writeHeadModel } from './head-model.js';
 import type { HeadNet } from './head-net.js';
@@ -12,6 +15,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from './options.js';
+import type { Entrants } from './packs.js';
 import type {
   ClosedForm,
   EpochRecord,
@@ -23,9 +27,10 @@ import type {
   TrainingEnd,
   TrainingRun,
 } from './run.js';
-import { fitStandardization, type Standardization } from './standardize.js';
+import type { Standardization } from './standardize.js';
 import { trainBySteps } from './steps.js';
 import { fitTargetScale, ownUnit, ownUnitRecord, scaledTargets } from './target-scale.js';
+import type { TrainerMaker } from './trainer.js';
 import { allRows, type VectorSource } from './vectors.js';
 import { trainWhole } from './whole.js';
 
@@ -50,6 +55,18 @@ export interface TrainedHead {
   readonly closedForm?: ClosedForm;
 }
 
+/** Heads to train on the same rows. */
+export interface TrainingJob {
+  readonly data: TrainingData;
+  readonly val: Examples | null;
+  readonly heads: readonly HeadOptions[];
+  /** Engine and threads are the same for all that train together. */
+  readonly hooks?: TrainHooks;
+}
+
+/** A head for each of the options, or the error of one that diverged before its first epoch was over, or has no solution. */
+export type Trained = (TrainedHead | HeadError)[];
+
 /**
  * Trains heads on ready vectors: glorot-uniform weights, a fresh order every epoch, early stopping on the validation loss with
  * the best weights kept. The same vectors, options and machine give the same bits. Without validation vectors every epoch is
@@ -64,24 +81,101 @@ export async function trainHeads(
   val: Examples | null,
   heads: readonly HeadOptions[],
   hooks: TrainHooks = {},
-): Promise<(TrainedHead | HeadError)[]> {
-  const resolved = heads.map((options) => resolveOptions(options));
+): Promise<Trained> {
+  const [trained] = trainTogether([{ data, val, heads, hooks }]);
+  return trained as Promise<Trained>;
+}
+
+/**
+ * `trainHeads` for several problems side by side: heads of one shape on the same rows share a graph, whatever their targets are,
+ * and heads on other rows go through the same epochs beside them.
+ * @returns what `trainHeads` returns or throws, for each problem, as soon as all of its heads have ended
+ */
+export function trainTogether(jobs: readonly TrainingJob[]): Promise<Trained>[] {
+  const seats = jobs.map((job) => new Seat(job));
+  const run = async (): Promise<void> => {
+    const maker = await makerOf(jobs[0]?.hooks?.engine);
+    const checks = new Checks(jobs);
+    const ready: Ready[] = [];
+    for (const seat of seats) {
+      try {
+        ready.push(await makeReady(seat, maker, checks));
+      } catch (error) {
+        seat.reject(error);
+      }
+    }
+    const bySteps = ready.filter(({ entrants }) => entrants.heads.length > 0);
+    for (const one of ready) if (!bySteps.includes(one)) one.finish([]);
+    await trainBySteps(
+      bySteps.map(({ entrants }) => entrants),
+      maker,
+      (at, outcomes) => bySteps[at]?.finish(outcomes),
+    );
+  };
+  run().catch((error: unknown) => {
+    for (const seat of seats) seat.reject(error);
+  });
+  return seats.map(({ promise }) => promise);
+}
+
+/** A job and the promise of its heads. */
+class Seat {
+  readonly promise: Promise<Trained>;
+  resolve: (trained: Trained) => void = () => {};
+  reject: (error: unknown) => void = () => {};
+
+  constructor(readonly job: TrainingJob) {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+/** A job that is checked: what goes by minibatches, and what ends it. */
+interface Ready {
+  readonly entrants: Entrants;
+  readonly finish: (outcomes: readonly Outcome[]) => void;
+}
+
+async function makerOf(engine: EngineName | undefined): Promise<TrainerMaker> {
+  return engine === 'tensorflow' ? (await import('./tensorflow/trainer.js')).tensorflowTrainers : onnxTrainers;
+}
+
+/** Checks a job, and trains what does not go by minibatches. */
+async function makeReady({ job, resolve }: Seat, maker: TrainerMaker, checks: Checks): Promise<Ready> {
+  const { data, val, hooks = {} } = job;
+  const resolved = job.heads.map((options) => resolveOptions(options));
   for (const options of resolved) checkTask(options, data.task);
   const rows = data.rows ?? allRows(data.vectors.n);
   const valRows = val === null ? new Uint32Array(0) : (val.rows ?? allRows(val.vectors.n));
   checkTargets(data, rows, data, 'training');
   if (val !== null) checkTargets(val, valRows, data, 'validation');
   checkClasses(data, rows);
-  await checkFinite(data.vectors, rows, 'training');
-  if (val !== null) await checkFinite(val.vectors, valRows, 'validation');
+  await checks.finite(data.vectors, rows, 'training');
+  if (val !== null) await checks.finite(val.vectors, valRows, 'validation');
   const standardization = resolved.some(({ scale }) => scale === 'standard')
-    ? await fitStandardization(data.vectors, rows)
+    ? await checks.standardization(data.vectors, rows)
     : null;
   const held = val === null || valRows.length === 0 ? null : { vectors: val.vectors, y: val.y, rows: valRows };
-  const run = { data: { ...data, rows }, val: held, standardization, hooks };
+  const given: TrainingRun = { data: { ...data, rows }, val: held, standardization, hooks };
+  const { run, own } = data.task === 'regression' ? scaledRun(given) : { run: given, own: (one: Outcome) => one };
   const places = resolved.map((options, place) => ({ place, options }));
-  const outcomes = await (data.task === 'regression' ? trainNumbers : trainWith)(run, places);
-  return outcomes.map(({ place, outcome, failure }) =>
+  const heads = places.filter(({ options }) => hooks.engine === 'tensorflow' || isByMinibatch(options.optimizer));
+  for (const { options } of heads) {
+    maker.check(options);
+    classWeights(options.classWeight, data, rows);
+  }
+  const others = places.filter((one) => !heads.includes(one));
+  const isClosed = ({ options }: PlacedHead): boolean => isClosedForm(options.optimizer);
+  const whole = [
+    ...(await trainWhole(
+      run,
+      others.filter((one) => !isClosed(one)),
+    )),
+    ...(await trainClosed(run, others.filter(isClosed))),
+  ];
+  const headOf = ({ place, outcome, failure }: Outcome): TrainedHead | HeadError =>
     outcome === null
       ? (failure ??
         new HeadError(
@@ -96,12 +190,16 @@ export async function trainHeads(
           train: rows.length,
           val: valRows.length,
           ...outcome,
-        },
-  );
+        };
+  return {
+    entrants: { run, heads },
+    finish: (outcomes) =>
+      resolve([...whole, ...outcomes].sort((a, b) => a.place - b.place).map((one) => headOf(own(one)))),
+  };
 }
 
-/** Trains on standardised targets, and puts nets and losses back into the unit that they came in. */
-async function trainNumbers({ data, val, standardization, hooks }: TrainingRun, heads: readonly PlacedHead[]) {
+/** @returns the run on standardised targets, and what puts nets and losses back into the unit that they came in */
+function scaledRun({ data, val, standardization, hooks }: TrainingRun) {
   const scale = fitTargetScale(data.y, data.rows);
   const { onEpoch, drop } = hooks;
   const run: TrainingRun = {
@@ -122,28 +220,12 @@ async function trainNumbers({ data, val, standardization, hooks }: TrainingRun, 
         : {}),
     },
   };
-  const outcomes = await trainWith(run, heads);
-  return outcomes.map(({ place, outcome, ...rest }): Outcome => {
+  const own = ({ place, outcome, ...rest }: Outcome): Outcome => {
     if (outcome === null) return { place, outcome, ...rest };
     const history = outcome.history.map((record) => ownUnitRecord(record, scale));
     return { place, outcome: { ...outcome, net: ownUnit(outcome.net, scale), history } };
-  });
-}
-
-async function trainWith(run: TrainingRun, heads: readonly PlacedHead[]): Promise<Outcome[]> {
-  if (run.hooks.engine === 'tensorflow') {
-    const { tensorflowTrainers } = await import('./tensorflow/trainer.js');
-    return trainBySteps(run, heads, tensorflowTrainers);
-  }
-  const bySteps = heads.filter(({ options }) => isByMinibatch(options.optimizer));
-  const whole = heads.filter(({ options }) => options.optimizer === 'lbfgs');
-  const closed = heads.filter(({ options }) => isClosedForm(options.optimizer));
-  const outcomes = [
-    ...(await trainBySteps(run, bySteps, onnxTrainers)),
-    ...(await trainWhole(run, whole)),
-    ...(await trainClosed(run, closed)),
-  ];
-  return outcomes.sort((a, b) => a.place - b.place);
+  };
+  return { run, own };
 }
 
 /** Trains one head. @throws HeadError when its first epoch already diverges; else as `trainHeads` */
@@ -209,52 +291,4 @@ export function bothClasses(task: Task, probabilities: Float32Array): Float32Arr
     both[2 * i + 1] = p;
   });
   return both;
-}
-
-/** Shapes and ranges: what only a mistake in the calling program can get wrong. */
-function checkTargets({ vectors, y }: Examples, rows: Uint32Array, data: TrainingData, which: string): void {
-  const { task, classes } = data;
-  if (vectors.d !== data.vectors.d) {
-    throw new TypeError(`${which} vectors have ${vectors.d} features, the training vectors ${data.vectors.d}`);
-  }
-  const width = widthOf(task, classes.length);
-  if (y.length !== vectors.n * width) {
-    throw new TypeError(`${which}: expected ${vectors.n} x ${width} targets, found ${y.length}`);
-  }
-  const high = task === 'multilabel' || task === 'binary' ? 1 : task === 'multiclass' ? classes.length - 1 : Infinity;
-  const low = task === 'regression' ? -Infinity : 0;
-  for (const row of rows) {
-    if (row >= vectors.n) throw new TypeError(`${which} row ${row} is not below ${vectors.n}`);
-    for (let k = row * width; k < (row + 1) * width; k++) {
-      const target = y[k] as number;
-      if (Number.isFinite(target) && target >= low && target <= high) continue;
-      throw new TypeError(`${which} target ${target} of row ${row} is not from ${low} to ${high}`);
-    }
-  }
-}
-
-function checkClasses({ task, classes, y }: TrainingData, rows: Uint32Array): void {
-  if (rows.length === 0)
-    throw new LabelError('no images to train on: label some, or give fewer to validation and test');
-  if (task !== 'binary' && task !== 'multiclass') return;
-  const first = y[rows[0] as number] as number;
-  if (classes.length >= 2 && rows.some((row) => y[row] !== first)) return;
-  throw new LabelError(
-    `all training images are of the class ${classes[first]}: a head needs images of at least two classes`,
-  );
-}
-
-/** @throws CacheError for a vector that is not finite */
-export async function checkFinite(vectors: VectorSource, rows: Uint32Array, which: string): Promise<void> {
-  const { d } = vectors;
-  for await (const block of vectors.blocks(rows)) {
-    block.at.forEach((at, i) => {
-      for (let j = at * d; j < (at + 1) * d; j++) {
-        if (Number.isFinite(block.x[j])) continue;
-        throw new CacheError(
-          `feature ${j - at * d} of ${which} vector ${block.rows[i]} is ${block.x[j]}: extract these vectors again, or remove the image`,
-        );
-      }
-    });
-  }
 }

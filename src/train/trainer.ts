@@ -31,14 +31,14 @@ export interface Scaling {
 export interface Trainer {
   /**
    * Goes once through the rows of a block, in the order of `at`. The last minibatch holds what is left and counts by its own size.
-   * @param targets see the spec's ending: class number, value, or one for each unit, a row of the source
+   * @param targets those of all heads, or of each; see the spec's ending: class number, value, or one for each unit, a row of the source
    * @param noise gives the next number in [0, 1) of the dropout
    * @param afterChunk called between chunks of about 40 ms; what it throws ends the epoch
    * @returns for each head the loss summed over the rows, each minibatch measured before its step; penalties are not in it
    */
   run(
     block: VectorBlock,
-    targets: ArrayLike<number>,
+    targets: readonly ArrayLike<number>[],
     batchSize: number,
     noise?: () => number,
     afterChunk?: () => void,

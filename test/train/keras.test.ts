@@ -32,11 +32,9 @@ for (const { task, options, kernels, outputs } of cases) {
     const data = { task, classes: CLASSES[task], vectors, y };
     const resolved = resolveOptions({ ...options, batchSize: batch });
     const rows = allRows(n);
+    const run = { data: { ...data, rows }, val: null, standardization: null, hooks: {} };
     const [pack] = await makePacks(
-      data,
-      rows,
-      [{ place: 0, options: resolved }],
-      null,
+      [{ run, heads: [{ place: 0, options: resolved }] }],
       onnxTrainers,
       1,
       (spec, seed) => {
@@ -50,7 +48,7 @@ for (const { task, options, kernels, outputs } of cases) {
     assert.ok(pack);
     for (const order of orders) {
       const at = Uint32Array.from(order);
-      await pack.trainer.run({ x: Float32Array.from(x), at, rows: at }, y, batch);
+      await pack.trainer.run({ x: Float32Array.from(x), at, rows: at }, [y], batch);
     }
     const given = await outputsOf({ task, net: await netOf(pack, 0) }, vectors);
     await pack.trainer.release();

@@ -75,7 +75,7 @@ for (const one of training) {
     });
     for (const [epoch, order] of one.orders.entries()) {
       const rows = Uint32Array.from(order);
-      const loss = ((await trainer.run({ x, at: rows, rows }, y, one.batch))[0] ?? Number.NaN) / n;
+      const loss = ((await trainer.run({ x, at: rows, rows }, [y], one.batch))[0] ?? Number.NaN) / n;
       if (one.losses) assertClose([loss], [one.losses[epoch] ?? 0], 1e-5, `loss of epoch ${epoch}`);
     }
     const weights = await trainer.variables(0);
@@ -88,7 +88,7 @@ for (const one of training) {
     assertClose(probabilities, expected, 1e-5, 'probabilities');
 
     const evaluator = await NetEvaluator.create(spec);
-    const [sums] = await evaluator.evaluate([net], { x, at: allRows(n), rows: allRows(n) }, y);
+    const [sums] = await evaluator.evaluate([net], { x, at: allRows(n), rows: allRows(n) }, [y]);
     const right = one.y.map((label, i) => expected.slice(i * classes, (i + 1) * classes)[label] ?? 0);
     const crossEntropy = right.reduce((total, p) => total - Math.log(p), 0) / n;
     assertClose([(sums?.loss ?? 0) / n], [crossEntropy], 1e-5, 'loss');
@@ -181,7 +181,7 @@ test('the loss and the weights do not depend on how long the chunks are', async 
     let chunks = 0;
     try {
       const rows = new Random(1).permutation(n);
-      const loss = await trainer.run({ x, at: rows, rows }, y, 4, undefined, () => {
+      const loss = await trainer.run({ x, at: rows, rows }, [y], 4, undefined, () => {
         chunks += 1;
       });
       return { chunks, loss, weights: await trainer.variables(0) };

@@ -92,7 +92,10 @@ function addLosses(
 export function epochGraph(spec: PackSpec): OnnxGraph {
   const { hidden, units } = spec;
   const nodes = new Nodes();
-  const perStep: ValueInfo[] = [value('rows', ['B'], 'int32'), value('targets', [targetWidth(spec), 'B'])];
+  const perStep: ValueInfo[] = [
+    value('rows', ['B'], 'int32'),
+    value('targets', isFlatHead(spec) ? ['T', 'B'] : ['T', targetWidth(spec), 'B']), // T is 1 where all heads have the same
+  ];
   const perRun: ValueInfo[] = [value('share', [])];
   const ask = (list: ValueInfo[], name: string, dims: readonly (number | string)[]): string => {
     if (!list.some((one) => one.name === name)) list.push(value(name, dims));
@@ -259,8 +262,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
     outputs,
   };
   const after = new Nodes('l');
-  const targets = isFlatHead(spec) ? 'targets_all' : after.add('Unsqueeze', ['targets_all', 'axis1']);
-  const { losses } = addLosses(after, spec, ask.bind(null, perRun), 'logits', targets);
+  const { losses } = addLosses(after, spec, ask.bind(null, perRun), 'logits', 'targets_all');
   after.add('ReduceSum', [losses, isFlatHead(spec) ? 'last' : 'both'], { keepdims: { i: 0 } }, 'losses'); // [S, H]
   return {
     name: 'epoch',

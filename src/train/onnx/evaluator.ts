@@ -41,7 +41,7 @@ function evaluationGraph(spec: NetSpec): OnnxGraph {
     inputs: [
       value('features', ['n', spec.d]),
       value('rows', ['B'], 'int32'),
-      value('targets', [targetWidth(spec), 'B']),
+      value('targets', ['T', targetWidth(spec), 'B']),
       value('apart', [3], 'int64'),
       ...variablesOf(spec).map((variable) => value(variable.name, dimsOf(variable))),
     ],
@@ -63,11 +63,14 @@ export class NetEvaluator {
     return new NetEvaluator(net, await createSession(evaluationGraph(net), { threads }));
   }
 
-  /** @returns for each net the sums over the rows of its loss and of its right answers (none for `linear`: NaN) */
+  /**
+   * @param targets those of all nets, or of each
+   * @returns for each net the sums over the rows of its loss and of its right answers (none for `linear`: NaN)
+   */
   async evaluate(
     nets: readonly HeadNet[],
     block: VectorBlock,
-    targets: ArrayLike<number>,
+    targets: readonly ArrayLike<number>[],
   ): Promise<{ loss: number; hits: number }[]> {
     const { spec } = this;
     const { d } = spec;
@@ -92,17 +95,18 @@ export class NetEvaluator {
     const results = nets.map(() => ({ loss: 0, hits: spec.ending === 'linear' ? Number.NaN : 0 }));
     for (let from = 0; from < block.at.length; from += rows) {
       const at = block.at.subarray(from, from + rows);
-      const wanted = new Float32Array(at.length * width);
-      for (let k = 0, i = 0; k < width; k++) {
-        for (let b = 0; b < at.length; b++) {
-          wanted[i++] = targets[(block.rows[from + b] as number) * width + k] as number;
+      const wanted = new Float32Array(targets.length * at.length * width);
+      let i = 0;
+      for (const all of targets) {
+        for (let k = 0; k < width; k++) {
+          for (let b = 0; b < at.length; b++) wanted[i++] = all[(block.rows[from + b] as number) * width + k] as number;
         }
       }
       const result = await runSession(this.session, {
         ...weights,
         features,
         rows: new ort.Tensor('int32', int32(at), [at.length]),
-        targets: tensor(wanted, [width, at.length]),
+        targets: tensor(wanted, [targets.length, width, at.length]),
         apart: shape(count, first, at.length),
       });
       const losses = result('losses').data as Float32Array;

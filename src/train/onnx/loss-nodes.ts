@@ -29,7 +29,7 @@ export const constants = (units: number): OnnxTensor[] => [
   floats('per_unit', [], [1 / units]),
 ];
 
-/** One-hot or given targets, `[units, B]`. */
+/** One-hot or given targets, `[…, units, B]`. */
 export const addTargets = (nodes: Nodes, ending: Ending, targets = 'targets'): string =>
   ending === 'softmax' ? nodes.add('Cast', [nodes.add('Equal', [targets, 'classes'])], { to: { i: 1 } }) : targets;
 

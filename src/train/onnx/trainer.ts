@@ -95,7 +95,7 @@ export class OnnxTrainer implements Trainer {
 
   async run(
     block: VectorBlock,
-    targets: ArrayLike<number>,
+    targets: readonly ArrayLike<number>[],
     batchSize: number,
     noise: () => number = () => 0,
     afterChunk: (rows: number) => void = () => {},
@@ -106,7 +106,7 @@ export class OnnxTrainer implements Trainer {
     const { d } = this.spec;
     const features = tensor(block.x, [block.x.length / d, d]);
     const perRow =
-      targetWidth(this.spec) +
+      targets.length * targetWidth(this.spec) +
       this.heads.length * this.spec.units +
       this.noiseSizes().reduce((total, { size }) => total + size, 0);
     const most = Math.max(1, Math.floor(CHUNK_VALUES / (perRow * batchSize)));
@@ -146,17 +146,19 @@ export class OnnxTrainer implements Trainer {
   private async chunkOf(
     features: ort.Tensor,
     { at, rows }: Pick<VectorBlock, 'at' | 'rows'>,
-    targets: ArrayLike<number>,
+    targets: readonly ArrayLike<number>[],
     steps: number,
     noise: () => number,
   ): Promise<Float32Array> {
     const { spec, heads } = this;
     const size = at.length / steps;
     const width = targetWidth(spec);
-    const wanted = new Float32Array(rows.length * width);
+    const wanted = new Float32Array(targets.length * rows.length * width);
     for (let step = 0, i = 0; step < steps; step++) {
-      for (let k = 0; k < width; k++) {
-        for (let b = 0; b < size; b++) wanted[i++] = targets[(rows[step * size + b] as number) * width + k] as number;
+      for (const all of targets) {
+        for (let k = 0; k < width; k++) {
+          for (let b = 0; b < size; b++) wanted[i++] = all[(rows[step * size + b] as number) * width + k] as number;
+        }
       }
     }
     const count = heads.length;
@@ -166,7 +168,7 @@ export class OnnxTrainer implements Trainer {
       ...this.fixed,
       features,
       rows_all: new ort.Tensor('int32', int32(at), [steps, size]),
-      targets_all: tensor(wanted, [steps, width, size]),
+      targets_all: tensor(wanted, [steps, targets.length, ...(headColumn(spec).length === 2 ? [] : [width]), size]),
       share: tensor(Float32Array.of(1 / (size * units)), []),
       apart: shape(count, first, size),
       joined: shape(count * first, size),

@@ -77,7 +77,7 @@ class TensorflowTrainer implements Trainer {
 
   async run(
     block: VectorBlock,
-    targets: ArrayLike<number>,
+    [targets = []]: readonly ArrayLike<number>[],
     batchSize: number,
     _noise?: () => number,
     afterChunk: () => void = () => {},
