@@ -4,7 +4,14 @@ import { HeadError } from '../../src/errors.js';
 import type { Task } from '../../src/labels/targets.js';
 import { Random } from '../../src/random.js';
 import type { HeadOptions } from '../../src/train/options.js';
-import { outputsOf, type TrainedHead, trainHead, trainHeads } from '../../src/train/train.js';
+import {
+  outputsOf,
+  type TrainedHead,
+  type TrainingJob,
+  trainHead,
+  trainHeads,
+  trainTogether,
+} from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
 import { assertClose } from '../helpers/close.js';
 
@@ -136,4 +143,97 @@ test('drop sees every loss and ends the heads that it names', async () => {
   assert.deepEqual(seen[3]?.map(Number.isFinite), [true, false, true, false]);
   const alone = await trainHead(data, val, { ...settings(4)[1], epochs: 3 });
   assert.equal(heads[1]?.bestEpoch, alone.bestEpoch);
+});
+
+/** @throws unless each of the problems becomes what it becomes alone */
+async function assertJobsAsAlone(jobs: readonly TrainingJob[]) {
+  const together = await Promise.all(trainTogether(jobs));
+  for (const [j, { data, val, heads }] of jobs.entries()) {
+    for (const [i, options] of heads.entries()) {
+      const alone = await trainHead(data, val, options);
+      const head = together[j]?.[i] as TrainedHead;
+      assert.deepEqual([head.bestEpoch, head.end], [alone.bestEpoch, alone.end], `job ${j}, head ${i}`);
+      assert.equal(head.history.length, alone.history.length);
+      const [a, b] = [await outputsOf(head, data.vectors), await outputsOf(alone, data.vectors)];
+      assertClose(a, b, 1e-5 * Math.max(1, ...b.map(Math.abs)), `job ${j}, head ${i}`);
+    }
+  }
+}
+
+const rowsWhere = (n: number, keep: (row: number) => boolean): Uint32Array =>
+  Uint32Array.from({ length: n }, (_, row) => row).filter(keep);
+const EVERY: Record<Task, HeadOptions[]> = {
+  binary: [
+    {},
+    { optimizer: 'adamw', weightDecay: 0.1 },
+    { optimizer: 'sgd', momentum: 0.9 },
+    { optimizer: 'rmsprop' },
+    { optimizer: 'lbfgs', l2: 0.01 },
+    { optimizer: 'lda' },
+    { dropout: 0.3 },
+    { scale: 'standard', l1: 1e-3 },
+  ],
+  multiclass: [
+    { classWeight: 'balanced' },
+    { labelSmoothing: 0.1, batchSize: 7 },
+    { hidden: [8], dropout: 0.2 },
+    { hidden: [6], batchNorm: true, classWeight: 'balanced' },
+    { optimizer: 'lbfgs', l2: 0.01 },
+    { optimizer: 'ridge' },
+    { dropout: 0.2, scale: 'l2' },
+  ],
+  multilabel: [{ l2: 1e-3 }, { hidden: [5], classWeight: 'balanced' }, { labelSmoothing: 0.1 }],
+  regression: [{}, { hidden: [8] }, { optimizer: 'rmsprop', scale: 'standard' }],
+};
+
+for (const task of Object.keys(EVERY) as Task[]) {
+  test(`problems of the same images and other labels, and of other images, train as alone: ${task}`, async () => {
+    const { vectors, y } = clouds(task, 200, 24, 3, 1);
+    const width = task === 'multilabel' ? 3 : 1;
+    const classes = task === 'regression' ? [] : names(task === 'binary' ? 2 : 3);
+    const most = task === 'binary' ? (label: number) => Math.min(label, 1) : (label: number) => label;
+    const labels = y.map(most);
+    // The same rows with labels of other rows, and in another unit.
+    const others = labels.map(
+      (_, i) => (labels[(i + 3 * width) % labels.length] ?? 0) * (task === 'regression' ? 50 : 1),
+    );
+    const common = { epochs: 12, patience: 3, learningRate: 0.02 };
+    const heads = EVERY[task].map((options) =>
+      ['lbfgs', 'lda', 'ridge'].includes(options.optimizer ?? '') ? options : { ...common, ...options },
+    );
+    const job = (targets: typeof y, fold: number, size: number): TrainingJob => ({
+      data: { task, classes, vectors, y: targets, rows: rowsWhere(size, (row) => row % 5 !== fold) },
+      val: { vectors, y: targets, rows: rowsWhere(200, (row) => row % 5 === fold) },
+      heads,
+    });
+    await assertJobsAsAlone([job(labels, 0, 200), job(others, 0, 200), job(labels, 1, 200), job(labels, 2, 187)]);
+  });
+}
+
+test('a problem that cannot be trained on fails alone; one whose heads have ended is given while others train', async () => {
+  const data = { task: 'binary' as const, classes: names(2), ...clouds('binary', 120, 6, 2, 1) };
+  const val = clouds('binary', 60, 6, 2, 2);
+  const broken = Float32Array.from({ length: 6 * 10 }, (_, i) => (i === 33 ? Number.NaN : i));
+  const order: string[] = [];
+  const jobs: TrainingJob[] = [
+    { data, val, heads: [{ epochs: 30, patience: 30 }] },
+    { data: { ...data, y: new Int32Array(120) }, val, heads: [{}] },
+    { data, val, heads: [{ epochs: 2 }, { epochs: 3 }] },
+    {
+      data: { ...data, vectors: memoryVectors(broken, 6), y: new Int32Array(10).map((_, i) => i % 2) },
+      val,
+      heads: [{}],
+    },
+    { data, val, heads: [{ classWeight: { 'no such class': 2 } }] },
+  ];
+  const results = await Promise.allSettled(trainTogether(jobs).map((one, i) => one.finally(() => order.push(`${i}`))));
+  assert.deepEqual(
+    results.map((one) => (one.status === 'rejected' ? one.reason.constructor.name : one.value.length)),
+    [1, 'LabelError', 2, 'CacheError', 'UsageError'],
+  );
+  assert.match(
+    String((results[3] as PromiseRejectedResult).reason),
+    /feature 3 of training vector 5 is NaN: extract these vectors again/,
+  );
+  assert.deepEqual(order.slice(-2), ['2', '0']);
 });
