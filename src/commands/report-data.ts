@@ -156,6 +156,7 @@ export async function lookAt(head: OpenedHead, data: string, options: MeasuredOn
       uncertain,
       neighbours,
       map: mapOf(examples, vectors, info.dim),
+      heat: new Map(),
     },
   };
 }

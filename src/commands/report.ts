@@ -7,16 +7,18 @@ import { holdsHead } from '../heads/place.js';
 import { readPlan } from '../heads/plan-file.js';
 import { readSweepResults, type SweepResults } from '../heads/sweep-results.js';
 import { checkOptions, optionsOfCommand, usage } from '../options/check.js';
-import type { HeadReport, Report } from '../report/model.js';
+import type { HeadReport, Report, ReportImage } from '../report/model.js';
 import { MOST_CHAPTERS, page } from '../report/page/page.js';
 import { wantedPictures } from '../report/pictures.js';
 import type { Comparison } from '../report/tables.js';
 import { FeatureSet } from '../store/index.js';
 import { version } from '../version.js';
 import type { MeasuredOn } from './evaluate.js';
+import type { ExplainerOptions } from './explainer.js';
 import { type ComparedHead, compare, listHeads } from './heads.js';
 import { cachesOf, findHead, headDir, openHead } from './predict.js';
 import { Images, kindOf, lookAt } from './report-data.js';
+import { heatOf } from './report-heat.js';
 import { picturesOf } from './report-pictures.js';
 
 export interface ReportOptions extends MeasuredOn {
@@ -158,6 +160,27 @@ async function setNames(dir: string, info: HeadInfo, cache: string): Promise<str
   return names;
 }
 
+/** @returns the heads with where they find what they say */
+async function heated(
+  { heads: wanted }: Subject,
+  heads: readonly HeadReport[],
+  data: string,
+  { cache, engine, device, threads, batchSize, signal, onWarning }: ReportOptions,
+  images: readonly ReportImage[],
+  thumbnails: ReadonlyMap<string, Uint8Array>,
+): Promise<HeadReport[]> {
+  const given = Object.entries({ cache, engine, device, threads, batchSize, signal, onWarning });
+  const options = Object.fromEntries(given.filter(([, value]) => value !== undefined)) as ExplainerOptions;
+  const all: HeadReport[] = [];
+  for (const [at, head] of heads.entries()) {
+    const { onData, info } = head;
+    const dir = wanted[at]?.dir ?? '';
+    const heat = onData && (await heatOf(dir, data, options, { info, onData }, images, thumbnails));
+    all.push(onData === null || heat === null ? head : { ...head, onData: { ...onData, heat } });
+  }
+  return all;
+}
+
 /** Heads of the same classes on the same images. */
 function compared(heads: readonly ComparedHead[], resamples: number, notes: string[]): Comparison | null {
   const [first] = heads;
@@ -224,15 +247,16 @@ export async function report(options: ReportOptions): Promise<ReportResult> {
     }
   }
   const wanted = wantedPictures(heads).map((place) => images.all[place] as (typeof images.all)[number]);
+  const thumbnails = data === undefined ? new Map() : await picturesOf(data, wanted);
   const drawn: Report = {
     title: subject.title,
     version,
     data: data ?? null,
     images: images.all,
-    heads,
+    heads: data === undefined ? heads : await heated(subject, heads, data, options, images.all, thumbnails),
     sweep: subject.sweep,
     compared: compared(measured, bootstrap, notes),
-    thumbnails: data === undefined ? new Map() : await picturesOf(data, wanted),
+    thumbnails,
     notes,
   };
   const { text, pictures } = fitted(drawn, await scriptOf());

@@ -39,6 +39,11 @@ export interface OnData {
   /** What lies nearest in training, of those rows. */
   readonly neighbours: ReadonlyMap<number, readonly Neighbour[]>;
   readonly map: VectorMap | null;
+  /**
+   * Where the head finds what it says of those rows: WebP with transparency that lies over their thumbnails; or why there is none, in a
+   * sentence.
+   */
+  readonly heat: ReadonlyMap<number, Uint8Array> | string;
 }
 
 /** Vectors of some rows, seen from the direction in which they spread most. */

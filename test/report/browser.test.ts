@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { evaluate, report } from '../../src/index.js';
+import { evaluate, report, train } from '../../src/index.js';
 import { needsChromium, openBrowser, openFile } from '../helpers/browser.js';
 import { long } from '../helpers/long.js';
-import { trainAll, type World, world } from '../helpers/report-world.js';
+import { BASE, trainAll, type World, world } from '../helpers/report-world.js';
 
 /** Pictures of every page at every size, to be looked at, where this names a folder. */
 const shots = process.env.PERMAFROST_SHOTS;
@@ -155,6 +155,35 @@ describe('a report, opened from disk in Chromium', needsChromium, () => {
       assert.deepEqual((await shownFiles(page)).sort(), expected.sort());
     }
     await page.context().close();
+  });
+
+  test('where a linear head looks lies over its mistakes until it is taken away; of others the page says why not', async () => {
+    const { page } = await openFile(browser, files.get('binary') as string);
+    const shown = (): Promise<number> => page.locator('#h0-mistakes .heat-over:visible').count();
+    const pictures = await page.locator('#h0-mistakes .gallery li').count();
+    assert.ok(pictures > 0);
+    assert.equal(await shown(), pictures);
+    const boxes = await page.$$eval('#h0-mistakes .shown', (all) =>
+      all.map((one) => [...one.querySelectorAll('img')].map((image) => image.getBoundingClientRect().x)),
+    );
+    for (const [under, over] of boxes) assert.equal(over, under);
+    await page.uncheck('#h0-mistakes .look input');
+    assert.equal(await shown(), 0);
+    await page.context().close();
+    const hidden = path.join(root, 'hidden.html');
+    const { data, cache, labels } = made;
+    await train({
+      ...BASE,
+      data,
+      cache,
+      labels: labels('binary'),
+      name: 'hidden',
+      hidden: [4],
+      epochs: 3,
+      bootstrap: 0,
+    });
+    await report({ heads: ['hidden'], cache, out: hidden, data, labels: labels('binary'), bootstrap: 0 });
+    assert.match(readFileSync(hidden, 'utf8'), /Where it looks is not shown: this head has hidden layers \(4\)/);
   });
 
   test('a table is sorted by a click, numbers by size and back', async () => {

@@ -44,14 +44,20 @@ function nearest(neighbours: readonly Neighbour[], isNumber: boolean): string {
   return `nearest in training: ${texts.join(', ')}`;
 }
 
-/** Pictures with what was said of them. */
+/** Pictures with what was said of them, and where the head finds that. */
 export function gallery(head: HeadReport, onData: OnData, rows: readonly number[], pictures: Pictures): Html {
+  const { heat } = onData;
   const items = rows.map((row) => {
     const place = onData.places[row] as number;
     const neighbours = onData.neighbours.get(row) ?? [];
-    return html`<li>${pictures.figure(place)}<p class="said">${answer(head, onData, row)}</p>${
+    const over = typeof heat === 'string' ? undefined : heat.get(row);
+    return html`<li>${pictures.figure(place, over)}<p class="said">${answer(head, onData, row)}</p>${
       neighbours.length > 0 && html`<p class="near">${nearest(neighbours, onData.answers.task === 'regression')}</p>`
     }<p class="file" title="${pictures.path(place)}">${short(pictures.path(place), 36)}</p></li>`;
   });
-  return html`<ul class="gallery">${items}</ul>`;
+  const hasHeat = typeof heat !== 'string' && rows.some((row) => heat.has(row));
+  return html`<div class="looks">${
+    hasHeat &&
+    html`<label class="look"><input type="checkbox" checked> show where it finds what it says: the brighter, the more its weights and the base’s last feature maps speak for it</label>`
+  }<ul class="gallery">${items}</ul>${typeof heat === 'string' && html`<p class="note">Where it looks is not shown: ${heat}.</p>`}</div>`;
 }

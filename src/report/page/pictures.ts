@@ -15,16 +15,22 @@ export class Pictures {
     return this.report.thumbnails.get(this.report.images[place]?.sha256 ?? '');
   }
 
-  /** @returns an image, or a place that says there is none */
-  figure(place: number): Html {
+  /**
+   * @param over a picture of the same shape with transparency, to lie over it
+   * @returns an image, or a place that says there is none
+   */
+  figure(place: number, over?: Uint8Array): Html {
     const bytes = this.bytes(place);
     if (bytes === undefined) return html`<span class="thumb none">no picture</span>`;
     const isPlaced = this.placed.has(place);
     this.placed.add(place);
     // The second time the script puts it in; the page stays half as large.
-    return isPlaced
+    const image = isPlaced
       ? html`<img class="thumb" alt="${this.path(place)}" data-again="${place}">`
-      : html`<img class="thumb" alt="${this.path(place)}" data-place="${place}" src="data:image/webp;base64,${base64(bytes)}">`;
+      : html`<img class="thumb" alt="${this.path(place)}" data-place="${place}" src="${source(bytes)}">`;
+    return over === undefined
+      ? image
+      : html`<span class="shown">${image}<img class="thumb heat-over" alt="" src="${source(over)}"></span>`;
   }
 
   /** @returns those of the given places that stand nowhere in the markup, by place, in base64 */
@@ -38,5 +44,6 @@ export class Pictures {
   }
 }
 
+const source = (bytes: Uint8Array): string => `data:image/webp;base64,${base64(bytes)}`;
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');

@@ -118,6 +118,10 @@ select{max-width:14rem;background:var(--paper);border:1px solid var(--muted);pad
 .thumb{display:block;width:8rem;height:8rem;object-fit:contain;object-position:left bottom;margin-bottom:.35rem}
 .thumb.none{background:var(--raised);color:var(--muted);display:grid;place-items:center}
 .shown{position:relative;display:block;width:fit-content}
+.heat-over{position:absolute;inset:0}
+.looks:has(.look input:not(:checked)) .heat-over{display:none}
+.look{display:block;font-size:var(--t-1);color:var(--muted);margin-bottom:1rem;max-width:46rem}
+.look input{accent-color:var(--right);vertical-align:-2px}
 .near,.file{color:var(--muted)}
 .file{overflow-wrap:anywhere}
 .names{columns:16rem;column-gap:2rem;margin-top:1rem;font-size:var(--t-1);color:var(--muted)}
