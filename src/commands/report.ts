@@ -207,6 +207,16 @@ function fitted(report: Report, script: string): { readonly text: string; readon
   }
 }
 
+/** Heads that read the same labels would say the same of them. */
+function toldOnce(options: ReportOptions): ReportOptions {
+  const told = new Set<string>();
+  const once = (tell: ((message: string) => void) | undefined) => (message: string) => {
+    if (!told.has(message)) tell?.(message);
+    told.add(message);
+  };
+  return { ...options, onWarning: once(options.onWarning), onLabels: once(options.onLabels) };
+}
+
 /** The script of a page, as it was compiled. */
 const scriptOf = (): Promise<string> => readFile(new URL('../report/client/client.js', import.meta.url), 'utf8');
 
@@ -217,9 +227,10 @@ const scriptOf = (): Promise<string> => readFile(new URL('../report/client/clien
  * @throws UsageError for options that contradict; HeadError, DataError or LabelError for what is missing or damaged, as `evaluate`;
  *   FileError where the page cannot be written, before any work
  */
-export async function report(options: ReportOptions): Promise<ReportResult> {
-  checkOptions('report', options);
-  checkData(options);
+export async function report(asked: ReportOptions): Promise<ReportResult> {
+  checkOptions('report', asked);
+  checkData(asked);
+  const options = toldOnce(asked);
   const { cache = 'cache', data, bootstrap = 1000 } = options;
   const out = path.resolve(options.out ?? 'report.html');
   const subject = await subjectOf(options);

@@ -115,6 +115,10 @@ test('wrong use of report is told in a sentence, and what a folder lacks', async
   const both = await run('binary', 'ages', '--json');
   assert.equal(both.code, 0, both.stderr);
   assert.deepEqual(JSON.parse(both.stdout).heads, ['binary', 'ages']);
+  const alike = await run('binary', 'plan-0', '--data', 'data', '--labels', 'binary.csv');
+  assert.equal(alike.code, 0, alike.stderr);
+  assert.equal(alike.stderr.match(/binary\.csv: CSV/g)?.length, 1, 'what two heads read alike is told once');
+  assert.match(alike.stderr, /\n2 heads on 6 images, 6 pictures: 0\.\d MB -> report\.html\n$/);
   rmSync(path.join(root, 'cache/heads/plan-3'), { recursive: true });
   const plan = await run('plan.yaml', '--out', 'plan.html');
   assert.equal(plan.code, 0, plan.stderr);

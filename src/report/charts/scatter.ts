@@ -31,26 +31,28 @@ export interface ScatterWords {
   readonly note?: string;
 }
 
-/** Points in a plane whose units mean nothing, as those of principal components: without ticks. */
-export function planeChart(words: ScatterWords, clouds: readonly Cloud[], data: Html | null): Figure {
-  const [width, height] = [800, 460];
-  const within = plane(width, height, { left: 28, bottom: 30 });
-  const all = clouds.flatMap(({ points }) => points);
-  const bare = (scale: Scale): Scale => ({ ...scale, ticks: [] });
-  const x = linear(extent(all.map(([value]) => value)), [within.x[0] + 8, within.x[1] - 8]);
-  const y = linear(extent(all.map(([, value]) => value)), [within.y[0] - 8, within.y[1] + 8]);
-  const marks = html`${axes(within, { x: bare(x), y: bare(y), ...words, height })}${clouds.map((cloud) => drawn(cloud, x, y, 3))}`;
-  const drawing = html`<div class="map">${svg(words.says, marks, width, height)}${data}</div>`;
-  const { title, says, note } = words;
-  return { title, says, drawing, legend: legendOf(clouds), isWide: true, ...(note === undefined ? {} : { note }) };
-}
+/** Units of a chart of a plane. */
+const [PLANE_WIDTH, PLANE_HEIGHT] = [800, 460];
 
 /** @returns where a chart of a plane puts each point, in its units */
 export function placesIn(points: readonly (readonly [number, number])[]): [number, number][] {
-  const within = plane(800, 460, { left: 28, bottom: 30 });
-  const x = linear(extent(points.map(([value]) => value)), [within.x[0] + 8, within.x[1] - 8]);
-  const y = linear(extent(points.map(([, value]) => value)), [within.y[0] - 8, within.y[1] + 8]);
+  const x = linear(extent(points.map(([value]) => value)), [10, PLANE_WIDTH - 10]);
+  const y = linear(extent(points.map(([, value]) => value)), [PLANE_HEIGHT - 10, 10]);
   return points.map(([a, b]) => [Math.round(x.at(a)), Math.round(y.at(b))]);
+}
+
+/** Points in a plane whose units mean nothing, as those of principal components: a frame, and no ticks. */
+export function planeChart(
+  { title, says, note }: Pick<ScatterWords, 'title' | 'says' | 'note'>,
+  clouds: readonly Cloud[],
+  data: Html,
+): Figure {
+  const itself: Scale = { domain: [0, 1], at: (value) => value, ticks: [] };
+  const marks = html`<rect class="frame" x="0.5" y="0.5" width="${PLANE_WIDTH - 1}" height="${PLANE_HEIGHT - 1}"/>${clouds.map(
+    (cloud) => drawn(cloud, itself, itself, 3),
+  )}`;
+  const drawing = html`<div class="map">${svg(says, marks, PLANE_WIDTH, PLANE_HEIGHT)}${data}</div>`;
+  return { title, says, drawing, legend: legendOf(clouds), isWide: true, ...(note === undefined ? {} : { note }) };
 }
 
 const legendOf = (clouds: readonly Cloud[]): LegendItem[] =>

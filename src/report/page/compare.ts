@@ -1,4 +1,4 @@
-import { figures, four, interval, whole } from '../format.js';
+import { counted, figures, four, interval, whole } from '../format.js';
 import { type Html, html } from '../html.js';
 import type { HeadReport } from '../model.js';
 import type { Comparison } from '../tables.js';
@@ -75,7 +75,7 @@ export function pairsTable({ images, pairs }: Comparison): Html {
     ];
   });
   return table({
-    caption: `Paired comparison on ${whole(images)} images; differences that are hardly chance stand out`,
+    caption: `Pairs of heads on ${counted(images, 'image')}`,
     columns,
     rows,
     isSortable: true,

@@ -18,7 +18,7 @@ function coloured(classes: readonly string[], wrongs: ReadonlyMap<number, number
 export function mapFigure(head: HeadReport, onData: OnData, map: VectorMap): Figure {
   const { task, y, classes } = onData.answers;
   const said = saidBy(onData.answers, head.info.threshold);
-  const points = map.rows.map((_, i) => [map.points[2 * i] as number, map.points[2 * i + 1] as number] as const);
+  const points = placesIn(map.rows.map((_, i) => [map.points[2 * i] as number, map.points[2 * i + 1] as number]));
   const isWrong = (row: number): boolean =>
     task === 'multilabel'
       ? head.info.classes.some((_, k) => said.labels[row * classes + k] !== y[row * classes + k])
@@ -28,15 +28,12 @@ export function mapFigure(head: HeadReport, onData: OnData, map: VectorMap): Fig
   const few =
     map.rows.length < onData.places.length ? ` ${counted(map.rows.length, 'image')} of ${onData.places.length}.` : '';
   const crosses = task === 'regression' ? '' : ' Crosses are wrong answers.';
-  const drawn = placesIn(points);
-  const data = map.rows.map((row, i) => [onData.places[row] as number, ...(drawn[i] as [number, number])]);
+  const data = map.rows.map((row, i) => [onData.places[row] as number, ...(points[i] as [number, number])]);
   return planeChart(
     {
       title: 'Vectors',
       says: `The vectors of ${counted(map.rows.length, 'image')} in the plane of their first two principal components.${crosses}`,
-      xLabel: `first principal component, ${percent(first)} of the variance`,
-      yLabel: `second, ${percent(second)}`,
-      note: `The images as the base sees them, before the head.${crosses}${few} Point at one to see it.`,
+      note: `The images as the base sees them, before the head: across the first principal component of their vectors (${percent(first)} of the variance), upwards the second (${percent(second)}).${crosses}${few} Point at one to see it.`,
     },
     clouds,
     html`<script type="application/json" data-points>${json(data)}</script><div class="tip" hidden></div>`,

@@ -48,7 +48,9 @@ export function page(report: Report, script: string): string {
   }
   if (compared !== null && compared.pairs.length > 0) {
     const title = 'Which is better';
-    front.push({ id: 'pairs', title, body: section('pairs', title, pairsTable(compared)) });
+    const told =
+      'Each with each, on the same images. Differences whose interval leaves 0 out are hardly chance, and stand out; of many pairs some do so by chance.';
+    front.push({ id: 'pairs', title, body: section('pairs', title, pairsTable(compared), told) });
   }
   const hasChapters = isMany || sweep !== null;
   const chaptersDrawn = all.map(({ head, id, parts }) =>
@@ -68,9 +70,9 @@ export function page(report: Report, script: string): string {
   }${notes.length > 0 && html`<div class="notes">${notes.map((note) => html`<p>${note}</p>`)}</div>`}</header><nav aria-label="Contents"><h2>Contents</h2>${contents}</nav><main>${front.map(
     (part) => part.body,
   )}${chaptersDrawn}</main><footer><p>Made by permafrost ${version}. This page is one file and asks nothing of the network.</p></footer></div>`;
-  const told = json(scriptData(report, chapters, pictures));
+  const knows = json(scriptData(report, chapters, pictures));
   return `<!doctype html>\n${
     html`<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${policy}"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="generator" content="permafrost ${version}"><title>${title}: Permafrost report</title>`
       .text
-  }<style>${STYLE}</style></head><body>${body.text}<script type="application/json" id="data">${told.text}</script><script type="module">${script}</script></body></html>\n`;
+  }<style>${STYLE}</style></head><body>${body.text}<script type="application/json" id="data">${knows.text}</script><script type="module">${script}</script></body></html>\n`;
 }

@@ -62,6 +62,8 @@ caption{text-align:left;font-size:var(--t-1);color:var(--muted);padding-bottom:.
 .data th,.data td{padding:.3rem .75rem;border-bottom:1px solid var(--line);text-align:left;font-weight:400;vertical-align:baseline}
 .data th:first-child,.data td:first-child{padding-left:0;overflow-wrap:break-word;min-width:7rem}
 .data thead th{font-size:var(--t-1);color:var(--muted);border-bottom-color:var(--muted);vertical-align:bottom}
+.data td{white-space:nowrap}
+.data th:first-child{max-width:20rem}
 .data .num{text-align:right;white-space:nowrap}
 .data .num+.quiet,.data td.quiet{text-align:right;white-space:nowrap;padding-left:0}
 .data tbody tr:hover{background:var(--raised)}
@@ -126,6 +128,7 @@ select{max-width:14rem;background:var(--paper);border:1px solid var(--muted);pad
 .file{overflow-wrap:anywhere}
 .names{columns:16rem;column-gap:2rem;margin-top:1rem;font-size:var(--t-1);color:var(--muted)}
 .names li{overflow-wrap:anywhere;break-inside:avoid}
+.tall+.charts{margin-top:2.5rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr));gap:2rem 2.5rem}
 .chart{min-width:0;max-width:34rem}
 .chart.wide{grid-column:1/-1;max-width:64rem}
@@ -138,6 +141,7 @@ svg text{font-size:12px;fill:var(--muted);font-variant-numeric:tabular-nums}
 svg .name{fill:var(--ink)}
 .mid{text-anchor:middle}.end{text-anchor:end}
 .grid path{stroke:var(--line);stroke-width:1;fill:none}
+.frame{stroke:var(--line);fill:none}
 .axis,.rule{stroke:var(--muted);stroke-width:1;fill:none}
 .dash{stroke-dasharray:4 4}
 .line{fill:none;stroke:var(--mark);stroke-width:2;stroke-linejoin:round}
@@ -160,7 +164,7 @@ ${series('s', 8)}${series('v', 5)}
 .facts dd{overflow-wrap:anywhere}
 .options{font-size:var(--t-1);width:100%}
 .options th,.options td{text-align:left;font-weight:400;padding:.2rem .75rem .2rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-.options th{color:var(--muted)}
+.options th{color:var(--muted);white-space:nowrap}
 footer{margin-top:4rem;font-size:var(--t-1);color:var(--muted)}
 @media (min-width:72rem){.page{display:grid;grid-template-columns:12rem minmax(0,1fr);gap:0 3rem;padding:3rem 2rem 4rem}header,footer{grid-column:2}nav{grid-column:1;grid-row:1/4;position:sticky;top:3rem;align-self:start;margin:0;max-height:calc(100vh - 4rem);overflow-y:auto}nav ul{display:block}}
 @media print{html{font-size:11pt}nav,.slider input,.slider .ends,.choose,[data-cell-images]{display:none}.page{display:block;padding:0;max-width:none}.tall{max-height:none;overflow:visible}.chart,.gallery li,tr{break-inside:avoid}.matrix td,.heat path{print-color-adjust:exact;-webkit-print-color-adjust:exact}h2,h3,h4{break-after:avoid}section{break-inside:auto}}

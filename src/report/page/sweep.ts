@@ -54,7 +54,13 @@ function metricAxis(sweep: SweepResults, name: string): Axis {
   const within = (value: number | null): number | null =>
     value === null ? null : Math.min(ends[1], Math.max(ends[0], value));
   const beyond = sorted.filter((value) => value < ends[0] || value > ends[1]).length;
-  return { name, text: metricText(name), scaleFor: (at) => linear(ends, at), values: values.map(within), beyond };
+  return {
+    name,
+    text: metricText(name),
+    scaleFor: (at) => linear(ends, at, { isNice: true }),
+    values: values.map(within),
+    beyond,
+  };
 }
 
 /** @returns few values each at its own place; many numbers as they are, on a logarithmic scale where they span powers of ten */
