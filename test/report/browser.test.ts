@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { evaluate, report, train } from '../../src/index.js';
+import { evaluate, features, report, sample, train } from '../../src/index.js';
 import { needsChromium, openBrowser, openFile } from '../helpers/browser.js';
+import { needsShared, shared } from '../helpers/fixtures.js';
 import { long } from '../helpers/long.js';
 import { BASE, trainAll, type World, world } from '../helpers/report-world.js';
 
@@ -67,31 +68,52 @@ describe('a report, opened from disk in Chromium', needsChromium, () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  for (const name of ['many', 'binary', 'odd', 'multilabel', 'ages', 'sweep', 'plan', 'bare']) {
-    test(`${name}: nothing is complained of, nothing asked for, nothing wider than the page, no serious fault of access`, async () => {
-      const file = files.get(name) as string;
-      assert.ok(statSync(file).size <= 3_000_000);
-      const { page: open } = await openFile(browser, file, { isOpen: true });
-      const { page, complaints } = await openFile(browser, file);
-      for (const colorScheme of ['light', 'dark'] as const) {
-        // Colours are the same on every page: in the dark two pages tell.
-        if (colorScheme === 'light' || long || name === 'binary' || name === 'sweep') {
-          await open.emulateMedia({ colorScheme });
-          assert.deepEqual(await faults(open), [], colorScheme);
-        }
-        await page.emulateMedia({ colorScheme });
-        for (const width of [390, 1280, 1920]) {
-          await page.setViewportSize({ width, height: 900 });
-          const found = await page.evaluate(() => document.documentElement.scrollWidth);
-          assert.ok(found <= width, `${found} pixels at ${width}`);
-          if (shots === undefined) continue;
-          await page.screenshot({ path: path.join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
-        }
+  /** Nothing is complained of, nothing asked for, nothing wider than the page, and access has no serious fault. */
+  async function looksRight(name: string, file: string): Promise<void> {
+    assert.ok(statSync(file).size <= 3_000_000);
+    const { page: open } = await openFile(browser, file, { isOpen: true });
+    const { page, complaints } = await openFile(browser, file);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      // Colours are the same on every page: in the dark two pages tell.
+      if (colorScheme === 'light' || long || name === 'binary' || name === 'sweep') {
+        await open.emulateMedia({ colorScheme });
+        assert.deepEqual(await faults(open), [], colorScheme);
       }
-      assert.deepEqual(complaints, []);
-      for (const one of [open, page]) await one.context().close();
-    });
+      await page.emulateMedia({ colorScheme });
+      for (const width of [390, 1280, 1920]) {
+        await page.setViewportSize({ width, height: 900 });
+        const found = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(found <= width, `${found} pixels at ${width}`);
+        if (shots === undefined) continue;
+        await page.screenshot({ path: path.join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+      }
+    }
+    assert.deepEqual(complaints, []);
+    for (const one of [open, page]) await one.context().close();
   }
+
+  for (const name of ['many', 'binary', 'odd', 'multilabel', 'ages', 'sweep', 'plan', 'bare']) {
+    test(`${name}: it looks right, and asks for nothing`, () => looksRight(name, files.get(name) as string));
+  }
+
+  test('the sample: it looks right', async () => {
+    const [data, cache, out] = [path.join(root, 'sample'), path.join(root, 'sample-cache'), path.join(root, 's.html')];
+    await sample(data, { perClass: 20 });
+    await features({ data, cache, base: 'xception-mini' });
+    await train({ data, cache, base: 'xception-mini', name: 'sample', bootstrap: 50 });
+    await report({ heads: ['sample'], data, cache, out, bootstrap: 50 });
+    await looksRight('sample', out);
+  });
+
+  test('ants and bees: it looks right', needsShared, async () => {
+    const [cache, out] = [path.join(root, 'real-cache'), path.join(root, 'real.html')];
+    const weights = shared('real/mobilenet/mobilenet_2_5_224_tf_no_top.h5');
+    const base = { data: shared('real/hymenoptera'), cache, base: 'mobilenet', alpha: 0.25, weights };
+    await features(base);
+    await train({ ...base, name: 'insects', bootstrap: 50 });
+    await report({ heads: ['insects'], data: base.data, cache, out, bootstrap: 50 });
+    await looksRight('insects', out);
+  });
 
   test('a cell shows exactly its files, in a small matrix and in a large one', async () => {
     const { data, cache, valOf } = made;

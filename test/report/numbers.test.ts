@@ -79,6 +79,17 @@ test('a report, evaluate and head.json say the same numbers, of every kind of he
     assert.ok(readFileSync(path.join(root, 'again.html')).equals(Buffer.from(page)), `${name}: the same bytes`);
   }
 
+  for (const [subject, name] of [
+    ['wide', 'sweep'],
+    [made.plan, 'plan'],
+  ] as const) {
+    const given = { heads: [subject], data, cache, bootstrap: 20, labels: labels('binary') };
+    const [one, two] = [1, 2].map((turn) => path.join(root, `${name}-${turn}.html`)) as [string, string];
+    await report({ ...given, out: one });
+    await report({ ...given, out: two });
+    assert.ok(readFileSync(one).equals(readFileSync(two)), `${name}: the same bytes`);
+  }
+
   // Without images the page says what head.json says.
   const bare = path.join(root, 'bare.html');
   await report({ heads: ['binary'], cache, out: bare });
