@@ -2,10 +2,11 @@ import { type EvaluateOptions, type Evaluation, evaluate } from '../src/commands
 import { headInfo } from '../src/commands/predict.js';
 import { formatOfFile, writeErrors } from '../src/commands/prediction-table.js';
 import { tryOutput } from '../src/files/index.js';
+import type { Coverage } from '../src/metrics/conformal.js';
 import { usage } from '../src/options/check.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
-import { confused, eachClass, metricsLine, reportLine } from './outcome.js';
+import { confused, eachClass, metricsLine, percent, reportLine } from './outcome.js';
 import { Console } from './progress.js';
 
 /** Tries where the wrong images go, before any is measured. */
@@ -33,6 +34,7 @@ export async function run(given: Arguments): Promise<void> {
   if ('classes' in metrics) {
     for (const line of [...eachClass(classes, metrics), ...confused(classes, metrics)]) console.line(line);
   }
+  if (result.coverage !== null) console.line(coverageLine(result.coverage));
   if (errors !== undefined) {
     await writeErrors(errors, wrong, classes);
     console.line(`${counted(wrong.length, 'wrong image')} -> ${errors}`);
@@ -40,6 +42,13 @@ export async function run(given: Arguments): Promise<void> {
   console.line(`see them: ${reportLine(head, String(given.values.path), given)}`);
   const { wrong: _, ...json } = result;
   if (given.values.json) printJson(json);
+}
+
+/** How sets of classes do. */
+function coverageLine({ level, found, interval, meanSize, empty }: Coverage): string {
+  const ends = interval === null ? '' : ` [${interval.map((end) => (100 * end).toFixed(1)).join(', ')}]`;
+  const none = empty > 0 ? `, ${percent(empty)} empty` : '';
+  return `sets at ${percent(level)}: hold the class of ${percent(found)}${ends} of images, ${meanSize.toFixed(2)} classes each${none}`;
 }
 
 /** What the head has seen of these images before. */

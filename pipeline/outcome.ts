@@ -1,4 +1,5 @@
 import type { TrainResult } from '../src/commands/train.js';
+import type { CoverageRule } from '../src/metrics/conformal.js';
 import type { Intervals } from '../src/metrics/intervals.js';
 import type { ClassificationMetrics, ClassMetrics, Metrics, MultilabelMetrics } from '../src/metrics/metrics.js';
 import type { Arguments } from './arguments.js';
@@ -80,7 +81,19 @@ const WORST = 5;
 
 /** What people read at the end of a training. */
 export function trainReport(result: TrainResult): string[] {
-  const { task, classes, metrics, testMetrics, threshold, temperature, folds, epochs, bestEpoch, closedForm } = result;
+  const {
+    task,
+    classes,
+    metrics,
+    testMetrics,
+    threshold,
+    temperature,
+    folds,
+    epochs,
+    bestEpoch,
+    closedForm,
+    coverage,
+  } = result;
   const what = task === 'regression' ? 'regression head' : `${task} head ${shortList(classes)}`;
   const sides = folds === null ? `${result.val} to validate` : `${folds.length} parts, each predicted by the others`;
   const best = closedForm !== null ? 'solved, ' : folds === null ? `best of ${epochs} epochs is ${bestEpoch}, ` : '';
@@ -94,6 +107,7 @@ export function trainReport(result: TrainResult): string[] {
         `${classes[1]} is said above ${decimals(threshold.values[0] ?? 0.5)} (${threshold.criterion} on validation)`,
       );
     }
+    if (coverage !== null) lines.push(coverageLine(coverage, folds === null ? 'validation' : 'cross-validated'));
     if (temperature !== null) lines.push(`temperature ${decimals(temperature)}, folded in`);
     if ('classes' in metrics) {
       if (classes.length > SHOWN) lines.push(...lowestRecall(classes, metrics));
@@ -108,6 +122,15 @@ export function trainReport(result: TrainResult): string[] {
   if (result.refit) lines.push('trained anew on training and validation images');
   if (testMetrics) lines.push(`test (${result.test} images): ${metricsLine(testMetrics)}`);
   return lines;
+}
+
+/** What makes sets, and where that is all classes. */
+function coverageLine({ level, threshold, images }: CoverageRule, side: string): string {
+  const least = Math.ceil(level / (1 - level) - 1e-9);
+  if (threshold === 1) {
+    return `sets at ${percent(level)} hold every class: that takes ${least} ${side} images or more, there are ${images}`;
+  }
+  return `sets at ${percent(level)} hold the classes of a probability from ${decimals(1 - threshold)} on, by ${images} ${side} images`;
 }
 
 /** What a closed form chose by images that it left out. */

@@ -32,7 +32,7 @@ export async function run(given: Arguments): Promise<void> {
   const options = optionsOf<PredictOptions>(given);
   const { out } = given.values;
   const format = formatOf(given);
-  const { classes } = await headInfo(options.head, options.cache);
+  const { classes, coverage } = await headInfo(options.head, options.cache);
   const told = new ImageResults(console, out === undefined && process.stdout.isTTY);
   let sorted: Sorted | undefined;
   const predictions = predict({
@@ -46,7 +46,7 @@ export async function run(given: Arguments): Promise<void> {
     },
   });
   const all = told.counted(predictions, options);
-  const table = { classes, top: options.top, format };
+  const table = { classes, top: options.top, sets: coverage !== null, format };
   if (out !== undefined) await writePredictions(String(out), all, table);
   else for await (const chunk of predictionChunks(all, table)) process.stdout.write(chunk);
   if (sorted !== undefined) for (const line of sortedLines(sorted)) console.line(line);

@@ -110,6 +110,7 @@ export type { SweepProgress } from './heads/trials.js';
 export type { ImageMode } from './images/index.js';
 export type { Targets, Task } from './labels/targets.js';
 export type { Colormap, Grid } from './maps/index.js';
+export type { Coverage, CoverageRule } from './metrics/conformal.js';
 export type { Intervals } from './metrics/intervals.js';
 export type {
   ClassificationMetrics,
@@ -122,7 +123,7 @@ export { COLORMAPS, HEAD_FORMATS, RANKINGS, TASKS } from './options/choices.js';
 export type { Int8Report } from './quantize/index.js';
 export { FeatureSet, type FoundVectors, type SetInfo, type SetSpec, type VectorBatch } from './store/index.js';
 export { type HeadOptions, type ResolvedOptions, resolveOptions } from './train/options.js';
-export type { EpochRecord, Examples, TrainHooks, TrainingData } from './train/run.js';
+export type { ClosedForm, EpochRecord, Examples, TrainHooks, TrainingData } from './train/run.js';
 export { outputsOf, type TrainedHead, trainHeads } from './train/train.js';
 export { memoryVectors, type VectorSource } from './train/vectors.js';
 export { version } from './version.js';

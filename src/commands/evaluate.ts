@@ -10,6 +10,7 @@ import { labelsFromFile } from '../labels/label-file.js';
 import type { DataFile, Example } from '../labels/labels.js';
 import { metadataFiles } from '../labels/metadata.js';
 import { strataOf, targetsOf } from '../labels/task.js';
+import { type Coverage, measureCoverage } from '../metrics/conformal.js';
 import type { Intervals } from '../metrics/intervals.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { checkOptions, usage } from '../options/check.js';
@@ -80,6 +81,8 @@ export interface Evaluation {
   readonly intervals: Intervals | null;
   /** Images by true class (row) and answer (column); null of several labels and of regressions. */
   readonly confusion: readonly (readonly number[])[] | null;
+  /** How the head's sets of classes do; null of a head without. */
+  readonly coverage: Coverage | null;
   /** The surest first; of a regression none. */
   readonly wrong: readonly WrongAnswer[];
 }
@@ -186,6 +189,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       metrics,
       intervals: metrics.intervals,
       confusion: 'confusion' in metrics ? metrics.confusion : null,
+      coverage: info.coverage && measureCoverage(answers.scores, answers.y, info.classes.length, info.coverage),
       wrong,
     };
   } finally {

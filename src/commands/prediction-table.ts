@@ -38,7 +38,7 @@ export function formatOfFile(out: string, option = 'out'): RowFormat | undefined
 }
 
 /** Columns that every table of predictions has: a class of such a name has another in CSV. */
-const TAKEN = new Set(['path', 'is', 'label', 'score', 'error']);
+const TAKEN = new Set(['path', 'is', 'label', 'score', 'set', 'error']);
 
 /** Columns of the classes: of all in the head's order, or the likeliest with their names. */
 function scoreColumns<Row>(
@@ -60,14 +60,15 @@ function scoreColumns<Row>(
   ]);
 }
 
-/** @returns the columns `path`, `label`, `score`, `score_<class>` of each class (in CSV its name alone), and `error` */
-function predictionShape(classes: readonly string[], top: number | undefined): RowShape<Prediction> {
+/** @returns the columns `path`, `label`, `score`, `score_<class>` of each class (in CSV its name alone), `set`, and `error` */
+function predictionShape({ classes, top, sets }: Pick<TableOptions, 'classes' | 'top' | 'sets'>): RowShape<Prediction> {
   return {
     columns: [
       { name: 'path', type: 'name', of: (one) => one.path },
       { name: 'label', type: 'text', of: ({ label = null }) => label },
       { name: 'score', type: 'number', of: ({ score = null }) => score },
       ...scoreColumns<Prediction>(classes, top, ({ scores }) => scores),
+      ...(sets ? [{ name: 'set', type: 'text' as const, of: ({ set }: Prediction) => set?.join('|') ?? null }] : []),
       { name: 'error', type: 'text', of: ({ error = null }) => error },
     ],
     object: (one) => one,
@@ -77,7 +78,8 @@ function predictionShape(classes: readonly string[], top: number | undefined): R
 function plainLine(one: Prediction, top: number | undefined): string {
   if (one.error !== undefined) return [one.path, '', '', one.error].map(plain).join('\t');
   const more = top === undefined ? [] : one.scores.map(({ label, score }) => `${label} ${score.toFixed(4)}`);
-  return [one.path, one.label, one.score.toFixed(4), ...more].map(plain).join('\t');
+  const set = one.set === undefined ? [] : [`{${one.set.join(', ')}}`];
+  return [one.path, one.label, one.score.toFixed(4), ...more, ...set].map(plain).join('\t');
 }
 
 export interface TableOptions {
@@ -85,19 +87,22 @@ export interface TableOptions {
   readonly classes: readonly string[];
   /** As it was asked of `predict`. */
   readonly top?: number | undefined;
+  /** Whether the head makes sets of classes, which have a column. Default false. */
+  readonly sets?: boolean;
   readonly format: PredictionFormat;
 }
 
 /**
  * @returns predictions as the bytes of a file, a piece as soon as there is enough for one: a line of text each, one list of JSON, or
- *   batches of Arrow or Parquet with the columns `path`, `label`, `score`, `score_<class>` of each class and `error`; with `top` the
- *   columns `label_1`, `score_1`, … in the place of those of the classes
+ *   batches of Arrow or Parquet with the columns `path`, `label`, `score`, `score_<class>` of each class, `set` where the head makes
+ *   sets (classes with `|` between them) and `error`; with `top` the columns `label_1`, `score_1`, … in the place of those of the classes
  */
 export async function* predictionChunks(
   predictions: AsyncIterable<Prediction>,
-  { classes, top, format }: TableOptions,
+  table: TableOptions,
 ): AsyncGenerator<Uint8Array> {
-  if (format !== 'plain') yield* rowChunks(predictions, predictionShape(classes, top), format);
+  const { top, format } = table;
+  if (format !== 'plain') yield* rowChunks(predictions, predictionShape(table), format);
   else for await (const one of predictions) yield Buffer.from(`${plainLine(one, top)}\n`);
 }
 

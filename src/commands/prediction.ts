@@ -1,4 +1,5 @@
 import type { HeadInfo } from '../heads/head-info.js';
+import { setOf } from '../metrics/conformal.js';
 import { usage } from '../options/check.js';
 
 /** A class and its probability. */
@@ -18,6 +19,8 @@ export interface Answer {
   readonly score: number;
   /** The probability of each class, in the head's order, or the likeliest first where some are asked for; empty of a regression. */
   readonly scores: readonly LabelScore[];
+  /** Classes that are likely enough, of a head that was trained with `coverage`: as many as it takes for that share of images, or none. */
+  readonly set?: readonly string[];
 }
 
 /** An image and what a head says of it, or why it could not be used. */
@@ -34,6 +37,7 @@ export type Prediction =
       readonly label?: undefined;
       readonly score?: undefined;
       readonly scores?: undefined;
+      readonly set?: undefined;
     };
 
 /** What is asked of a head. */
@@ -56,7 +60,11 @@ export function checkAsked(
 }
 
 /** @returns what the head says of one image, from its outputs */
-export function said({ task, classes, threshold }: HeadInfo, outputs: readonly number[], asked: Asked = {}): Answer {
+export function said(
+  { task, classes, threshold, coverage }: HeadInfo,
+  outputs: readonly number[],
+  asked: Asked = {},
+): Answer {
   if (task === 'regression') {
     const value = outputs[0] ?? 0;
     return { label: String(value), score: value, scores: [] };
@@ -74,5 +82,6 @@ export function said({ task, classes, threshold }: HeadInfo, outputs: readonly n
   const likeliest = outputs.indexOf(Math.max(...outputs));
   const answer = task === 'binary' ? Number((outputs[1] ?? 0) > (limits[0] ?? 0.5)) : likeliest;
   const score = outputs[answer] ?? 0;
-  return { label: score >= minScore ? (classes[answer] ?? '') : '', score, scores };
+  const set = coverage === null ? null : setOf(outputs, coverage).map((k) => classes[k] as string);
+  return { label: score >= minScore ? (classes[answer] ?? '') : '', score, scores, ...(set === null ? {} : { set }) };
 }

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { HeadError, LabelError, UsageError } from '../errors.js';
 import { placeFiles, tryPlace } from '../heads/files.js';
 import { finishFolds, finishHead, foldsOf, sidesOf } from '../heads/fit.js';
-import { type FitOptions, resolveFit } from '../heads/fit-options.js';
+import { checkCoverage, decisiveFit, type FitOptions, resolveFit } from '../heads/fit-options.js';
 import { makeHead, saveHead } from '../heads/head.js';
 import type { Learned } from '../heads/learned.js';
 import { checkName, readSweepPlan } from '../heads/plan-file.js';
@@ -95,10 +95,18 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const { val, shots } = fit;
   noteGivenSplits(labelled, asked.fit.val, options.onWarning);
   const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
+  checkCoverage(fit, problem);
   const sweepIdentity = identityOf(
     problem,
     corpus.sets.facts.map(({ fingerprint }) => fingerprint),
-    { ...asked, labels: null, fit, by, probe: options.probe === true, halving: options.halving === true },
+    {
+      ...asked,
+      labels: null,
+      fit: decisiveFit(fit),
+      by,
+      probe: options.probe === true,
+      halving: options.halving === true,
+    },
   );
   const { name, dir, place, replaced, same } = await chooseSweepPlace(
     { cache: options.cache ?? 'cache', name: options.name ?? `${path.basename(corpus.sets.dirs[0] ?? 'head')}-sweep` },

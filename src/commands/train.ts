@@ -5,7 +5,7 @@ import { openEngine } from '../engine/index.js';
 import { onnxEngine } from '../engine/onnx/engine.js';
 import { tryPlace } from '../heads/files.js';
 import { fitHead } from '../heads/fit.js';
-import { FIT_RULES, type FitOptions, resolveFit } from '../heads/fit-options.js';
+import { decisiveFit, FIT_RULES, type FitOptions, resolveFit } from '../heads/fit-options.js';
 import { type HeadOrigin, makeHead, saveHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import { type Learned, learnedOf } from '../heads/learned.js';
@@ -82,7 +82,7 @@ export const headIdentity = (corpus: Corpus, problem: Problem, options: HeadOpti
   identityOf(
     problem,
     corpus.sets.facts.map(({ fingerprint }) => fingerprint),
-    { head: withoutLater(resolveOptions(options)), fit: resolveFit(fit) },
+    { head: withoutLater(resolveOptions(options)), fit: decisiveFit(resolveFit(fit)) },
   );
 
 /** @returns the folder of a head, absolute, and its name */

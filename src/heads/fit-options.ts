@@ -1,3 +1,5 @@
+import { LabelError } from '../errors.js';
+import type { Task } from '../labels/targets.js';
 import type { ThresholdCriterion } from '../metrics/threshold.js';
 import { checkValue, unknownOption, usage } from '../options/check.js';
 import { OPTIONS, type OptionRow } from '../options/table.js';
@@ -22,11 +24,37 @@ export interface FitOptions {
    * null: `youden` for binary (both classes count alike), `f1` of each label for multilabel.
    */
   readonly threshold?: ThresholdCriterion | number | null;
+  /**
+   * Share of new images whose set of classes is to hold theirs: what makes such sets is found on validation, with folds on what each
+   * part says of the others. Of one class an image. Default null: no sets.
+   */
+  readonly coverage?: number | null;
   /** Resamples of the intervals, 0 for none. Default 1000. */
   readonly bootstrap?: number;
 }
 
 export type ResolvedFit = Required<FitOptions>;
+
+/** @returns what decides a head: an option that came when there were heads already is left out where it is not given */
+export function decisiveFit({ coverage, ...fit }: ResolvedFit): object {
+  return coverage === null ? fit : { ...fit, coverage };
+}
+
+/**
+ * @throws UsageError where sets of classes are asked of a task that has none; LabelError where there are no images to make them by
+ */
+export function checkCoverage(
+  { coverage, folds }: ResolvedFit,
+  { task, val }: { readonly task: Task; readonly val: readonly unknown[] },
+): void {
+  if (coverage === null) return;
+  if (task !== 'binary' && task !== 'multiclass') {
+    throw usage(`{coverage} is of one class an image, and this is a ${task} head: leave it out`);
+  }
+  if (folds === null && val.length === 0) {
+    throw new LabelError('--coverage makes sets by validation images, and there are none: give some, or --folds');
+  }
+}
 
 const rows: readonly OptionRow[] = OPTIONS;
 

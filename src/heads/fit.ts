@@ -8,9 +8,9 @@ import { type HeadOptions, isByMinibatch } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import type { TrainedHead } from '../train/train.js';
 import { commonestOf, majorityOf, meanAnswer, type Part } from './baseline.js';
-import { type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
+import { checkCoverage, type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
 import { constantFeatures, type VectorTable } from './joined-sets.js';
-import { type Answers, metricsOf, temperatureOf, thresholdOf } from './judge.js';
+import { type Answers, coverageOf, metricsOf, temperatureOf, thresholdOf } from './judge.js';
 import type { Choice, Learned } from './learned.js';
 import { type LabelledRows, labelledRows, type Problem } from './problem.js';
 import { logitsOf, type RowTask, scoresOf, trainOnRows, withTemperature } from './row-trainer.js';
@@ -80,6 +80,7 @@ export async function fitHead(
   hooks: FitHooks = {},
 ): Promise<FittedHead> {
   const fit = resolveFit(fitOptions);
+  checkCoverage(fit, problem);
   if (fit.folds !== null) return crossValidate(problem, table, options, { ...fit, folds: fit.folds }, hooks);
   const sides = await sidesOf(problem, table, hooks.onWarning);
   return finishHead(sides, await trainOne(sides, sides.train, sides.val, options, hooks), options, fit, hooks);
@@ -130,7 +131,7 @@ const chosenBy = (heads: readonly TrainedHead[], { threshold, temperature }: Jud
   ...(temperature !== null ? (['temperature'] as const) : []),
 ];
 
-type Judged = Pick<Learned, 'temperature' | 'threshold' | 'metrics'>;
+type Judged = Pick<Learned, 'temperature' | 'threshold' | 'coverage' | 'metrics'>;
 
 /** What the images that heads did not train on say about them, each head asked about its own. */
 async function judge(
@@ -150,7 +151,8 @@ async function judge(
   );
   const all = { task, classes: classes.length, scores: joinFloats(answers.map(({ scores }) => scores)), y };
   const threshold = thresholdOf(all, fit);
-  return { temperature, threshold, metrics: metricsOf(all, threshold, { resamples: fit.bootstrap, seed }), answers };
+  const metrics = metricsOf(all, threshold, { resamples: fit.bootstrap, seed });
+  return { temperature, threshold, coverage: coverageOf(all, fit), metrics, answers };
 }
 
 const cooled = (trained: TrainedHead, temperature: number | null): TrainedHead =>
@@ -163,7 +165,7 @@ async function finish(
   fit: ResolvedFit,
   told: Judged & Baselines & Pick<Learned, 'val' | 'folds' | 'chosen' | 'end'>,
 ): Promise<FittedHead> {
-  const { temperature, threshold, metrics, val, majority, commonest, meanAnswer, folds, chosen, end } = told;
+  const { temperature, threshold, coverage, metrics, val, majority, commonest, meanAnswer, folds, chosen, end } = told;
   const final = cooled(trained, temperature);
   const tested = await answersOf(sides, final, sides.test);
   return {
@@ -181,6 +183,7 @@ async function finish(
       meanAnswer,
       threshold,
       temperature,
+      coverage,
       folds,
       chosen,
       end,

@@ -163,6 +163,9 @@ const CHECKS: Readonly<Record<keyof HeadInfo, (value: unknown, head: Fields) => 
   end: orNull((value) => TRAINING_ENDS.includes(value as TrainingEnd)),
   threshold: orNull(isThreshold),
   temperature: orNull((value) => isNumber(value) && value > 0),
+  coverage: orNull(
+    (value) => isFields(value) && isShare(value.level) && isShare(value.threshold) && isCount(value.images),
+  ),
   folds: orNull((value, head) => Array.isArray(value) && value.every((one) => isFold(one, head))),
   bestEpoch: (value) => isCount(value) && value >= 1,
   closedForm: orNull(isClosedForm),

@@ -1,6 +1,7 @@
 import type { Targets, Task } from '../labels/targets.js';
 import type { BootstrapOptions } from '../metrics/bootstrap.js';
 import { column } from '../metrics/classification.js';
+import { type CoverageRule, fitCoverage } from '../metrics/conformal.js';
 import { type Metrics, measureClasses, measureLabels, measureValues } from '../metrics/metrics.js';
 import { fitTemperature } from '../metrics/temperature.js';
 import { chooseThreshold } from '../metrics/threshold.js';
@@ -45,6 +46,11 @@ export function thresholdOf({ task, classes, scores, y }: Answers, fit: Resolved
   const criterion = fit.threshold ?? (task === 'binary' ? 'youden' : 'f1');
   const isYes = (k: number) => (i: number) => (task === 'binary' ? y[i] === 1 : y[i * classes + k] === 1);
   return { criterion, values: labels.map((k) => chooseThreshold(column(scores, classes, k), isYes(k), criterion)) };
+}
+
+/** @returns what makes sets of classes by these answers; null where none are asked for, or there are none */
+export function coverageOf({ classes, scores, y }: Answers, { coverage }: ResolvedFit): CoverageRule | null {
+  return coverage === null || scores.length === 0 ? null : fitCoverage(scores, y, classes, coverage);
 }
 
 /** @returns how well these answers do; null for none */

@@ -1,3 +1,4 @@
+import type { CoverageRule } from '../metrics/conformal.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { ThresholdCriterion } from '../metrics/threshold.js';
 import type { TrainingEnd } from '../train/run.js';
@@ -57,6 +58,8 @@ export interface Learned {
   readonly threshold: Threshold | null;
   /** What logits are divided by, folded into `head.onnx`. */
   readonly temperature: number | null;
+  /** What sets of classes are made by; null where none were asked for. */
+  readonly coverage: CoverageRule | null;
   readonly folds: readonly Fold[] | null;
   /** What the images that the metrics are from have chosen; null of a head that was saved before it was noted. */
   readonly chosen: readonly Choice[] | null;
@@ -69,9 +72,9 @@ export interface Learned {
 /** @returns these fields alone, of something that has more */
 export function learnedOf(from: Learned): Learned {
   const { train, val, test, shots, refit, metrics, testMetrics, majority, commonest, meanAnswer } = from;
-  const { threshold, temperature, folds, chosen, end, bestEpoch } = from;
+  const { threshold, temperature, coverage, folds, chosen, end, bestEpoch } = from;
   return {
     ...{ train, val, test, shots, refit, metrics, testMetrics, majority, commonest, meanAnswer },
-    ...{ threshold, temperature, folds, chosen, end, bestEpoch },
+    ...{ threshold, temperature, coverage, folds, chosen, end, bestEpoch },
   };
 }

@@ -19,6 +19,7 @@ const BEFORE = {
   end: null,
   examples: null,
   closedForm: null,
+  coverage: null,
 } as const;
 
 /**

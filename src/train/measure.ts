@@ -11,27 +11,40 @@ export interface Measured {
   readonly accuracy: number | null;
 }
 
-/** @returns how each net does on examples; null of each where there are none */
+/** Vectors and what they should give. */
+type Measurable = Required<Pick<Examples, 'vectors' | 'y' | 'rows'>>;
+
+/** @returns for each side how each net does on it; null where it is empty */
 export async function measureNets(
   spec: NetSpec,
   nets: readonly HeadNet[],
-  examples: Required<Pick<Examples, 'vectors' | 'y' | 'rows'>> | null,
+  sides: readonly (Measurable | null)[],
   threads?: number,
-): Promise<(Measured | null)[]> {
-  const count = examples?.rows.length ?? 0;
-  if (examples === null || count === 0) return nets.map(() => null);
-  const sums = nets.map(() => ({ loss: 0, hits: 0 }));
+): Promise<(Measured | null)[][]> {
   const evaluator = await NetEvaluator.create(spec, threads);
   try {
-    for await (const block of examples.vectors.blocks(examples.rows)) {
-      for (const [i, found] of (await evaluator.evaluate(nets, block, [examples.y])).entries()) {
-        const sum = sums[i] as (typeof sums)[number];
-        sum.loss += found.loss;
-        sum.hits += found.hits;
-      }
-    }
+    const found: (Measured | null)[][] = [];
+    for (const side of sides) found.push(await measureSide(evaluator, nets, side));
+    return found;
   } finally {
     await evaluator.release();
+  }
+}
+
+async function measureSide(
+  evaluator: NetEvaluator,
+  nets: readonly HeadNet[],
+  side: Measurable | null,
+): Promise<(Measured | null)[]> {
+  const count = side?.rows.length ?? 0;
+  if (side === null || count === 0) return nets.map(() => null);
+  const sums = nets.map(() => ({ loss: 0, hits: 0 }));
+  for await (const block of side.vectors.blocks(side.rows)) {
+    for (const [i, found] of (await evaluator.evaluate(nets, block, [side.y])).entries()) {
+      const sum = sums[i] as (typeof sums)[number];
+      sum.loss += found.loss;
+      sum.hits += found.hits;
+    }
   }
   return sums.map(({ loss, hits }) => ({ loss: loss / count, accuracy: Number.isNaN(hits) ? null : hits / count }));
 }

@@ -55,7 +55,7 @@ async function fitGroup(
     ]);
     return foldedNet(spec, variables, scaled);
   });
-  const measured = await measureNets(spec, nets, val, hooks.threads);
+  const [measured = []] = await measureNets(spec, nets, [val], hooks.threads);
   return fits.map(({ value, kernel, iterations, converged }, i): Outcome => {
     const { place, options } = heads[i] as (typeof heads)[number];
     if (!Number.isFinite(value)) return { place, outcome: null };

@@ -16,7 +16,7 @@ import { faulty, systemError } from '../helpers/store.js';
 /** Fields that came after the first heads. */
 const LATER = [
   ...['joined', 'identity', 'test', 'shots', 'refit', 'testMetrics', 'temperature', 'folds'],
-  ...['commonest', 'meanAnswer', 'chosen', 'end', 'examples', 'closedForm'],
+  ...['commonest', 'meanAnswer', 'chosen', 'end', 'examples', 'closedForm', 'coverage'],
 ];
 
 const dir = mkdtempSync(join(tmpdir(), 'permafrost-heads-'));

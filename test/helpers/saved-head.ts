@@ -62,6 +62,7 @@ export function unmeasured(trained: TrainedHead): FittedHead {
     majority: null,
     threshold: null,
     temperature: null,
+    coverage: null,
     folds: null,
   };
   return { trained, learned: { ...counts, ...nothing, bestEpoch } };

@@ -23,6 +23,7 @@ const RESULT: TrainResult = {
   meanAnswer: null,
   threshold: { criterion: 'youden', values: [0.5] },
   temperature: null,
+  coverage: null,
   folds: null,
   chosen: ['epoch', 'threshold'],
   end: 'patience',

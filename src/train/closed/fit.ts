@@ -13,6 +13,9 @@ import { gathered, Rows } from './rows.js';
 /** Rows whose scores without their groups scale probabilities, and choose the shrinkage of `loo`; of more, evenly drawn. */
 const SAMPLE = 4096;
 
+/** Multiplications of a decomposition for which a second thread takes longer to be made than it helps. */
+const LITTLE = 2 ** 26;
+
 /** A head as solved. */
 interface Solved {
   /** `[units, d]` */
@@ -29,7 +32,11 @@ export async function trainClosed(run: TrainingRun, heads: readonly PlacedHead[]
     const key = JSON.stringify([optimizer, scale, classWeight]);
     shared.set(key, [...(shared.get(key) ?? []), head]);
   }
-  const products = new Products(run.hooks.threads, run.hooks.signal);
+  const [n, d] = [run.data.rows.length, run.data.vectors.d];
+  const products = new Products(
+    run.hooks.threads ?? (n * d * Math.min(n, d) < LITTLE ? 1 : undefined),
+    run.hooks.signal,
+  );
   try {
     const outcomes: Outcome[] = [];
     for (const group of shared.values()) outcomes.push(...(await trainOrFail(products, run, group)));
@@ -88,8 +95,7 @@ async function trainGroup(products: Products, run: TrainingRun, heads: readonly 
       scaling.standardization,
     ),
   );
-  const onTraining = await measureNets(spec, nets, data, hooks.threads);
-  const onValidation = await measureNets(spec, nets, run.val, hooks.threads);
+  const [onTraining = [], onValidation = []] = await measureNets(spec, nets, [data, run.val], hooks.threads);
   return heads.map(({ place }, i): Outcome => {
     const { loss = Number.NaN } = onTraining[i] ?? {};
     if (!Number.isFinite(loss)) return { place, outcome: null };

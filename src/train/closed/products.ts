@@ -84,7 +84,46 @@ function gramGraph(): OnnxGraph {
 const int64 = (number: number): ort.Tensor => new ort.Tensor('int64', BigInt64Array.of(BigInt(number)), [1]);
 const tensor = ({ values, rows, columns }: Matrix): ort.Tensor => new ort.Tensor('float64', values, [rows, columns]);
 
-/** Products of matrices in float64, in the engine. */
+/** Multiplications that take less time here than it takes to make a session of the engine. */
+const FEW = 2 ** 18;
+/** Rows of a square matrix whose product by a vector takes less time here than a call of the engine. */
+const SHORT = 256;
+
+/** Adds `factor a b`, or `factor a' b`, of small matrices. */
+function addSums(c: Matrix, a: Matrix, b: Matrix, isTurned: boolean, factor: number): void {
+  const [x, y, out, width] = [a.values, b.values, c.values, c.columns];
+  const inner = b.rows;
+  for (let i = 0; i < c.rows; i++) {
+    const to = i * width;
+    for (let k = 0; k < inner; k++) {
+      const one = factor * ((isTurned ? x[k * a.columns + i] : x[i * inner + k]) as number);
+      const from = k * width;
+      for (let j = 0; j < width; j++) out[to + j] = (out[to + j] as number) + one * (y[from + j] as number);
+    }
+  }
+}
+
+/** Adds `factor a b'` of small matrices. */
+function addDots(c: Matrix, a: Matrix, b: Matrix, factor: number): void {
+  const [x, y, out, inner] = [a.values, b.values, c.values, a.columns];
+  for (let i = 0; i < c.rows; i++) {
+    for (let j = 0; j < c.columns; j++) {
+      const l = i * inner;
+      const r = j * inner;
+      let even = 0;
+      let odd = 0;
+      let k = 0;
+      for (; k + 1 < inner; k += 2) {
+        even += (x[l + k] as number) * (y[r + k] as number);
+        odd += (x[l + k + 1] as number) * (y[r + k + 1] as number);
+      }
+      if (k < inner) even += (x[l + k] as number) * (y[r + k] as number);
+      out[i * c.columns + j] = (out[i * c.columns + j] as number) + factor * (even + odd);
+    }
+  }
+}
+
+/** Products of matrices in float64, in the engine; small ones here. */
 export class Products {
   private readonly sessions = new Map<string, Promise<ort.InferenceSession>>();
 
@@ -104,6 +143,12 @@ export class Products {
     const rows = turn === 'turnA' ? a.columns : a.rows;
     const columns = turn === 'turnB' ? b.rows : b.columns;
     if (rows === 0 || columns === 0) return matrix(rows, columns);
+    if (rows * columns * (turn === 'turnA' ? a.rows : a.columns) <= FEW) {
+      const found = matrix(rows, columns, plus?.c.values.slice());
+      if (turn === 'turnB') addDots(found, a, b, plus?.factor ?? 1);
+      else addSums(found, a, b, turn === 'turnA', plus?.factor ?? 1);
+      return found;
+    }
     const factor = plus?.factor ?? null;
     const result = await this.run(`${turn} ${factor}`, () => productGraph(turn, factor), {
       a: tensor(a),
@@ -115,6 +160,11 @@ export class Products {
 
   /** @returns `a v` */
   async column(a: Matrix, v: Float64Array): Promise<Float64Array> {
+    if (a.rows <= SHORT) {
+      const found = matrix(a.rows, 1);
+      addDots(found, a, matrix(1, v.length, v), 1);
+      return found.values;
+    }
     return this.run('column', columnGraph, { a: tensor(a), b: tensor(matrix(v.length, 1, v)) }, 1);
   }
 

@@ -189,7 +189,8 @@ export class FactoredTridiagonal {
     for (let r = 0; r < rows; r += 4) {
       const last = rows - 1;
       const [a0, b0, c0, d0] = [r, Math.min(r + 1, last), Math.min(r + 2, last), Math.min(r + 3, last)];
-      let [a, b, c, d, sa, sb, sc, sd] = [0, 0, 0, 0, 0, 0, 0, 0];
+      let [a, b, c, d] = [0, 0, 0, 0];
+      let [sa, sb, sc, sd] = [0, 0, 0, 0];
       for (let j = 0, pa = a0 * m, pb = b0 * m, pc = c0 * m, pd = d0 * m; j < m; j++) {
         const times = below[j] as number;
         const by = inverse[j] as number;
