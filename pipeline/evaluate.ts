@@ -34,7 +34,7 @@ export async function run(given: Arguments): Promise<void> {
   if ('classes' in metrics) {
     for (const line of [...eachClass(classes, metrics), ...confused(classes, metrics)]) console.line(line);
   }
-  if (result.coverage !== null) console.line(coverageLine(result.coverage));
+  if (result.coverage !== undefined) console.line(coverageLine(result.coverage));
   if (errors !== undefined) {
     await writeErrors(errors, wrong, classes);
     console.line(`${counted(wrong.length, 'wrong image')} -> ${errors}`);

@@ -81,8 +81,8 @@ export interface Evaluation {
   readonly intervals: Intervals | null;
   /** Images by true class (row) and answer (column); null of several labels and of regressions. */
   readonly confusion: readonly (readonly number[])[] | null;
-  /** How the head's sets of classes do; null of a head without. */
-  readonly coverage: Coverage | null;
+  /** How the head's sets of classes do, where it makes some. */
+  readonly coverage?: Coverage;
   /** The surest first; of a regression none. */
   readonly wrong: readonly WrongAnswer[];
 }
@@ -189,7 +189,9 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       metrics,
       intervals: metrics.intervals,
       confusion: 'confusion' in metrics ? metrics.confusion : null,
-      coverage: info.coverage && measureCoverage(answers.scores, answers.y, info.classes.length, info.coverage),
+      ...(info.coverage === null
+        ? {}
+        : { coverage: measureCoverage(answers.scores, answers.y, info.classes.length, info.coverage) }),
       wrong,
     };
   } finally {

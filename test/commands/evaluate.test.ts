@@ -15,6 +15,53 @@ import { folder } from '../helpers/store.js';
 
 const BASE = { base: fixture('keras/tiny.keras'), layer: 'maps', preprocess: 'tf' } as const;
 
+test('sets of classes: trained with, predicted, measured', async (t) => {
+  const data = await pictures(t, 40);
+  const work = await folder(t);
+  const cache = path.join(work, 'cache');
+  await features({ ...BASE, data, cache, threads: 1 });
+  const head = await train({
+    ...BASE,
+    data,
+    cache,
+    optimizer: 'ridge',
+    val: 0.5,
+    coverage: 0.8,
+    bootstrap: 0,
+    name: 'sets',
+  });
+  assert.equal(head.coverage?.level, 0.8);
+  assert.equal(head.coverage?.images, head.val);
+  const { coverage } = await evaluate({ path: data, head: 'sets', cache, bootstrap: 0 });
+  const given = await permafrost(['predict', data, '--head', 'sets', '--cache', cache, '--json', '--quiet'], work);
+  const rows = given.stdout
+    .trim()
+    .split('\n')
+    .map(
+      (line) =>
+        JSON.parse(line) as { path: string; scores: { label: string; score: number }[]; set: string[]; error?: string },
+    )
+    .filter(({ error }) => error === undefined);
+  let [held, size] = [0, 0];
+  for (const { path: name, scores, set } of rows) {
+    const likely = scores.filter(({ score }) => 1 - score <= (head.coverage?.threshold ?? 0));
+    assert.deepEqual(
+      set,
+      likely.map(({ label }) => label),
+    );
+    if (set.includes(path.basename(path.dirname(name)))) held += 1;
+    size += set.length;
+  }
+  assert.deepEqual([coverage?.found, coverage?.meanSize], [held / 40, size / 40]);
+  const table = path.join(work, 'sets.arrow');
+  await permafrost(['predict', data, '--head', 'sets', '--cache', cache, '--out', table, '--quiet'], work);
+  const column = tableFromIPC(readFileSync(table)).getChild('set');
+  assert.deepEqual(
+    [...(column ?? [])].filter((set) => set !== null),
+    rows.map(({ set }) => set.join('|')),
+  );
+});
+
 test('heads are measured, compared, listed and removed, from stored vectors alone', async (t) => {
   const data = await pictures(t, 40);
   const work = await folder(t);
