@@ -41,6 +41,16 @@ function rewrite(node: Node, input: Shape, reader: 'keras' | 'tfjs'): Node[] {
   const { name, op, inputs, weights } = node;
   const channels = input.at(-1) ?? 0;
   switch (op.kind) {
+    case 'Conv2D': {
+      // TensorFlow.js has no groups; one for each channel is a depthwise convolution, whose kernel lies the same in memory.
+      if (reader !== 'tfjs' || op.groups === 1 || op.groups !== channels) return [node];
+      const { filters, groups, ...window } = op;
+      const [kernel, ...rest] = weights;
+      const depthMultiplier = filters / groups;
+      const turned = kernel && { ...kernel, shape: [...op.kernelSize, channels, depthMultiplier] };
+      const depthwise: Op = { ...window, kind: 'DepthwiseConv2D', depthMultiplier };
+      return [{ name, op: depthwise, inputs, weights: turned ? [turned, ...rest] : [] }];
+    }
     case 'Activation': {
       const isHard = op.activation === 'hard_silu' || op.activation === 'hard_sigmoid';
       return reader === 'tfjs' && isHard ? hard(node, op.activation === 'hard_silu') : [node];

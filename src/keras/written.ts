@@ -51,7 +51,7 @@ function convolution(op: Convolution, reader: Reader): Config {
 }
 
 /** What Keras calls a layer and its attributes; undefined where the reader has no such layer. */
-function describe(op: Op, reader: Reader): readonly [className: string, config: Config] | undefined {
+function describe(op: Op, reader: Reader, shape: Shape): readonly [className: string, config: Config] | undefined {
   switch (op.kind) {
     case 'Conv2D':
       if (reader === 'tfjs' && op.groups > 1) return undefined;
@@ -60,6 +60,7 @@ function describe(op: Op, reader: Reader): readonly [className: string, config: 
         { filters: op.filters, ...(op.groups > 1 ? { groups: op.groups } : {}), ...convolution(op, reader) },
       ];
     case 'DepthwiseConv2D':
+      if (reader === 'tfjs' && op.dilation.some((rate) => rate !== 1)) return undefined; // it leaves it out in silence
       return [op.kind, { depth_multiplier: op.depthMultiplier, ...convolution(op, reader) }];
     case 'SeparableConv2D':
       return [op.kind, { filters: op.filters, depth_multiplier: op.depthMultiplier, ...convolution(op, reader) }];
@@ -110,10 +111,12 @@ function describe(op: Op, reader: Reader): readonly [className: string, config: 
     case 'LeakyReLU':
       return [op.kind, { [reader === 'tfjs' ? 'alpha' : 'negative_slope']: op.negativeSlope }];
     case 'ELU':
+      if (reader === 'tfjs' && op.alpha !== 1) return undefined;
       return [op.kind, { alpha: op.alpha }];
     case 'PReLU':
       return [op.kind, { shared_axes: op.sharedAxes.length > 0 ? op.sharedAxes : null }];
     case 'Softmax':
+      if (reader === 'tfjs' && op.axis !== -1 && op.axis !== shape.length) return undefined;
       return [op.kind, { axis: op.axis }];
     case 'MaxPooling2D':
     case 'AveragePooling2D':
@@ -129,6 +132,7 @@ function describe(op: Op, reader: Reader): readonly [className: string, config: 
     case 'Cropping2D':
       return [op.kind, { cropping: op.margins, data_format: 'channels_last' }];
     case 'UpSampling2D':
+      if (reader === 'tfjs' && op.interpolation === 'bilinear') return undefined; // it aligns pixels otherwise
       return [op.kind, { size: op.size, interpolation: op.interpolation, data_format: 'channels_last' }];
     case 'Add':
     case 'Multiply':
@@ -169,7 +173,7 @@ export function writtenModel(graph: Graph, reader: Reader): WrittenModel {
     const { name, op, inputs } = node;
     const shape = shapes.get(name) ?? [];
     if (op.kind === 'InputLayer') return [{ name, className: op.kind, config: {}, inputs, shape, weights: [] }];
-    const found = describe(op, reader);
+    const found = describe(op, reader, shape);
     if (!found) {
       throw new ModelError(
         `layer ${name} (${op.kind}) cannot be written for ${PEOPLE[reader]}: export to onnx, which holds every layer`,

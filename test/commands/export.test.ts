@@ -257,28 +257,37 @@ for (const [reader, formats, modules] of [
     }
   });
 }
-test('MobileNetV3 for TensorFlow.js: its activations are said with others, and give the same there', async () => {
-  await import('@tensorflow/tfjs-backend-cpu');
-  const { loadLayersModel } = await import('@tensorflow/tfjs-layers');
-  await tf.setBackend('cpu');
-  const application = applications.get('mobilenet-v3-small');
-  assert.ok(application);
-  const whole = randomWeights(application.build({ height: 32, width: 32, channels: 3, includeTop: false }), 1, 'none');
-  const graph = cutAt(whole, 'activation_4'); // two hard swishes, and a squeeze with its hard sigmoid
-  const files = new Map(tfjsFiles(writtenModel(graph, 'tfjs'), { name: 'm', metadata: {} }));
-  const bytes = (name: string): Buffer => Buffer.concat([...(files.get(name) ?? [])]);
-  const { modelTopology, weightsManifest } = JSON.parse(bytes('model.json').toString('utf8'));
-  const weightData = new Uint8Array(Buffer.concat(weightsManifest[0].paths.map(bytes))).buffer;
-  const artifacts = { modelTopology, weightSpecs: weightsManifest[0].weights, weightData };
-  const model = await loadLayersModel(tf.io.fromMemory(artifacts));
-  const random = new Random('mobilenet-v3');
-  const pixels = Float32Array.from({ length: 32 * 32 * 3 }, () => random.below(256));
-  const runner = await onnxEngine.load(graph);
-  const [expected = new Float32Array()] = await runner.run(pixels, 1);
-  await runner.release();
-  const got = await (model.predict(tf.tensor(pixels, [1, 32, 32, 3])) as tf.Tensor).data();
-  assertRelativelyClose(got, expected, 1e-4);
-});
+for (const [name, layer] of [
+  ['mobilenet-v3-small', 'activation_4'], // two hard swishes, and a squeeze with its hard sigmoid
+  ['convnext-tiny', 'convnext_tiny_stage_1_block_0_identity'], // groups of one channel, LayerScale, LayerNormalization
+] as const) {
+  test(`${name} for TensorFlow.js: what it has not is said with what it has, and gives the same there`, async () => {
+    await import('@tensorflow/tfjs-backend-cpu');
+    const { loadLayersModel } = await import('@tensorflow/tfjs-layers');
+    await tf.setBackend('cpu');
+    const application = applications.get(name);
+    assert.ok(application);
+    const whole = randomWeights(
+      application.build({ height: 32, width: 32, channels: 3, includeTop: false }),
+      1,
+      'none',
+    );
+    const graph = cutAt(whole, layer);
+    const files = new Map(tfjsFiles(writtenModel(graph, 'tfjs'), { name: 'm', metadata: {} }));
+    const bytes = (shard: string): Buffer => Buffer.concat([...(files.get(shard) ?? [])]);
+    const { modelTopology, weightsManifest } = JSON.parse(bytes('model.json').toString('utf8'));
+    const weightData = new Uint8Array(Buffer.concat(weightsManifest[0].paths.map(bytes))).buffer;
+    const artifacts = { modelTopology, weightSpecs: weightsManifest[0].weights, weightData };
+    const model = await loadLayersModel(tf.io.fromMemory(artifacts));
+    const random = new Random(name);
+    const pixels = Float32Array.from({ length: 32 * 32 * 3 }, () => random.below(256));
+    const runner = await onnxEngine.load(graph);
+    const [expected = new Float32Array()] = await runner.run(pixels, 1);
+    await runner.release();
+    const got = await (model.predict(tf.tensor(pixels, [1, 32, 32, 3])) as tf.Tensor).data();
+    assertRelativelyClose(got, expected, 1e-4);
+  });
+}
 
 test('what a format cannot hold is refused in a sentence that names it', async () => {
   const divide: Graph = {

@@ -10,6 +10,7 @@ import { readModel } from '../../src/keras/index.js';
 import { Random } from '../../src/random.js';
 import { permafrost } from '../helpers/cli.js';
 import { assertClose } from '../helpers/close.js';
+import { engines } from '../helpers/conformance.js';
 import { fixture } from '../helpers/fixtures.js';
 
 /** A folder of the shape that Teachable Machine exports: a Sequential of a Sequential of a Model, its metadata beside it. */
@@ -41,10 +42,12 @@ describe('a model of Teachable Machine', () => {
     const expected = (await inTfjs(path.join(folder, 'my_model/model.json'))).predict(
       tf.tensor(images, [2, 32, 32, 3]),
     );
-    const runner = await onnxEngine.load(await readModel(path.join(folder, 'my_model/model.json')));
-    const [got = new Float32Array()] = await runner.run(images, 2);
-    await runner.release();
-    assertClose(got, await (expected as tf.Tensor).data(), 1e-5);
+    for (const engine of await engines()) {
+      const runner = await engine.load(await readModel(path.join(folder, 'my_model/model.json')));
+      const [got = new Float32Array()] = await runner.run(images, 2);
+      await runner.release();
+      assertClose(got, await (expected as tf.Tensor).data(), 1e-5);
+    }
   });
 
   test('its folder is a base: pixels from -1 to 1, the same as its model.json', async () => {
