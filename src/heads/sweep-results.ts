@@ -45,7 +45,7 @@ export async function readSweepResults(dir: string): Promise<SweepResults> {
     table = tableFromIPC(bytes);
     facts = JSON.parse(table.schema.metadata.get('permafrost.sweep') ?? 'null');
   } catch (error) {
-    throw damaged(error instanceof Error ? error.message : String(error), error);
+    throw damaged('it is not a whole Arrow file', error);
   }
   if (!isFields(facts)) throw damaged('it says nothing of the sweep');
   const columns = table.schema.fields.map(({ name }) => name);
