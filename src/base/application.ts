@@ -103,7 +103,7 @@ export async function advice(
   { includeTop, alpha }: { includeTop: boolean; alpha: number | undefined },
 ): Promise<string> {
   const found = await identifyWeights(file);
-  if (!found) return '; it fits no base at its default size: is it a file of another model?';
+  if (!found) return `; it fits no base at its default size: give a file of ${base}`;
   const withAlpha = found.alpha === null || found.alpha === 1 ? '' : ` --alpha ${found.alpha}`;
   const what = `${found.name}${withAlpha} ${found.includeTop ? 'with' : 'without'} its top`;
   if (found.name === base && (found.alpha ?? 1) === (alpha ?? 1)) {

@@ -256,11 +256,22 @@ function varShapes(group: Hdf5Group, depth: number): number[][] {
  */
 export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
   const specs = specsByLayer(graph, (node) => node.name);
-  if (isTfjs(file)) {
-    const { weights: stored } = await readTfjs(file);
-    return bindWeights(graph, (node) => node.name, readByOrder(stored.layers(), graph, specs, file));
+  const weights = await readInto(graph, specs, file);
+  try {
+    return bindWeights(graph, (node) => node.name, weights);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    throw new ModelError(`${file}: ${error.message}: give another file of weights`, { cause: error });
   }
-  const weights = await openWeights(file, (root) => {
+}
+
+async function readInto(
+  graph: Graph,
+  specs: ReadonlyMap<string, WeightSpec[]>,
+  file: string,
+): Promise<Map<string, Tensor[]>> {
+  if (isTfjs(file)) return readByOrder((await readTfjs(file)).weights.layers(), graph, specs, file);
+  return openWeights(file, (root) => {
     const legacy = root.child('model_weights') ?? root;
     if (legacy.texts('layer_names')) return readInside(storedLayers(legacy), graph, specs, file);
     if (containerOf(root)) return readGroups(root, graph, specs, file);
@@ -268,5 +279,4 @@ export async function loadWeights(graph: Graph, file: string): Promise<Graph> {
       `${file} holds no Keras weights, neither layer_names nor a group of layers: give a file of model.save_weights or a whole model`,
     );
   });
-  return bindWeights(graph, (node) => node.name, weights);
 }

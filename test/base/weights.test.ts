@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -9,6 +9,7 @@ import { UsageError, WeightsError } from '../../src/errors.js';
 import type { Graph, Tensor } from '../../src/graph/graph.js';
 import { inferShapes, inputShapes, weightSpecs } from '../../src/graph/infer.js';
 import { applications, randomWeights } from '../../src/keras/index.js';
+import { assertRefusal } from '../helpers/refusals.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'permafrost-weights-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -119,6 +120,7 @@ describe('files of weights', () => {
         assert.ok(error instanceof WeightsError);
         assert.match(error.message, message);
         assert.ok(error.message.includes(weights));
+        assertRefusal(error);
         return true;
       });
     });
@@ -127,7 +129,32 @@ describe('files of weights', () => {
   test('weights of no known base: the error says so', async () => {
     const { nodes, ...graph } = made({ name: 'mobilenet', alpha: 0.25 });
     const weights = writeH5({ ...graph, nodes: nodes.slice(0, 20) }, 'cut.h5');
-    await assert.rejects(open({ base: 'mobilenet', weights }), /fits no base/);
+    await assert.rejects(open({ base: 'mobilenet', weights }), (error: Error) => {
+      assertRefusal(error);
+      return /fits no base at its default size: give a file of mobilenet/.test(error.message);
+    });
+  });
+
+  test('weights that are not finite, a pointer of Git LFS, something else: each names the file and what to do', async () => {
+    const mobilenet = made({ name: 'mobilenet', alpha: 0.25 });
+    const spoilt = mobilenet.nodes.map((node) => ({
+      ...node,
+      weights: node.weights.map(({ shape, data }) => ({ shape, data: Float32Array.from(data).fill(Number.NaN, 0, 1) })),
+    }));
+    const pointer = path.join(folder, 'pointer.h5');
+    writeFileSync(pointer, 'version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n');
+    const text = path.join(folder, 'text.h5');
+    writeFileSync(text, 'x'.repeat(100));
+    for (const [weights, message] of [
+      [writeH5({ ...mobilenet, nodes: spoilt }, 'nan.h5'), /nan\.h5: layer conv1: kernel is not finite: give/],
+      [pointer, /pointer\.h5 is a pointer of Git LFS/],
+      [text, /text\.h5 is not an HDF5 file: give/],
+    ] as const) {
+      await assert.rejects(open({ base: 'mobilenet', alpha: 0.25, weights }), (error: Error) => {
+        assertRefusal(error);
+        return message.test(error.message);
+      });
+    }
   });
 });
 

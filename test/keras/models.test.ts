@@ -9,7 +9,7 @@ import { inferShapes } from '../../src/graph/infer.js';
 import { graphFromConfig, readModel } from '../../src/keras/index.js';
 import { IDLE } from '../../src/keras/layers.js';
 import { type ConformanceCase, conforms, engines } from '../helpers/conformance.js';
-import { fixture } from '../helpers/fixtures.js';
+import { fixture, root } from '../helpers/fixtures.js';
 import { assertRefusal } from '../helpers/refusals.js';
 
 interface Facts {
@@ -121,6 +121,21 @@ describe('models of other kinds are refused by the name of their format, with th
       });
     });
   }
+
+  test('every class that the page of bases lists as refused is, by its name', () => {
+    const page = readFileSync(path.join(root, 'docs/bases.md'), 'utf8');
+    const row = page.split('\n').find((line) => line.startsWith('| recurrent layers')) ?? '';
+    const names = [...row.matchAll(/`(\w+)`/g)].map(([, name = '']) => name);
+    assert.ok(names.length >= 12 && names.includes('AutoContrast'), row);
+    for (const name of names) {
+      assert.throws(
+        () => graphFromConfig(layer(name), 'm.h5'),
+        new RegExp(
+          `^ModelError: m\\.h5: layer it \\(${name}\\): the class ${name} is not supported: tap a layer before`,
+        ),
+      );
+    }
+  });
 
   test('layers of foreign code: the commands load it', () => {
     const read = (config: object) => () => graphFromConfig(config, 'm.h5');
