@@ -12,6 +12,7 @@ import {
   type FeaturesOptions,
   features,
   type HeadOptions,
+  IncrementalLda,
   memoryVectors,
   outputsOf,
   trainHeads,
@@ -126,7 +127,8 @@ async function large(): Promise<void> {
     await writeFile(path.join(folder, 'alphas.json'), JSON.stringify(alphas));
     const peer = spawn(python, [script, 'large', folder], { stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface({ input: peer.stdout })[Symbol.asyncIterator]();
-    const { value: version } = await lines.next();
+    const { value: version, done } = await lines.next();
+    if (done) throw new Error(`${python} has no scikit-learn: set PYTHON to one with bench/requirements.txt`);
     const vectors = memoryVectors(x, d);
     for (const [peerName, ...tries] of [
       ['lda', { optimizer: 'lda', shrinkage: 'auto' }, { optimizer: 'lda' }],
@@ -156,6 +158,30 @@ async function large(): Promise<void> {
   }
 }
 
+/** A label given, changed or taken away, with new probabilities for all vectors. */
+async function steps(): Promise<void> {
+  const [n, d, count] = [20_000, 2_048, 30];
+  const random = new Random('steps');
+  const x = Float32Array.from({ length: n * d }, () => random.normal());
+  const labels = Int32Array.from({ length: n }, (_, i) => (i < 500 ? i % 2 : -1));
+  const lda = await IncrementalLda.create(x, d, { classes: 2, labels });
+  const times: number[] = [];
+  for (let step = 0; step < count; step++) {
+    const row = random.below(1000);
+    const was = lda.labelOf(row);
+    const began = performance.now();
+    lda.setLabel(row, was === null ? step % 2 : step % 3 === 0 ? null : 1 - was);
+    await lda.probabilities();
+    times.push(performance.now() - began);
+  }
+  await lda.release();
+  const most = Math.max(...times.slice(3));
+  console.log(
+    `IncrementalLda, ${n} x ${d}: a step with all probabilities ${median(times).toFixed(0)} ms, at most ${most.toFixed(0)} ms`,
+  );
+}
+
 const [data, weights] = process.argv.slice(2);
 if (data !== undefined && weights !== undefined) await few(data, weights);
-if (process.env.ONLY !== 'few') await large();
+if (process.env.ONLY !== 'few') await steps();
+if (process.env.ONLY === undefined) await large();

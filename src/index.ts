@@ -122,6 +122,7 @@ export type {
 export { COLORMAPS, HEAD_FORMATS, RANKINGS, TASKS } from './options/choices.js';
 export type { Int8Report } from './quantize/index.js';
 export { FeatureSet, type FoundVectors, type SetInfo, type SetSpec, type VectorBatch } from './store/index.js';
+export { type FixedShrinkage, IncrementalLda, type IncrementalLdaOptions } from './train/closed/incremental.js';
 export { type HeadOptions, type ResolvedOptions, resolveOptions } from './train/options.js';
 export type { ClosedForm, EpochRecord, Examples, TrainHooks, TrainingData } from './train/run.js';
 export { outputsOf, type TrainedHead, trainHeads } from './train/train.js';

@@ -18,6 +18,8 @@ export interface LdaFit {
   readonly bias: Float64Array;
   /** Share of the mean variance that was mixed in; null where each class has its own. */
   readonly shrinkage: number | null;
+  /** What was added to the scatter on its diagonal; null as above. */
+  readonly penalty: number | null;
   /** Scores of rows by fits without their groups; null where the rule asks for none. */
   readonly leftOut: LeftOut | null;
 }
@@ -51,7 +53,7 @@ export async function fitLda(
       const found = await ledoitWolf(products, problem, moments);
       const solved = await solveShrunk(products, found, differences(moments));
       if (solved === null) throw singular();
-      fits.push({ ...discriminants(moments, solved), shrinkage: null, leftOut: null });
+      fits.push({ ...discriminants(moments, solved), shrinkage: null, penalty: null, leftOut: null });
       continue;
     }
     const { scatter, trace } = pooled as Pooled;
@@ -83,7 +85,7 @@ export async function fitLda(
         : await solveShrunk(products, { ...scatter, diagonal: new Float64Array(d).fill(chosen.penalty) }, b);
     if (solved === null) throw singular();
     const kernel = shrinkage === 1 ? solved : scaled(solved, chosen.scale);
-    fits.push({ ...discriminants(moments, kernel), shrinkage, leftOut });
+    fits.push({ ...discriminants(moments, kernel), shrinkage, penalty: chosen.penalty, leftOut });
   }
   return fits;
 }
