@@ -12,7 +12,7 @@ import { type ExplainerOptions, openExplainer } from './explainer.js';
 /** Of a thumbnail's sides, which a page draws it over: it is smooth. */
 const SHARE = 0.5;
 /** Of the brightest place, 0 to 255; where the map is lowest the photo is clear. */
-const OPAQUE = 210;
+const OPAQUE = 180;
 
 /** @returns a map as colours to lie over a picture of this size, WebP with transparency */
 async function overlay(map: Activation, size: { width: number; height: number }): Promise<Uint8Array> {

@@ -50,7 +50,7 @@ const key = ({ look, text, mark }: LegendItem): Html => {
 
 /** @returns the figure with its caption */
 export const figure = ({ title, drawing, note = null, legend = [], isWide = false }: Figure): Html =>
-  html`<figure class="chart${isWide ? ' wide' : ''}"><figcaption><h4>${title}</h4>${
+  html`<figure class="chart${isWide ? ' wide' : ''}"><figcaption><p class="title">${title}</p>${
     legend.length > 0 && html`<ul class="legend">${legend.map(key)}</ul>`
   }</figcaption>${drawing}${note !== null && html`<p class="note">${note}</p>`}</figure>`;
 

@@ -134,8 +134,8 @@ class Confusion {
     const { classes, task, score, isCut } = this.head;
     const rows = this.rowsOf(is, said);
     const title = element(
-      'h4',
-      '',
+      'p',
+      'title',
       is === said ? `${classes[is]}, right` : `${classes[is]} taken for ${classes[said]}`,
     );
     const most = isCut ? ' of which this page has the names' : '';

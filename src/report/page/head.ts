@@ -28,13 +28,17 @@ const hasConfusion = (metrics: Metrics | null): metrics is ClassificationMetrics
 /** Labels that a slider moves one at a time. */
 const MOST_SLIDERS = 60;
 
-/** @returns the parts of the chapter of a head, those that it has anything to say in */
-export function headParts(head: HeadReport, id: string, pictures: Pictures): Part[] {
+/**
+ * @param level of the headings
+ * @returns the parts of the chapter of a head, those that it has anything to say in
+ */
+export function headParts(head: HeadReport, id: string, pictures: Pictures, level: 2 | 3): Part[] {
   const { info, onData } = head;
   const metrics = mainMetrics(info, onData);
   const parts: Part[] = [];
   const add = (name: string, title: string, body: Content | null, lede: Content = null): void => {
-    if (body !== null) parts.push({ id: `${id}-${name}`, title, body: section(`${id}-${name}`, title, body, lede) });
+    if (body === null) return;
+    parts.push({ id: `${id}-${name}`, title, body: section(`${id}-${name}`, title, body, lede, level) });
   };
   add('numbers', 'How good it is', numbers(head), onData?.which ?? null);
   if (onData !== null) mistakes(head, onData, pictures, add);

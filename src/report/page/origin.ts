@@ -97,10 +97,10 @@ export function origin({ name, info }: HeadReport): Html {
     ([option, value]) => html`<tr><th scope="row">${words(option)}</th><td>${text(value)}</td></tr>`,
   );
   const sets = [{ fingerprint: info.fingerprint, set: info.set as Fields }, ...info.joined];
-  return html`<div class="columns"><div><h4>Head</h4>${facts(data)}</div>${sets.map(
+  return html`<div class="columns"><div><p class="title">Head</p>${facts(data)}</div>${sets.map(
     ({ set, fingerprint }, k) =>
-      html`<div><h4>Base${sets.length > 1 && ` ${k + 1}`}</h4>${facts(baseFacts(set as Fields, fingerprint))}</div>`,
-  )}<div><h4>Options</h4><table class="options"><tbody>${options}</tbody></table></div></div>`;
+      html`<div><p class="title">Base${sets.length > 1 && ` ${k + 1}`}</p>${facts(baseFacts(set as Fields, fingerprint))}</div>`,
+  )}<div><p class="title">Options</p><table class="options"><tbody>${options}</tbody></table></div></div>`;
 }
 
 /** @returns `learning rate` of `learningRate` */

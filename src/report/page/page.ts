@@ -38,8 +38,13 @@ export function page(report: Report, script: string): string {
   const { title, heads, sweep, compared, notes, version, data } = report;
   const chapters = heads.slice(0, MOST_CHAPTERS);
   const isMany = heads.length > 1;
+  const hasChapters = isMany || sweep !== null;
   const pictures = new Pictures(report);
-  const all = chapters.map((head, k) => ({ head, id: `h${k}`, parts: headParts(head, `h${k}`, pictures) }));
+  const all = chapters.map((head, k) => ({
+    head,
+    id: `h${k}`,
+    parts: headParts(head, `h${k}`, pictures, hasChapters ? 3 : 2),
+  }));
   const front: Part[] = [];
   if (sweep !== null) front.push({ id: 'sweep', title: 'What was tried', body: sweepBody(sweep) });
   if (isMany) {
@@ -52,7 +57,6 @@ export function page(report: Report, script: string): string {
       'Each with each, on the same images. Differences whose interval leaves 0 out are hardly chance, and stand out; of many pairs some do so by chance.';
     front.push({ id: 'pairs', title, body: section('pairs', title, pairsTable(compared), told) });
   }
-  const hasChapters = isMany || sweep !== null;
   const chaptersDrawn = all.map(({ head, id, parts }) =>
     hasChapters
       ? html`<div class="chapter" id="${id}"><h2>${head.name}</h2><p class="lede">${lede(head)}</p>${parts.map(({ body }) => body)}</div>`
@@ -67,7 +71,7 @@ export function page(report: Report, script: string): string {
   const policy = `default-src 'none'; img-src data:; style-src ${allowed(STYLE)}; script-src ${allowed(script)}; base-uri 'none'; form-action 'none'`;
   const body = html`<div class="page"><header><p class="kind">Permafrost report · ${kind}${data !== null && html` · ${data}`}</p><h1>${title}</h1>${
     sentence !== null && html`<p class="lede">${sentence}</p>`
-  }${notes.length > 0 && html`<div class="notes">${notes.map((note) => html`<p>${note}</p>`)}</div>`}</header><nav aria-label="Contents"><h2>Contents</h2>${contents}</nav><main>${front.map(
+  }${notes.length > 0 && html`<div class="notes">${notes.map((note) => html`<p>${note}</p>`)}</div>`}</header><nav aria-label="Contents"><p class="title">Contents</p>${contents}</nav><main>${front.map(
     (part) => part.body,
   )}${chaptersDrawn}</main><footer><p>Made by permafrost ${version}. This page is one file and asks nothing of the network.</p></footer></div>`;
   const knows = json(scriptData(report, chapters, pictures));

@@ -54,6 +54,6 @@ export function table({ caption, columns, rows, isSortable = false, isTall = fal
 export const facts = (list: readonly (readonly [name: string, value: Content])[]): Html =>
   html`<dl class="facts">${list.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 
-/** A part of a page under a heading. */
-export const section = (id: string, title: string, body: Content, lede: Content = null): Html =>
-  html`<section id="${id}"><h3>${title}</h3>${lede !== null && html`<p class="lede">${lede}</p>`}${body}</section>`;
+/** A part of a page under a heading, of the second level or, within a chapter, the third. */
+export const section = (id: string, title: string, body: Content, lede: Content = null, level: 2 | 3 = 2): Html =>
+  html`<section id="${id}"><h${level}>${title}</h${level}>${lede !== null && html`<p class="lede">${lede}</p>`}${body}</section>`;

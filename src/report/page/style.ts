@@ -25,12 +25,12 @@ export const STYLE = `
 *{box-sizing:border-box}
 html{font:100%/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;background:var(--paper);color:var(--ink);-webkit-text-size-adjust:100%;scroll-padding-top:1rem}
 body{margin:0}
-h1,h2,h3,h4,p,dl,dd,ul,figure{margin:0}
+h1,h2,h3,p,dl,dd,ul,figure{margin:0}
 ul{padding:0;list-style:none}
 h1{font-size:var(--t4);line-height:1.2;overflow-wrap:anywhere}
-h2{font-size:var(--t3);line-height:1.25;overflow-wrap:anywhere;padding-top:2.5rem;border-top:2px solid var(--ink)}
-h3{font-size:var(--t2);line-height:1.3}
-h4{font-size:var(--t0);line-height:1.4}
+h2,h3{font-size:var(--t2);line-height:1.3}
+.chapter>h2{font-size:var(--t3);line-height:1.25;overflow-wrap:anywhere;padding-top:2.5rem;border-top:2px solid var(--ink)}
+.title{font-weight:600;line-height:1.4}
 a{color:var(--link)}
 code{font:var(--t-1)/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 abbr{text-decoration:none}
@@ -42,14 +42,14 @@ header .kind{font-size:var(--t-1)}
 header .lede{font-size:var(--t1);line-height:1.4;margin-top:.5rem;color:var(--ink)}
 .notes{margin-top:1rem;font-size:var(--t-1);border-left:3px solid var(--s4);padding-left:.75rem}
 nav{font-size:var(--t-1);margin:1.5rem 0 0}
-nav h2{font-size:var(--t-1);padding:0;border:0;color:var(--muted);font-weight:600}
+nav .title{color:var(--muted)}
 nav ul{display:flex;flex-wrap:wrap;gap:0 1rem}
 nav a{display:inline-block;padding:.25rem 0;text-decoration:none}
 nav a:hover{text-decoration:underline}
 main>section,.chapter>section{margin-top:2.5rem}
 .chapter{margin-top:4rem}
 section>.lede{margin-top:.25rem}
-section>:not(h3,.lede,.note){margin-top:1rem}
+section>:not(h2,h3,.lede,.note){margin-top:1rem}
 .note{font-size:var(--t-1);margin-top:.75rem}
 .key{display:flex;flex-wrap:wrap;gap:1rem 3rem}
 .key dt{font-size:var(--t-1);color:var(--muted)}
@@ -167,5 +167,5 @@ ${series('s', 8)}${series('v', 5)}
 .options th{color:var(--muted);white-space:nowrap}
 footer{margin-top:4rem;font-size:var(--t-1);color:var(--muted)}
 @media (min-width:72rem){.page{display:grid;grid-template-columns:12rem minmax(0,1fr);gap:0 3rem;padding:3rem 2rem 4rem}header,footer{grid-column:2}nav{grid-column:1;grid-row:1/4;position:sticky;top:3rem;align-self:start;margin:0;max-height:calc(100vh - 4rem);overflow-y:auto}nav ul{display:block}}
-@media print{html{font-size:11pt}nav,.slider input,.slider .ends,.choose,[data-cell-images]{display:none}.page{display:block;padding:0;max-width:none}.tall{max-height:none;overflow:visible}.chart,.gallery li,tr{break-inside:avoid}.matrix td,.heat path{print-color-adjust:exact;-webkit-print-color-adjust:exact}h2,h3,h4{break-after:avoid}section{break-inside:auto}}
+@media print{html{font-size:11pt}nav,.slider input,.slider .ends,.choose,[data-cell-images]{display:none}.page{display:block;padding:0;max-width:none}.tall{max-height:none;overflow:visible}.chart,.gallery li,tr{break-inside:avoid}.matrix td,.heat path{print-color-adjust:exact;-webkit-print-color-adjust:exact}h2,h3,.title{break-after:avoid}section{break-inside:auto}}
 `.trim();
