@@ -40,17 +40,19 @@ async function trainMany(given: Arguments, console: Console): Promise<void> {
       `with --plan the options of heads stand in the plan, under defaults for all: leave ${alone.map(flagOf).join(', ')} out`,
     );
   }
+  let ended = 0;
   const results = await trainPlan({
     ...optionsOf<TrainPlanOptions>(given, 'train plan'),
     ...hooks(console),
-    onEpoch: (head, record, done, total) =>
+    onEpoch: (head, record, _place, total) =>
       console.progress({
-        done,
+        done: ended,
         total,
         what: 'heads',
         facts: [`${head}: epoch ${record.epoch}`, ...epochFacts(record)],
       }),
     onHead: (result) => {
+      ended += 1;
       if (result.status === 'failed') console.line(`${result.head} failed: ${result.message}`);
       else if (result.replaced !== null) console.line(`${result.head} replaced ${result.replaced}`);
     },

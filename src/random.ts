@@ -34,6 +34,23 @@ export class Random {
     return low + (high - low) * (this.uint32() / 2 ** 32);
   }
 
+  /** Draws as many places of an array as `times`, each as likely as any other, and adds 1 to each: `floor(uniform(0, length))`. */
+  tally(array: Uint32Array, times: number): void {
+    let [a, b, c, d] = this.state as Uint32Array & [number, number, number, number];
+    for (let i = 0; i < times; i++) {
+      const place = Math.floor(array.length * ((Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0) / 2 ** 32));
+      const t = b << 9;
+      c ^= a;
+      d ^= b;
+      b ^= c;
+      a ^= d;
+      c ^= t;
+      d = rotate(d, 11);
+      array[place] = (array[place] as number) + 1;
+    }
+    this.state.set([a, b, c, d]);
+  }
+
   /** @returns an integer in [0, n), without bias, for n up to 2^32 */
   below(n: number): number {
     const limit = 2 ** 32 - (2 ** 32 % n);

@@ -1,10 +1,11 @@
 import { PermafrostError } from '../errors.js';
-import { fitHead } from '../heads/fit.js';
+import { type FittedHead, fitHead } from '../heads/fit.js';
 import { resolveFit } from '../heads/fit-options.js';
 import { makeHead, saveHead } from '../heads/head.js';
+import { JointTraining } from '../heads/joint.js';
 import { choosePlace } from '../heads/place.js';
 import { type Plan, type PlannedHead, readPlan } from '../heads/plan-file.js';
-import { divideExamples, noteGivenSplits } from '../heads/problem.js';
+import { divideExamples, noteGivenSplits, type Problem } from '../heads/problem.js';
 import { checkOptions } from '../options/check.js';
 import { checkEffect, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
@@ -34,10 +35,10 @@ export type PlanResult =
     };
 
 /**
- * Trains all heads of a plan from one read of the cache, one after the other, and saves each in `cache/heads` as soon as it is done.
- * A head that is there already with the same identity (options, labels, sides, feature sets) is not trained again, so that the same
- * call goes on where one was stopped; any other head of a planned name is replaced, which the result says. A head that cannot be
- * trained does not stop the others.
+ * Trains all heads of a plan from one read of the cache, side by side, and saves each in `cache/heads` as soon as it is done: heads of
+ * one shape on the same images train in the same passes. A head that is there already with the same identity (options, labels, sides,
+ * feature sets) is not trained again, so that the same call goes on where one was stopped; any other head of a planned name is
+ * replaced, which the result says. A head that cannot be trained does not stop the others.
  * @returns one result a head, in the order of the plan
  * @throws UsageError, DataError or CacheError for a plan, a folder or a set that cannot be used
  */
@@ -55,41 +56,70 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
   const labelled = await labelAll(corpus, heads, options);
   const table = await corpus.read([...new Set(labelled.values())].filter((one) => !(one instanceof Error)) as never);
   const results: PlanResult[] = [];
+  const end = (at: number, result: PlanResult): void => {
+    results[at] = result;
+    options.onHead?.(result);
+  };
+  /** Does a head's part. @returns what it gives, nothing when it has failed, which is noted */
+  const tried = async <T>(at: number, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!(error instanceof PermafrostError)) throw error;
+      end(at, { status: 'failed', head: (heads[at] as PlannedHead).name, message: error.message });
+      return undefined;
+    }
+  };
+  const problems = new Map<string, Problem>();
+  const waiting: { at: number; planned: PlannedHead; problem: Problem; save: (fitted: FittedHead) => Promise<void> }[] =
+    [];
   for (const [at, planned] of heads.entries()) {
     options.signal?.throwIfAborted();
-    const found = labelled.get(labelsKey(planned));
-    const place = placeOf({ ...(options.cache === undefined ? {} : { cache: options.cache }), name: planned.name }, '');
-    const started = performance.now();
-    try {
+    await tried(at, async () => {
+      const found = labelled.get(labelsKey(planned));
       if (found === undefined || found instanceof Error) throw found;
       const { seed } = resolveOptions(planned.options);
       const { val, shots } = resolveFit(planned.fit);
       noteGivenSplits(found, planned.fit.val, (message) => options.onWarning?.(`${planned.name}: ${message}`));
-      const problem = divideExamples(found, (sha256) => table.rows.has(sha256), { seed, val, shots });
-      const identity = headIdentity(corpus, problem, planned.options, planned.fit);
-      const origin = originOf(corpus, identity);
+      const key = JSON.stringify([labelsKey(planned), seed, val, shots]);
+      const problem =
+        problems.get(key) ?? divideExamples(found, (sha256) => table.rows.has(sha256), { seed, val, shots });
+      problems.set(key, problem);
+      const origin = originOf(corpus, headIdentity(corpus, problem, planned.options, planned.fit));
+      const cache = options.cache === undefined ? {} : { cache: options.cache };
+      const place = placeOf({ ...cache, name: planned.name }, '');
       const { same, replaced } = await choosePlace(place, origin, { isGiven: true, replace: true });
       if (same !== null) {
-        results.push({ status: 'reused', ...resultOf(same, same, { ...place, reused: true, replaced: null }, 0) });
-      } else {
-        const fitted = await fitHead(problem, table, planned.options, planned.fit, {
-          onEpoch: (record) => options.onEpoch?.(planned.name, record, at, heads.length),
-          onWarning: (message) => options.onWarning?.(`${planned.name}: ${message}`),
-          ...(options.signal ? { signal: options.signal } : {}),
-        });
+        end(at, { status: 'reused', ...resultOf(same, same, { ...place, reused: true, replaced: null }, 0) });
+        return;
+      }
+      const started = performance.now();
+      const save = async (fitted: FittedHead): Promise<void> => {
         await corpus.markUsed();
         await saveHead(place.dir, makeHead(fitted, origin, problem));
         const seconds = (performance.now() - started) / 1000;
         const what = { ...place, reused: false, replaced };
-        results.push({ status: 'trained', ...resultOf(fitted.trained, fitted.learned, what, seconds) });
-      }
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      if (!(error instanceof PermafrostError)) throw error;
-      results.push({ status: 'failed', head: planned.name, message: error.message });
-    }
-    options.onHead?.(results.at(-1) as PlanResult);
+        end(at, { status: 'trained', ...resultOf(fitted.trained, fitted.learned, what, seconds) });
+      };
+      waiting.push({ at, planned, problem, save });
+    });
   }
+  const joint = new JointTraining(waiting.length);
+  const fits = waiting.map(({ at, planned, problem, save }) =>
+    tried(at, async () =>
+      save(
+        await fitHead(problem, table, planned.options, planned.fit, {
+          joint,
+          onEpoch: (record) => options.onEpoch?.(planned.name, record, at, heads.length),
+          onWarning: (message) => options.onWarning?.(`${planned.name}: ${message}`),
+          ...(options.signal ? { signal: options.signal } : {}),
+        }),
+      ),
+    ).finally(() => joint.leave()),
+  );
+  await Promise.allSettled(fits);
+  await Promise.all(fits);
   return results;
 }
 

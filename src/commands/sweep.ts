@@ -1,13 +1,14 @@
 import path from 'node:path';
 import { HeadError, LabelError, UsageError } from '../errors.js';
 import { placeFiles, tryPlace } from '../heads/files.js';
-import { finishFolds, finishHead, foldsOf, sidesOf } from '../heads/fit.js';
+import { finishFolds, finishHead } from '../heads/fit.js';
 import { checkCoverage, decisiveFit, type FitOptions, resolveFit } from '../heads/fit-options.js';
 import { makeHead, saveHead } from '../heads/head.js';
 import type { Learned } from '../heads/learned.js';
 import { checkName, readSweepPlan } from '../heads/plan-file.js';
 import { probe } from '../heads/probe.js';
 import { divideExamples, identityOf, noteGivenSplits } from '../heads/problem.js';
+import { foldsOf, sidesOf } from '../heads/sides.js';
 import { checkSpace, parseAxis, type Space } from '../heads/space.js';
 import { closedForms, headsOf } from '../heads/sweep-heads.js';
 import { chooseSweepPlace } from '../heads/sweep-place.js';

@@ -16,7 +16,7 @@ import { byCodePoint, sha256Hex } from '../canonical.js';
 import { HeadError } from '../errors.js';
 import { readNamed, whyUnreadable } from '../files/index.js';
 import { arrowFile } from '../formats/arrow/file.js';
-import type { Problem } from './problem.js';
+import { oncePerProblem } from './problem.js';
 
 /** The file beside `head.json`. */
 export const EXAMPLES = 'examples.arrow';
@@ -36,7 +36,7 @@ interface HeadExample {
  * @returns the images of a head as an Arrow file, sorted by hash, each side of a content once: `sha256` (32 bytes), `target` (text, of a
  *   regression float64), `split` (`train`, `val` or `test`) and `group` (text or null). The same images give the same bytes
  */
-export function examplesFile(problem: Problem): Uint8Array {
+export const examplesFile = oncePerProblem((problem): Uint8Array => {
   const rows = new Map<string, HeadExample>();
   for (const split of SPLITS) {
     for (const { sha256, label, group = null } of problem[split]) {
@@ -71,7 +71,7 @@ export function examplesFile(problem: Problem): Uint8Array {
   ].filter((data) => data !== undefined);
   const data = makeData({ type: new Struct(schema.fields), length: sorted.length, nullCount: 0, children });
   return arrowFile(new Table(schema, [new RecordBatch(schema, data)]));
-}
+});
 
 /** What a head has seen of some images. */
 export interface Seen {

@@ -1,19 +1,18 @@
 import type { EngineName } from '../engine/engine.js';
-import { LabelError } from '../errors.js';
-import { dealFolds } from '../labels/folds.js';
-import type { Example } from '../labels/labels.js';
 import type { Targets } from '../labels/targets.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { type HeadOptions, isByMinibatch } from '../train/options.js';
-import type { EpochRecord } from '../train/run.js';
+import type { EpochRecord, TrainHooks } from '../train/run.js';
 import type { TrainedHead } from '../train/train.js';
 import { commonestOf, majorityOf, meanAnswer, type Part } from './baseline.js';
 import { checkCoverage, type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
-import { constantFeatures, type VectorTable } from './joined-sets.js';
+import type { VectorTable } from './joined-sets.js';
+import { JointTraining } from './joint.js';
 import { type Answers, coverageOf, metricsOf, temperatureOf, thresholdOf } from './judge.js';
 import type { Choice, Learned } from './learned.js';
-import { type LabelledRows, labelledRows, type Problem } from './problem.js';
-import { logitsOf, type RowTask, scoresOf, trainOnRows, withTemperature } from './row-trainer.js';
+import { joinRows, type LabelledRows, type Problem } from './problem.js';
+import { logitsOf, type RowTask, rowJob, scoresOf, withTemperature } from './row-trainer.js';
+import { type FoldRows, foldsOf, type Sides, sidesOf } from './sides.js';
 
 /** A head with all that was learned about it. */
 export interface FittedHead {
@@ -28,44 +27,11 @@ export interface FitHooks {
   readonly onEpoch?: (record: EpochRecord) => void;
   readonly onWarning?: (message: string) => void;
   readonly signal?: AbortSignal;
+  /** Where other fits train beside this one. */
+  readonly joint?: JointTraining;
 }
 
 const NO_INTERVALS = { resamples: 0 } as const;
-
-/** Rows of a problem, in the order of the table. */
-export interface Sides extends RowTask {
-  readonly train: LabelledRows;
-  readonly val: LabelledRows;
-  readonly test: LabelledRows;
-}
-
-/**
- * @returns the rows of a problem; features that are the same in all training images are told
- * @throws LabelError without training images, CacheError when all training vectors are the same
- */
-export async function sidesOf(
-  problem: Problem,
-  table: VectorTable,
-  onWarning?: (message: string) => void,
-): Promise<Sides> {
-  const { task, classes } = problem;
-  const [train, val, test] = [problem.train, problem.val, problem.test].map((side) =>
-    labelledRows(problem, side, table),
-  ) as [LabelledRows, LabelledRows, LabelledRows];
-  if (train.rows.length === 0) {
-    throw new LabelError('no images to train on: label some, or give fewer to validation and test');
-  }
-  const constant = await constantFeatures(table, train.rows);
-  if (constant > 0) {
-    onWarning?.(
-      `${constant} of ${table.vectors.d} features are the same in all training images: nothing is learned from them`,
-    );
-  }
-  if (task === 'regression' && train.y.every((value) => value === train.y[0])) {
-    onWarning?.(`all training labels are ${train.y[0]}: nothing is learned but that number`);
-  }
-  return { task, classes, table, train, val, test };
-}
 
 /**
  * Trains one head on a problem and judges it: validation chooses the epoch, a temperature and thresholds where asked for, and gives
@@ -95,20 +61,21 @@ export async function finishHead(
   hooks: FitHooks = {},
 ): Promise<FittedHead> {
   const { val, train } = sides;
-  const judged = await judge(sides, [{ trained, val }], options, fit);
+  const judged = await inTurn(hooks, () => judge(sides, [{ trained, val }], options, fit));
   const final =
     fit.refit && val.rows.length > 0
-      ? await trainOne(sides, together(sides, train, val), NO_ROWS, options, hooks, trained.bestEpoch)
+      ? await trainOne(sides, joinRows(sides, train, val), NO_ROWS, options, hooks, trained.bestEpoch)
       : trained;
   const { history, bestEpoch } = trained;
-  return finish(sides, { ...final, history, bestEpoch }, options, fit, {
+  const told = {
     ...judged,
     ...baselines(sides, [{ train: train.y, val: val.y }]),
     chosen: val.rows.length === 0 ? [] : chosenBy([trained], judged),
     end: trained.end,
     val: val.rows.length,
     folds: null,
-  });
+  };
+  return inTurn(hooks, () => finish(sides, { ...final, history, bestEpoch }, options, fit, told));
 }
 
 /** What answering without looking at an image gets right. */
@@ -192,35 +159,9 @@ async function finish(
   };
 }
 
-/** One part of a cross-validation: rows that train, and rows that are predicted. */
-export interface FoldRows {
-  readonly train: LabelledRows;
-  readonly val: LabelledRows;
-}
-
 /** A head that was trained on a part. */
 export interface TrainedFold extends FoldRows {
   readonly trained: TrainedHead;
-}
-
-/**
- * @returns the parts of a cross-validation of training and validation images together, and those as one side to train on
- * @throws LabelError when there are fewer images than parts; else as `sidesOf`
- */
-export async function foldsOf(
-  problem: Problem,
-  table: VectorTable,
-  { folds, seed }: { readonly folds: number; readonly seed: number },
-  onWarning?: (message: string) => void,
-): Promise<{ sides: Sides; parts: readonly FoldRows[] }> {
-  const pool = [...problem.train, ...problem.val];
-  const foldOf = dealFolds(pool, folds, seed, problem.task);
-  const sides = await sidesOf({ ...problem, train: pool, val: [] }, table, onWarning);
-  const parts = Array.from({ length: folds }, (_, fold) => {
-    const of = (inside: boolean): Example[] => pool.filter((_, i) => (foldOf[i] === fold) === inside);
-    return { train: labelledRows(problem, of(false), table), val: labelledRows(problem, of(true), table) };
-  });
-  return { sides, parts };
 }
 
 async function crossValidate(
@@ -236,10 +177,8 @@ async function crossValidate(
     { folds: fit.folds, seed: options.seed ?? 0 },
     hooks.onWarning,
   );
-  const trained: TrainedFold[] = [];
-  for (const part of parts) {
-    trained.push({ ...part, trained: await trainOne(sides, part.train, part.val, options, hooks) });
-  }
+  const heads = await trainParts(sides, parts, options, hooks);
+  const trained = parts.map((part, i): TrainedFold => ({ ...part, trained: heads[i] as TrainedHead }));
   return finishFolds(sides, trained, options, fit, hooks);
 }
 
@@ -261,7 +200,7 @@ export async function finishFolds(
   fit: ResolvedFit,
   hooks: FitHooks = {},
 ): Promise<FittedHead> {
-  const { answers, ...judged } = await judge(sides, parts, options, fit);
+  const { answers, ...judged } = await inTurn(hooks, () => judge(sides, parts, options, fit));
   const folds = parts.map(({ trained, train, val }, i) => ({
     train: train.rows.length,
     val: val.rows.length,
@@ -271,7 +210,7 @@ export async function finishFolds(
   const epochs = folds.map(({ bestEpoch }) => bestEpoch).sort((a, b) => a - b);
   const median = epochs[Math.floor((epochs.length - 1) / 2)] as number;
   const trained = await trainOne(sides, sides.train, NO_ROWS, options, hooks, median);
-  return finish(sides, trained, options, fit, {
+  const told = {
     ...judged,
     ...baselines(
       sides,
@@ -284,12 +223,15 @@ export async function finishFolds(
     end: parts.some((part) => part.trained.end === 'epochs') ? 'epochs' : (parts[0]?.trained.end ?? null),
     val: sides.train.rows.length,
     folds,
-  });
+  };
+  return inTurn(hooks, () => finish(sides, trained, options, fit, told));
 }
+
+const inTurn = <T>({ joint }: FitHooks, work: () => Promise<T>): Promise<T> => (joint ? joint.inTurn(work) : work());
 
 const NO_ROWS: LabelledRows = { rows: new Uint32Array(0), y: new Int32Array(0), keys: [] };
 
-/** @param stopAt the last epoch, where validation does not choose it; heads without minibatches go to their minimum whatever it is */
+/** @param stopAt as `trainParts` has it */
 async function trainOne(
   sides: RowTask,
   train: LabelledRows,
@@ -298,17 +240,34 @@ async function trainOne(
   hooks: FitHooks,
   stopAt?: number,
 ): Promise<TrainedHead> {
-  const { engine, onEpoch, signal } = hooks;
-  const [outcome] = await trainOnRows(sides, train, val, [options], {
+  const [trained] = await trainParts(sides, [{ train, val }], options, hooks, stopAt);
+  return trained as TrainedHead;
+}
+
+/**
+ * @param stopAt the last epoch, where validation does not choose it; heads without minibatches go to their minimum whatever it is
+ * @returns a head of each part, all trained side by side
+ */
+async function trainParts(
+  sides: RowTask,
+  parts: readonly FoldRows[],
+  options: HeadOptions,
+  { engine, onEpoch, signal, joint = new JointTraining() }: FitHooks,
+  stopAt?: number,
+): Promise<TrainedHead[]> {
+  const hooks: TrainHooks = {
     ...(engine ? { engine } : {}),
     ...(onEpoch ? { onEpoch: (_: number, record: EpochRecord) => onEpoch(record) } : {}),
     ...(signal ? { signal } : {}),
     ...(stopAt === undefined || !isByMinibatch(options.optimizer)
       ? {}
       : { drop: (epoch: number) => (epoch >= stopAt ? [0] : []) }),
-  });
-  if (outcome instanceof Error) throw outcome;
-  return outcome as TrainedHead;
+  };
+  const outcomes = await joint.train(parts.map(({ train, val }) => rowJob(sides, train, val, [options], hooks)));
+  const heads = outcomes.flat();
+  const failed = heads.find((one) => one instanceof Error);
+  if (failed !== undefined) throw failed;
+  return heads as TrainedHead[];
 }
 
 async function answersOf(sides: RowTask, trained: TrainedHead, { rows, y }: LabelledRows): Promise<Answers> {
@@ -322,15 +281,3 @@ const joinFloats = (parts: readonly Float32Array[]): Float32Array =>
 /** Class numbers and numbers alike are exact in a float32. */
 const joinTargets = (parts: readonly Targets[]): Targets =>
   parts.length === 1 ? (parts[0] as Targets) : Float32Array.from(parts.flatMap((part) => Array.from(part)));
-
-/** @returns both sides as one, in the order of the table */
-function together({ task, classes }: RowTask, a: LabelledRows, b: LabelledRows): LabelledRows {
-  const width = task === 'multilabel' ? classes.length : 1;
-  const all = [a, b].flatMap(({ rows, y, keys }) =>
-    Array.from(rows, (row, i) => ({ row, y: y.subarray(i * width, (i + 1) * width), key: keys[i] as string })),
-  );
-  all.sort((one, other) => one.row - other.row);
-  const y = task === 'regression' ? new Float32Array(all.length) : new Int32Array(all.length * width);
-  for (const [i, one] of all.entries()) y.set(one.y, i * width);
-  return { rows: Uint32Array.from(all, ({ row }) => row), y, keys: all.map(({ key }) => key) };
-}

@@ -146,16 +146,18 @@ async function readGroup({ sets }: Group, keys: readonly string[]): Promise<Matr
 export async function constantFeatures({ vectors }: VectorTable, rows: Uint32Array): Promise<number> {
   const { d } = vectors;
   if (rows.every((row) => row === rows[0])) return 0;
-  const constant = new Uint8Array(d).fill(1);
+  let constant = Array.from({ length: d }, (_, j) => j);
   let first: Float32Array | undefined;
   for await (const { x, at } of vectors.blocks(distinct(rows))) {
     for (const row of at) {
-      first ??= x.slice(row * d, (row + 1) * d);
-      for (let j = 0; j < d; j++) if (x[row * d + j] !== first[j]) constant[j] = 0;
+      const from = row * d;
+      first ??= x.slice(from, from + d);
+      const values = first;
+      if (constant.some((j) => x[from + j] !== values[j])) constant = constant.filter((j) => x[from + j] === values[j]);
     }
+    if (constant.length === 0) return 0;
   }
-  const count = constant.reduce((sum, one) => sum + one, 0);
-  if (count < d) return count;
+  if (constant.length < d) return constant.length;
   throw new CacheError('all training vectors are the same: the base, or its tap, does not tell these images apart');
 }
 

@@ -17,6 +17,16 @@ export interface Problem {
   readonly test: readonly Example[];
 }
 
+/** @returns a function that works out once what several heads want to know of one problem */
+export function oncePerProblem<T>(make: (problem: Problem) => T): (problem: Problem) => T {
+  const known = new WeakMap<Problem, T>();
+  return (problem) => {
+    const value = known.has(problem) ? (known.get(problem) as T) : make(problem);
+    known.set(problem, value);
+    return value;
+  };
+}
+
 export interface DivideOptions {
   readonly seed: number;
   /** Share of validation where no split is given. */
@@ -85,19 +95,39 @@ export function labelledRows(
   };
 }
 
-/**
- * @returns 64 hex digits for what decides a head: its images, their labels and sides, the feature sets, and every option. A head of
- * the same identity need not be trained again.
- */
-export function identityOf(problem: Problem, fingerprints: readonly string[], options: object): string {
-  const side = (examples: readonly Example[]): string =>
+/** @returns both sides as one, in the order of the table */
+export function joinRows(
+  { task, classes }: Pick<Problem, 'task' | 'classes'>,
+  a: LabelledRows,
+  b: LabelledRows,
+): LabelledRows {
+  const width = task === 'multilabel' ? classes.length : 1;
+  const all = [a, b].flatMap(({ rows, y, keys }) =>
+    Array.from(rows, (row, i) => ({ row, y: y.subarray(i * width, (i + 1) * width), key: keys[i] as string })),
+  );
+  all.sort((one, other) => one.row - other.row);
+  const y = task === 'regression' ? new Float32Array(all.length) : new Int32Array(all.length * width);
+  for (const [i, one] of all.entries()) y.set(one.y, i * width);
+  return { rows: Uint32Array.from(all, ({ row }) => row), y, keys: all.map(({ key }) => key) };
+}
+
+const identitiesOfSides = oncePerProblem(({ train, val, test }) =>
+  [train, val, test].map((examples) =>
     sha256Hex(
       examples
         .map(({ sha256, label, group }) => JSON.stringify([sha256, label, group ?? null]))
         .sort(byCodePoint)
         .join('\n'),
-    );
-  const { task, classes, train, val, test } = problem;
-  const sides = [train, val, test].map(side);
+    ),
+  ),
+);
+
+/**
+ * @returns 64 hex digits for what decides a head: its images, their labels and sides, the feature sets, and every option. A head of
+ * the same identity need not be trained again.
+ */
+export function identityOf(problem: Problem, fingerprints: readonly string[], options: object): string {
+  const { task, classes } = problem;
+  const sides = identitiesOfSides(problem);
   return sha256Hex(canonicalJson({ task, classes, fingerprints, sides, options: JSON.parse(JSON.stringify(options)) }));
 }

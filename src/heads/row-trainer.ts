@@ -1,8 +1,7 @@
-import type { HeadError } from '../errors.js';
 import { type Task, widthOf } from '../labels/targets.js';
 import type { HeadOptions } from '../train/options.js';
 import type { TrainHooks } from '../train/run.js';
-import { outputsOf, type TrainedHead, trainHeads } from '../train/train.js';
+import { outputsOf, type TrainedHead, type TrainingJob } from '../train/train.js';
 import { distinct, type VectorTable } from './joined-sets.js';
 import type { LabelledRows } from './problem.js';
 
@@ -14,14 +13,14 @@ export interface RowTask {
   readonly table: VectorTable;
 }
 
-/** `trainHeads` on rows of a table. Images that are copies of each other train as one. */
-export function trainOnRows(
+/** @returns the training of heads on rows of a table. Images that are copies of each other train as one. */
+export function rowJob(
   { task, classes, table }: RowTask,
   train: LabelledRows,
   val: LabelledRows,
   heads: readonly HeadOptions[],
   hooks: TrainHooks,
-): Promise<(TrainedHead | HeadError)[]> {
+): TrainingJob {
   const { vectors } = table;
   const width = widthOf(task, classes.length);
   const y = task === 'regression' ? new Float32Array(vectors.n) : new Int32Array(vectors.n * width);
@@ -32,12 +31,12 @@ export function trainOnRows(
   const numbers = new Map([...new Set(train.keys)].map((key, number) => [key, number]));
   const groups = new Uint32Array(vectors.n);
   for (const [i, row] of train.rows.entries()) groups[row] = numbers.get(train.keys[i] as string) as number;
-  return trainHeads(
-    { ...examples(train), groups, task, classes },
-    val.rows.length === 0 ? null : examples(val),
+  return {
+    data: { ...examples(train), groups, task, classes },
+    val: val.rows.length === 0 ? null : examples(val),
     heads,
     hooks,
-  );
+  };
 }
 
 /** @returns what the last layer gives for rows of a table, in front of the ending: `[rows, units]` */

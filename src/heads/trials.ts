@@ -1,12 +1,13 @@
-import type { HeadError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { type HeadOptions, resolveOptions } from '../train/options.js';
-import type { TrainedHead } from '../train/train.js';
-import { type FoldRows, measureFolds, type Sides } from './fit.js';
+import type { Trained, TrainedHead } from '../train/train.js';
+import { measureFolds } from './fit.js';
 import type { ResolvedFit } from './fit-options.js';
 import { halving } from './halving.js';
+import { JointTraining } from './joint.js';
 import { metricsOf, thresholdOf } from './judge.js';
-import { scoresOf, trainOnRows } from './row-trainer.js';
+import { rowJob, scoresOf } from './row-trainer.js';
+import type { FoldRows, Sides } from './sides.js';
 import type { Tried } from './sweep-ranking.js';
 
 export interface SweepProgress {
@@ -29,25 +30,28 @@ export interface TrialHooks {
   readonly signal?: AbortSignal;
 }
 
-/** Trains heads on one side and says how far they are. */
+/** Trains heads on each part, all side by side, and says how far they are. */
 async function trainAll(
   sides: Sides,
-  { train, val }: FoldRows,
+  parts: readonly FoldRows[],
   heads: readonly HeadOptions[],
   hooks: TrialHooks,
-): Promise<(TrainedHead | HeadError)[]> {
-  const drop = hooks.halving ? halving() : () => [];
+): Promise<Trained[]> {
   let lowest: number | null = null;
   const epochs = Math.max(...heads.map((head) => resolveOptions(head).epochs));
-  return trainOnRows(sides, train, val, heads, {
-    ...(hooks.signal ? { signal: hooks.signal } : {}),
-    drop: (epoch, losses) => {
-      const training = losses.filter((loss) => !Number.isNaN(loss));
-      if (training.length > 0) lowest = Math.min(lowest ?? Number.POSITIVE_INFINITY, ...training);
-      hooks.onProgress?.({ epoch, epochs, training: training.length, heads: heads.length, loss: lowest });
-      return drop(epoch, losses);
-    },
+  const jobs = parts.map(({ train, val }) => {
+    const drop = hooks.halving ? halving() : () => [];
+    return rowJob(sides, train, val, heads, {
+      ...(hooks.signal ? { signal: hooks.signal } : {}),
+      drop: (epoch, losses) => {
+        const training = losses.filter((loss) => !Number.isNaN(loss));
+        if (training.length > 0) lowest = Math.min(lowest ?? Number.POSITIVE_INFINITY, ...training);
+        hooks.onProgress?.({ epoch, epochs, training: training.length, heads: heads.length, loss: lowest });
+        return drop(epoch, losses);
+      },
+    });
   });
+  return new JointTraining().train(jobs);
 }
 
 /** @returns heads that were trained together on one side, and what validation says of each */
@@ -58,7 +62,7 @@ export async function tryHeads(
   hooks: TrialHooks,
 ): Promise<Tried[]> {
   hooks.onStart?.(heads.length);
-  const outcomes = await trainAll(sides, sides, heads, hooks);
+  const [outcomes = []] = await trainAll(sides, [sides], heads, hooks);
   const tried: Tried[] = [];
   for (const [i, outcome] of outcomes.entries()) {
     const metrics = outcome instanceof Error ? null : await pointMetrics(sides, outcome, fit);
@@ -67,7 +71,7 @@ export async function tryHeads(
   return tried;
 }
 
-/** @returns heads that were trained on each part, all heads of a part together, and what all parts say of each */
+/** @returns heads that were trained on each part, all parts side by side, and what all parts say of each */
 export async function tryFolds(
   sides: Sides,
   parts: readonly FoldRows[],
@@ -76,11 +80,10 @@ export async function tryFolds(
   hooks: TrialHooks,
 ): Promise<Tried[]> {
   hooks.onStart?.(heads.length);
-  const outcomes: (TrainedHead | HeadError)[][] = [];
-  for (const part of parts) outcomes.push(await trainAll(sides, part, heads, hooks));
+  const outcomes = await trainAll(sides, parts, heads, hooks);
   const tried: Tried[] = [];
   for (const [i, head] of heads.entries()) {
-    const all = outcomes.map((part) => part[i] as TrainedHead | HeadError);
+    const all = outcomes.map((part) => part[i] as Trained[number]);
     const failed = all.find((one) => one instanceof Error);
     if (failed !== undefined) {
       tried.push({ options: head, outcome: failed, metrics: null });

@@ -1,5 +1,4 @@
 import { Random } from '../random.js';
-import { tally } from './tally.js';
 
 /** Numbers that can be measured on a sample again and again, each example counted as often as a resample drew it. */
 export interface Statistics {
@@ -54,7 +53,7 @@ export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}
   const values = names.map(() => new Float64Array(count));
   for (let resample = 0; resample < count; resample++) {
     drawn.fill(0);
-    for (let i = 0; i < n; i++) tally(drawn, Math.floor(random.uniform(0, n)), 1);
+    random.tally(drawn, n);
     const measured = statistics.measure(drawn);
     for (let k = 0; k < names.length; k++) (values[k] as Float64Array)[resample] = measured[k] as number;
   }

@@ -1,5 +1,3 @@
-import { tally } from './tally.js';
-
 /** Bins of the calibration error, of equal width. */
 export const CALIBRATION_BINS = 15;
 
@@ -20,7 +18,7 @@ export class CalibrationError {
   private total = 0;
 
   add(bin: number, probability: number, event: boolean, count: number): void {
-    tally(this.sums, bin, count * (probability - (event ? 1 : 0)));
+    this.sums[bin] = (this.sums[bin] as number) + count * (probability - (event ? 1 : 0));
     this.total += count;
   }
 

@@ -2,7 +2,6 @@ import { once, type Statistics } from './bootstrap.js';
 import { CalibrationError, calibrationBins } from './calibration.js';
 import { areas, rank } from './ranking.js';
 import { logLoss, meanDefined, precisionRecallF1, ratio, weightedMean } from './shared.js';
-import { tally } from './tally.js';
 
 /** What is measured for each class, one against the rest. */
 export const CLASS_NAMES = ['precision', 'recall', 'f1', 'auc', 'averagePrecision'] as const;
@@ -39,7 +38,8 @@ export function answersOf(probabilities: Float32Array, classes: number, threshol
 export function confusionOf(answers: Int32Array, y: ArrayLike<number>, classes: number, counts: Uint32Array) {
   const confusion = new Float64Array(classes * classes);
   for (let i = 0; i < answers.length; i++) {
-    tally(confusion, (y[i] as number) * classes + (answers[i] as number), counts[i] as number);
+    const cell = (y[i] as number) * classes + (answers[i] as number);
+    confusion[cell] = (confusion[cell] as number) + (counts[i] as number);
   }
   return confusion;
 }

@@ -1,5 +1,3 @@
-import { tally } from './tally.js';
-
 /** float32's e, to which scikit-learn clips float32 probabilities before it takes their logarithm. */
 const EPSILON = 2 ** -23;
 
@@ -23,13 +21,14 @@ export function meanDefined(values: readonly number[]): number {
 
 /** @returns the mean of one value an example, each counted as often as it is drawn */
 export function weightedMean(values: Float64Array, counts: Uint32Array): number {
-  const sums = new Float64Array(2);
+  let sum = 0;
+  let total = 0;
   for (let i = 0; i < values.length; i++) {
     const count = counts[i] as number;
-    tally(sums, 0, count * (values[i] as number));
-    tally(sums, 1, count);
+    sum += count * (values[i] as number);
+    total += count;
   }
-  return (sums[0] as number) / (sums[1] as number);
+  return sum / total;
 }
 
 /** NaN cannot stand in JSON. */
