@@ -8,20 +8,20 @@ const series = (kind: 's' | 'v', count: number): string =>
   Array.from({ length: count }, (_, k) => `.${kind}${k}{--mark:var(--${kind}${k})}`).join('');
 
 /**
- * The style sheet of a report: one type scale (a fifth up each step), one column of text, colours that stay apart for people who see
- * red and green alike; light and dark as the reader's system is, black on white on paper. No attribute `style` is needed, which the
- * page's policy would not let in.
+ * The style sheet of a report: one type scale (a fifth up each step), one column of text, colours of series that stay apart whatever
+ * cones the reader has (`test/report/palette.test.ts`); light and dark as the reader's system is, black on white on paper. No attribute
+ * `style` is needed, which the page's policy would not let in.
  */
 export const STYLE = `
 :root{color-scheme:light dark;--paper:#fff;--raised:#f5f6f7;--ink:#1b1f23;--muted:#59636d;--line:#d5dadf;--link:#005a9c;--right:#0072b2;--wrong:#c8511b;
---s0:#0072b2;--s1:#c8511b;--s2:#00875f;--s3:#b0508a;--s4:#9a7300;--s5:#2f8fab;--s6:#6a4fb3;--s7:#5f6b73;
+--s0:#0072b2;--s1:#c8511b;--s2:#13aa5f;--s3:#7f0e6d;--s4:#453108;--s5:#122b29;--s6:#a30dff;--s7:#82868a;
 --v0:#00407f;--v1:#4a6291;--v2:#7d7c78;--v3:#ab8f45;--v4:#c99700;--quiet:#b4bcc4;
 --t-1:.8333rem;--t0:1rem;--t1:1.2rem;--t2:1.44rem;--t3:1.728rem;--t4:2.074rem}
 @media (prefers-color-scheme:dark){:root{--paper:#15191d;--raised:#1e2429;--ink:#e6e9ec;--muted:#a3adb7;--line:#3a434b;--link:#7cc0f5;--right:#3d9ddb;--wrong:#e0703a;
---s0:#56b4e9;--s1:#f08a53;--s2:#3cc79c;--s3:#e39ac6;--s4:#dcb84a;--s5:#7fd3e6;--s6:#b3a0f0;--s7:#aab4bc;
+--s0:#56b4e9;--s1:#f08a53;--s2:#0dffa1;--s3:#cc004a;--s4:#fcd000;--s5:#ccfaff;--s6:#a91dff;--s7:#979ca0;
 --v0:#5f9be0;--v1:#8aa6c9;--v2:#b3b1a9;--v3:#d4bb74;--v4:#f5d04f;--quiet:#5b666f}}
 @media print{:root{color-scheme:light;--paper:#fff;--raised:#fff;--ink:#000;--muted:#444;--line:#bbb;--link:#000;--right:#0072b2;--wrong:#c8511b;
---s0:#0072b2;--s1:#c8511b;--s2:#00875f;--s3:#b0508a;--s4:#9a7300;--s5:#2f8fab;--s6:#6a4fb3;--s7:#5f6b73;--quiet:#b4bcc4}}
+--s0:#0072b2;--s1:#c8511b;--s2:#13aa5f;--s3:#7f0e6d;--s4:#453108;--s5:#122b29;--s6:#a30dff;--s7:#82868a;--quiet:#b4bcc4}}
 *{box-sizing:border-box}
 html{font:100%/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;background:var(--paper);color:var(--ink);-webkit-text-size-adjust:100%;scroll-padding-top:1rem}
 body{margin:0}
