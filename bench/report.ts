@@ -5,8 +5,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { features, sample, train } from '../src/index.js';
 
-// A report of a head on 5,000 labelled images that it has not seen: seconds of the whole command, and megabytes of the page. The
-// first one makes the small pictures, the others find them in the cache.
+// A report of a head on 5,000 labelled images that it has not seen: seconds of the whole command, which makes the small pictures too,
+// and megabytes of the page.
 
 const cli = path.join(path.dirname(fileURLToPath(import.meta.url)), '../pipeline/cli.js');
 const IMAGES = Number(process.env.IMAGES ?? 5000);
