@@ -117,7 +117,7 @@ export function trainReport(result: TrainResult): string[] {
       lines.push('R² below 0 is worse than always the mean: give --l2, fewer --epochs, or more images');
     }
   } else {
-    lines.push('no validation images: every epoch was run and nothing is measured');
+    lines.push(`no validation images: ${closedForm === null ? 'every epoch was run and ' : ''}nothing is measured`);
   }
   if (result.refit) lines.push('trained anew on training and validation images');
   if (testMetrics) lines.push(`test (${result.test} images): ${metricsLine(testMetrics)}`);

@@ -79,7 +79,8 @@ export interface HeadOptions {
   /**
    * Of lda, how far the covariance goes to a multiple of the identity: a share from 0 to 1; `trace`, that of the estimator
    * `d ((n - 1) S + tr(S) I)⁻¹` of the inverse (Wang et al., ICLR 2024); `auto`, Ledoit and Wolf's for each class, as scikit-learn;
-   * `loo`, the share of the lowest log loss of images that are left out, with their group. Default `trace`.
+   * `loo`, the largest share whose log loss of images that are left out, with their group, is within a standard error of the lowest.
+   * Default `trace`.
    */
   readonly shrinkage?: (typeof SHRINKAGES)[number] | number;
   /**

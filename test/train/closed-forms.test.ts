@@ -329,6 +329,16 @@ test('probabilities of lda and ridge are near what comes true, also of few image
   }
 });
 
+test('of many classes of three images each, told apart, probabilities are sure', async () => {
+  const [classes, d] = [40, 60];
+  const [train, fresh] = ['many', 'new'].map((seed) => views(seed, { images: 3 * classes, most: 1, d, classes }));
+  const side = ({ x, y }: ReturnType<typeof views>) => ({ vectors: memoryVectors(x, d), y: Int32Array.from(y) });
+  const names = Array.from({ length: classes }, (_, k) => `class ${k}`);
+  const data = { task: 'multiclass', classes: names, ...side(train as never) } as const;
+  const { history } = await trainHead(data, side(fresh as never), { optimizer: 'lda' });
+  assert.ok((history[0]?.valAccuracy ?? 0) > 0.95 && (history[0]?.valLoss ?? 9) < 0.5, `${history[0]?.valLoss}`);
+});
+
 test('what cannot be solved is said', async () => {
   const one = {
     task: 'binary',

@@ -34,8 +34,8 @@ const LEAVE_OUT_RATIOS = Array.from({ length: 13 }, (_, i) => 10 ** (i / 2 - 3))
  * With `S` the covariance within the classes, weighted by the priors: `trace` takes `d ((n - 1) S' + tr(S') I)⁻¹`, `S' = n S / (n - 1)`,
  * for its inverse (Kubokawa and Srivastava 2008; Wang et al., ICLR 2024); a share `s` that of `(1 - s) S + s tr(S) / d I`; `auto`
  * shrinks each class on standardised features by Ledoit and Wolf's share, as scikit-learn's
- * `LinearDiscriminantAnalysis(solver='lsqr', shrinkage='auto')`; `loo` the share whose scores of groups that are left out have the
- * lowest log loss.
+ * `LinearDiscriminantAnalysis(solver='lsqr', shrinkage='auto')`; `loo` the largest share whose scores of groups that are left out
+ * have a log loss within a standard error of the lowest.
  * @throws HeadError where no two images of a class differ, or the covariance is singular
  */
 export async function fitLda(
@@ -71,8 +71,7 @@ export async function fitLda(
       const spectrum = await spectrumOf(products, problem, moments, scatter);
       const candidates = asked === 'trace' ? [{ penalty: trace / (n - 1), scale: d }] : LEAVE_OUT_RATIOS.map(candidate);
       const scores = await leaveOutScores(spectrum, problem, moments, candidates);
-      const losses = scores.map((one) => sharpness(one, smoothed(problem, one)).loss);
-      const best = losses.indexOf(Math.min(...losses));
+      const best = chosenOf(scores.map((one) => sharpness(one, smoothed(problem, one))));
       chosen = candidates[best] ?? (candidates[0] as Candidate);
       leftOut = scores[best] ?? null;
       const ratio = (chosen.penalty * d) / trace;
@@ -88,6 +87,16 @@ export async function fitLda(
     fits.push({ ...discriminants(moments, kernel), shrinkage, penalty: chosen.penalty, leftOut });
   }
   return fits;
+}
+
+/** @returns the last, and so the strongest, of those whose loss is no more than a standard error above the lowest (Breiman et al. 1984) */
+function chosenOf(losses: readonly { readonly loss: number; readonly error: number }[]): number {
+  const [lowest] = [...losses].sort((a, b) => a.loss - b.loss);
+  const most = (lowest?.loss ?? 0) + (lowest?.error ?? 0);
+  return Math.max(
+    0,
+    losses.findLastIndex(({ loss }) => loss <= most),
+  );
 }
 
 const singular = (): HeadError =>

@@ -1,21 +1,16 @@
 import type { LeftOut } from './spectrum.js';
 
 /**
- * Targets of Platt (1999): an image counts a little for other classes too, by how few there are, so that images that are all told apart
- * give no certainty. Of `n` images of a class `n + 1` in `n + classes` are taken to be of it.
+ * Targets that leave room for mistakes which were not seen: of `n` images one in `n + 2` is taken to be of another class, as Laplace's
+ * rule has it where none of `n` was wrong, so that images which are all told apart give no certainty.
  */
 export function smoothed(
   { y, classes }: { readonly y: ArrayLike<number>; readonly classes: number },
   { places }: LeftOut,
 ): Float64Array {
-  const counts = new Float64Array(classes);
-  for (const place of places) counts[y[place] as number] = (counts[y[place] as number] as number) + 1;
-  const targets = new Float64Array(places.length * classes);
-  for (const [i, place] of places.entries()) {
-    const k = y[place] as number;
-    const count = counts[k] as number;
-    for (let c = 0; c < classes; c++) targets[i * classes + c] = (c === k ? count + 1 : 1) / (count + classes);
-  }
+  const wrong = 1 / (places.length + 2);
+  const targets = new Float64Array(places.length * classes).fill(wrong / (classes - 1));
+  for (const [i, place] of places.entries()) targets[i * classes + (y[place] as number)] = 1 - wrong;
   return targets;
 }
 
@@ -28,16 +23,19 @@ const RANGE = 1e4;
  * convex in the factor.
  * @param scores `[n, classes]`, or one for two classes
  * @param targets `[n, classes]`, rows that sum to 1
- * @returns factor and mean log loss; a factor of 1 without scores
+ * @returns factor, mean log loss and its standard error; a factor of 1 without scores
  */
-export function sharpness({ places, scores }: LeftOut, targets: Float64Array): { factor: number; loss: number } {
+export function sharpness(
+  { places, scores }: LeftOut,
+  targets: Float64Array,
+): { factor: number; loss: number; error: number } {
   const n = places.length;
-  if (n === 0) return { factor: 1, loss: Number.POSITIVE_INFINITY };
+  if (n === 0) return { factor: 1, loss: Number.POSITIVE_INFINITY, error: 0 };
   const classes = targets.length / n;
   const at = (i: number, k: number): number =>
     scores.length === n ? (k === 1 ? (scores[i] as number) : 0) : (scores[i * classes + k] as number);
-  const measure = (factor: number): { slope: number; loss: number } => {
-    let [slope, loss] = [0, 0];
+  const measure = (factor: number): { slope: number; loss: number; error: number } => {
+    let [slope, loss, squares] = [0, 0, 0];
     for (let i = 0; i < n; i++) {
       let most = Number.NEGATIVE_INFINITY;
       for (let k = 0; k < classes; k++) most = Math.max(most, factor * at(i, k));
@@ -50,15 +48,18 @@ export function sharpness({ places, scores }: LeftOut, targets: Float64Array): {
         wanted += (targets[i * classes + k] as number) * score;
       }
       slope += mean / total - wanted;
-      loss += Math.log(total) + most - factor * wanted;
+      const own = Math.log(total) + most - factor * wanted;
+      loss += own;
+      squares += own * own;
     }
-    return { slope, loss: loss / n };
+    const variance = Math.max(0, squares / n - (loss / n) ** 2);
+    return { slope, loss: loss / n, error: Math.sqrt(variance / n) };
   };
   let size = 0;
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < classes; k++) size = Math.max(size, Math.abs(at(i, k) - at(i, 0)));
   }
-  if (!(size > 0) || !Number.isFinite(size)) return { factor: 1, loss: measure(1).loss };
+  if (!(size > 0) || !Number.isFinite(size)) return { ...measure(1), factor: 1 };
   let [low, high] = [1 / (RANGE * size), RANGE / size];
   for (let step = 0; step < STEPS; step++) {
     const middle = Math.sqrt(low * high);
@@ -66,7 +67,7 @@ export function sharpness({ places, scores }: LeftOut, targets: Float64Array): {
     else high = middle;
   }
   const factor = Math.sqrt(low * high);
-  return { factor, loss: measure(factor).loss };
+  return { ...measure(factor), factor };
 }
 
 /** Newton's steps, and what keeps them finite. */
