@@ -6,8 +6,8 @@ import { quantized, type Recipe, scaleOf } from './graph.js';
 import { type Batch, type Observed, observe } from './observe.js';
 import { type Steps, stepsOf } from './steps.js';
 
-/** A layer with fewer channels coming out stays in float, where the runtime is as fast. */
-const LEAST_CHANNELS = 16;
+/** A layer that gives no more channels stays in float, where the runtime is about as fast, and which costs no fidelity. */
+const FEW_CHANNELS = 16;
 /** Of a base's multiply-adds, those that must be in int8. */
 export const LEAST_SHARE = 0.8;
 /** Groups of layers that are tried alone. */
@@ -68,7 +68,7 @@ export async function calibrate(
     options,
   );
   const small = steps.layers.flatMap(({ weight, axis }, i) =>
-    (weight.dims[axis] ?? 0) < LEAST_CHANNELS || (observed.positions[i] ?? 0) <= 1 ? [i] : [],
+    (weight.dims[axis] ?? 0) <= FEW_CHANNELS || (observed.positions[i] ?? 0) <= 1 ? [i] : [],
   );
   const scales = observed.ranges.map(({ min, max }) => scaleOf(min, max));
   const plain: Recipe = { weightBits, scales, biases: steps.layers.map(() => null), float: small };
@@ -107,7 +107,7 @@ function checkShare(steps: Steps, { work }: Observed, float: readonly number[], 
   const share = steps.layers.length === 0 ? 0 : int8Share(work, float);
   if (share >= LEAST_SHARE) return;
   throw new EngineError(
-    `int8 is refused for this base: ${(100 * share).toFixed(0)} % of its multiply-adds lie in convolutions and dense layers of at least ${LEAST_CHANNELS} channels, ` +
+    `int8 is refused for this base: ${(100 * share).toFixed(0)} % of its multiply-adds lie in convolutions and dense layers of more than ${FEW_CHANNELS} channels, ` +
       `where ${100 * LEAST_SHARE} % are needed for a fidelity of ${wanted}: use --precision float32`,
   );
 }

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { copyFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { type Base, type BaseSpec, keptBase } from '../../src/base/index.js';
+import type { Engine, Runner } from '../../src/engine/engine.js';
+import { onnxEngine } from '../../src/engine/onnx/engine.js';
 import { CacheError, DataError, EngineError, ModelError, UsageError } from '../../src/errors.js';
+import { VectorRunner } from '../../src/extract/vectors.js';
 import { exportHead, FeatureSet, features, listSets, predict, train, verifySets } from '../../src/index.js';
 import { permafrost } from '../helpers/cli.js';
 import { fixture } from '../helpers/fixtures.js';
@@ -35,7 +39,7 @@ test('int8 is calibrated once, by the first run; what follows is named by the se
   assert.ok(first.int8?.made && first.int8.calibration === path.resolve(calibration));
   assert.ok(first.int8.fidelity.mean > 0.98, `fidelity ${first.int8.fidelity.mean}`);
   assert.equal(first.int8.fidelity.images, 6, 'a fifth of 30 judges');
-  assert.ok(first.int8.share > 0.99);
+  assert.ok(first.int8.share > 0.95);
   assert.match(told.join('\n'), /int8 is [\d.]+ times as fast as float32 here/);
   const set = await FeatureSet.open(first.dir);
   assert.equal(set.spec.precision, 'int8');
@@ -61,9 +65,14 @@ test('int8 is calibrated once, by the first run; what follows is named by the se
   assert.equal(listed?.int8?.fidelity.mean, first.int8.fidelity.mean);
   assert.ok((listed?.int8?.speed?.int8 ?? 0) > 0);
   const { stdout } = await permafrost(['cache', 'ls', '--cache', cache], data);
-  assert.match(stdout, /int8: mean cosine with float32 0\.\d{4} \(1 % below .* 100 % of the multiply-adds/);
+  assert.match(stdout, /int8: mean cosine with float32 0\.\d{4} \(1 % below .* \d+ % of the multiply-adds/);
   const [verified] = await verifySets(cache, { sets: [first.dir], data, sample: 5 });
   assert.equal(verified?.recomputed?.identical, 5);
+
+  const base = (await keptBase(cache, set.spec as unknown as BaseSpec)) as Base;
+  await assert.rejects(VectorRunner.open(base, saturating, { cache }, 4), (error) => {
+    return error instanceof EngineError && /overflow .* --weight-bits 7/.test(error.message);
+  });
 
   const head = await train({ data, cache, base: BASE.base, inputSize: BASE.inputSize, precision: 'int8' });
   assert.equal(path.basename(head.dir), first.set);
@@ -174,6 +183,24 @@ test('what cannot be int8 is refused with its figures, and damaged calibrations 
   await features({ ...withCopy, cache, onWarning: (message) => told.push(message) });
   assert.deepEqual(readFileSync(file), whole, 'a copy heals it');
 });
+
+/** The engine as a processor makes it whose sums of products overflow: large values come out low. */
+const saturating: Engine = {
+  ...onnxEngine,
+  version: 'saturating',
+  async loadOnnx(program, options = {}): Promise<Runner> {
+    const runner = (await onnxEngine.loadOnnx?.(program, options)) as Runner;
+    if (options.optimize === false) return runner;
+    return {
+      async run(images, n) {
+        const [values = new Float32Array()] = await runner.run(images, n);
+        const most = values.reduce((a, b) => Math.max(a, b), 0);
+        return [values.map((value) => most - value)];
+      },
+      release: () => runner.release(),
+    };
+  },
+};
 
 function cosine(a: Float32Array, b: Float32Array): number {
   const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0);
