@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { byCodePoint } from '../canonical.js';
+import { realSystem } from '../files/index.js';
 import { readSeen, type Seen } from '../heads/examples.js';
 import type { Answers } from '../heads/judge.js';
 import { metricsOf } from '../heads/judge.js';
@@ -170,6 +171,13 @@ function mapOf(examples: readonly Example[], vectors: ReadonlyMap<string, Float3
   return found && { ...found, rows };
 }
 
+/** Names that are no UTF-8 are shown otherwise than they are, and lead nowhere. */
+const isFile = (file: string): Promise<boolean> =>
+  realSystem.kind(file).then(
+    (kind) => kind === 'file',
+    () => false,
+  );
+
 const unit = (vector: Float32Array): Float32Array => {
   let square = 0;
   for (const value of vector) square += value * value;
@@ -198,7 +206,7 @@ async function neighboursOf(
     const { sha256, path: file } = examples[row] as Example;
     const vector = vectors.get(sha256);
     if (vector !== undefined) own.set(sha256, vector);
-    else if (file !== '') missing.push(path.join(data, file));
+    else if (file !== '' && (await isFile(path.join(data, file)))) missing.push(path.join(data, file));
   }
   if (missing.length > 0)
     for await (const one of head.outputs(missing)) if (one.error === undefined) own.set(one.sha256, one.vector.slice());
