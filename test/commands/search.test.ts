@@ -254,7 +254,7 @@ test('what a head says: thresholds, labels joined by |, numbers', () => {
     { label: 'a', score: a },
     { label: 'b', score: b },
   ];
-  const head = (fields: object) => fields as HeadInfo;
+  const head = (fields: object) => ({ coverage: null, ...fields }) as HeadInfo;
   const binary = head({ task: 'binary', classes: ['a', 'b'], threshold: { criterion: 'fixed', values: [0.75] } });
   assert.deepEqual(said(binary, [0.375, 0.625]), { label: 'a', score: 0.375, scores: both(0.375, 0.625) });
   const several = head({
