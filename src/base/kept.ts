@@ -2,7 +2,15 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import { errorCode, realSystem, removeStale, type StoreOptions, storeError, writeFiles } from '../files/index.js';
+import {
+  errorCode,
+  realSystem,
+  removeStale,
+  restoreAside,
+  type StoreOptions,
+  storeError,
+  writeFiles,
+} from '../files/index.js';
 import type { Node, Op, Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
@@ -24,6 +32,7 @@ export async function isKept(
   { system = realSystem }: StoreOptions = {},
 ): Promise<boolean> {
   const dir = keptDir(cache, spec);
+  await restoreAside(system, path.dirname(dir));
   for (const folder of [dir, path.dirname(dir)]) await removeStale(system, folder);
   return system.modified(path.join(dir, 'base.json')).then(
     () => true,
@@ -139,7 +148,9 @@ async function keptLayers(cache: string, spec: BaseSpec): Promise<Base | null> {
     json = await readFile(path.join(dir, 'base.json'), 'utf8');
     bytes = await readFile(path.join(dir, /"kind":"onnx"/.test(json) ? ONNX : WEIGHTS));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return (await restoreAside(realSystem, path.dirname(dir))) ? keptBase(cache, spec) : null;
+    }
     throw new CacheError(`${dir} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   try {

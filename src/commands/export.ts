@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { type Base, type BaseOptions, type OpenHooks, onnxProgram, vectorGraph } from '../base/index.js';
 import { rereadOnnx } from '../base/onnx/index.js';
-
+import { portable } from '../engine/onnx/portable.js';
 import { CacheError, ModelError } from '../errors.js';
 import {
   type Chunks,
@@ -152,7 +152,8 @@ function onnxModel(base: Base | null, model: Uint8Array, metadata: Readonly<Reco
     initializers: [...before.initializers, ...head.initializers.map((t) => ({ ...t, name: called(t.name) }))],
     outputs: head.outputs.map((value) => ({ ...value, name: called(value.name) })),
   };
-  return writeModel(graph, metadata, program?.imports ?? imports);
+  const used = program?.imports ?? imports;
+  return writeModel(portable(graph, used.opsets[''] ?? 0), metadata, used);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errorCode, storeError } from './failure.js';
 import type { StoreSystem } from './system.js';
 
@@ -8,8 +8,8 @@ const DAY = 24 * 60 * 60 * 1000;
 /** The bytes of a file, a piece at a time. */
 export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Temporary files that this process is writing: one of its process id that is not here is left from an earlier process. */
-const live = new Set<string>();
+/** Temporary names that this process uses: one of its process id that is not here is left from an earlier process. */
+export const live = new Set<string>();
 
 /** What was thrown by the maker of bytes, not by the disk that takes them. */
 const fromSource = new WeakSet<object>();
@@ -63,9 +63,12 @@ async function writeSynced(system: StoreSystem, path: string, chunks: Chunks): P
   }
 }
 
-/** @returns a name for a temporary file of this process, which nothing else uses */
-const temporaryName = (system: StoreSystem): string =>
-  `_tmp-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`;
+/** @returns a name for something of this process, which nothing else uses */
+export const ownName = (system: StoreSystem, prefix: string): string =>
+  `${prefix}-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`;
+
+/** @returns a name for a temporary file of this process */
+const temporaryName = (system: StoreSystem): string => ownName(system, '_tmp');
 
 /** Tries whether a folder takes a file. @throws system errors as they are; nothing is left behind */
 export async function tryWrite(system: StoreSystem, folder: string): Promise<void> {
@@ -165,16 +168,25 @@ export async function removeStale(system: StoreSystem, folder: string): Promise<
   }
 }
 
-const TEMPORARY = /^_tmp-(.+)-(\d+)-[0-9a-f]{12}$/;
+const OWN = /^_(?:tmp|aside)-(.+)-(\d+)-[0-9a-f]{12}$/;
 
 /** @returns whether a name is of the form that only our temporary files have: others, however they begin, are never removed */
-export const isTemporary = (name: string): boolean => TEMPORARY.test(name);
+export const isTemporary = (name: string): boolean => name.startsWith('_tmp-') && OWN.test(name);
 
 /** @returns the names of temporary files and folders that dead runs left in a folder */
 export async function staleNames(system: StoreSystem, folder: string): Promise<string[]> {
+  return abandoned(system, folder, isTemporary);
+}
+
+/** @returns the names in a folder that a process made which is gone, or made more than a day ago */
+export async function abandoned(
+  system: StoreSystem,
+  folder: string,
+  isSuch: (name: string) => boolean,
+): Promise<string[]> {
   const stale: string[] = [];
   for (const name of await system.list(folder).catch(() => [])) {
-    if (!isTemporary(name)) continue;
+    if (!isSuch(name)) continue;
     const isOld = async (): Promise<boolean> => system.now() - (await system.modified(join(folder, name))) > DAY;
     try {
       if (isOrphan(system, name) || (await isOld())) stale.push(name);
@@ -201,7 +213,7 @@ export async function removeTree(system: StoreSystem, path: string): Promise<voi
 
 /** The last two parts hold no hyphen, so a host named `a-12` is never taken for process 12 of host `a`. */
 function isOrphan(system: StoreSystem, name: string): boolean {
-  const [, host, digits] = TEMPORARY.exec(name) ?? [];
+  const [, host, digits] = OWN.exec(name) ?? [];
   if (host !== system.host) return false;
   const pid = Number(digits);
   return pid === system.pid ? !live.has(name) : !system.alive(pid);
@@ -221,55 +233,6 @@ export async function discard(system: StoreSystem, path: string): Promise<void> 
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw storeError(error, 'to remove', path);
   }
-}
-
-/**
- * Takes a file or folder away as `discard` does, unless it is used. It looks just before, and again when the thing is aside, since
- * somebody may have begun to use it between; what is used is put back then, beside what was made in its place meanwhile.
- * @param isUsed whether what lies at a place is used
- * @returns whether it went
- * @throws CacheError when that fails
- */
-export async function takeOut(
-  system: StoreSystem,
-  path: string,
-  isUsed: (place: string) => Promise<boolean>,
-): Promise<boolean> {
-  if (await isUsed(path)) return false;
-  const temporary = join(dirname(path), temporaryName(system));
-  live.add(basename(temporary));
-  try {
-    await system.rename(path, temporary);
-    if (await isUsed(temporary)) {
-      await putBack(system, temporary, path);
-      return false;
-    }
-    await system.syncFolder(dirname(path));
-    await removeTree(system, temporary);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false; // another took it
-    throw storeError(error, 'to remove', path);
-  } finally {
-    live.delete(basename(temporary));
-  }
-}
-
-/** What systems say of a folder that cannot take the place of another. */
-const OCCUPIED = new Set(['ENOTEMPTY', 'EEXIST', 'EPERM', 'EACCES', 'ENOTDIR', 'EISDIR']);
-
-async function putBack(system: StoreSystem, temporary: string, path: string): Promise<void> {
-  try {
-    await system.rename(temporary, path);
-    return;
-  } catch (error) {
-    if (!OCCUPIED.has(errorCode(error) ?? '') || (await system.kind(path)) !== 'folder') throw error;
-  }
-  for (const name of await system.list(temporary)) {
-    const place = join(path, name);
-    if ((await system.kind(place)) === null) await system.rename(join(temporary, name), place);
-  }
-  await removeTree(system, temporary);
 }
 
 /** @returns the bytes of a file, or of all files in a folder; 0 where it is not there or goes meanwhile */

@@ -1,3 +1,4 @@
+export { restoreAside, takeOut } from './aside.js';
 export {
   type Chunks,
   discard,
@@ -6,7 +7,6 @@ export {
   removeStale,
   removeTree,
   staleNames,
-  takeOut,
   treeSize,
   writeAtomically,
   writeFiles,

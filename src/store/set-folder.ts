@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { canonicalJson, type Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
-import { errorCode, readWhole, type StoreSystem, storeError, writeAtomically } from '../files/index.js';
+import { errorCode, readWhole, restoreAside, type StoreSystem, storeError, writeAtomically } from '../files/index.js';
 import { checkSpec, type SetSpec } from './spec.js';
 
 /** What says whose vectors a folder holds. */
@@ -14,10 +14,11 @@ export function folderName(name: string): string {
   return safe.slice(0, 64) || 'set';
 }
 
-/** @returns the folders in a cache whose name ends in the first 12 digits of the fingerprint, in order */
+/** @returns the folders in a cache whose name ends in the first 12 digits of the fingerprint, in order, those too that a dead gc had aside */
 export async function folders(system: StoreSystem, cache: string, print: string): Promise<string[]> {
   const digits = print.slice(0, 12);
   try {
+    await restoreAside(system, cache);
     const names = (await system.list(cache)).filter((name) => name === digits || name.endsWith(`-${digits}`));
     return names.sort().map((name) => join(resolve(cache), name));
   } catch (error) {

@@ -1,6 +1,13 @@
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { CacheError } from '../errors.js';
-import { errorCode, realSystem, removeStale, type StoreOptions, type StoreSystem } from '../files/index.js';
+import {
+  errorCode,
+  realSystem,
+  removeStale,
+  restoreAside,
+  type StoreOptions,
+  type StoreSystem,
+} from '../files/index.js';
 import { KeySet } from './key-set.js';
 import { listParts, type Maker } from './part.js';
 import { PartWriter } from './part-writer.js';
@@ -95,7 +102,8 @@ export class FeatureSet {
   static async open(dir: string, options: SetOptions = {}): Promise<FeatureSet> {
     const system = options.system ?? realSystem;
     const folder = resolve(dir);
-    const spec = await readSpec(system, folder);
+    let spec = await readSpec(system, folder);
+    if (spec === null && (await restoreAside(system, dirname(folder)))) spec = await readSpec(system, folder);
     if (spec === null) {
       throw new CacheError(`${folder} is not a feature set: it has no ${SPEC_FILE}; make one with permafrost features`);
     }
@@ -226,6 +234,8 @@ export class FeatureSet {
       if (await this.markUsed()) return;
       await new Promise((resolve) => setTimeout(resolve, PUT_BACK_MS));
     }
+    await restoreAside(this.system, dirname(this.dir));
+    if (await this.markUsed()) return;
     await makeSetFolder(this.system, this.dir, this.spec);
     await this.markUsed();
   }

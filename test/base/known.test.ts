@@ -12,10 +12,12 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { type BaseSpec, keepBase, keptBase, nameBase, openBase } from '../../src/base/index.js';
+import { isDeepStrictEqual } from 'node:util';
+import { type Base, baseDigest, keepBase, keptBase, loadBase, nameBase, openBase } from '../../src/base/index.js';
 import { features } from '../../src/commands/features.js';
 import { predict } from '../../src/commands/predict.js';
 import { train } from '../../src/commands/train.js';
+import { openEngine } from '../../src/engine/index.js';
 import { CacheError, PermafrostError } from '../../src/errors.js';
 import { realSystem, type StoreSystem } from '../../src/files/index.js';
 import { FeatureSet, FileIndex, type FileStat } from '../../src/store/index.js';
@@ -307,6 +309,20 @@ async function eachByte(
   t.diagnostic(`${path.basename(file)}: ${Math.ceil(whole.length / step)} of ${whole.length} bytes`);
 }
 
+/** @returns the bits of what a base gives for a made image: names within a model may differ where they do not */
+async function vectorOf(base: Base): Promise<Uint32Array> {
+  const engine = await openEngine({ engine: 'onnx' });
+  const runner = await loadBase(base, engine, { input: 'uint8', threads: 1 });
+  try {
+    const { height, width, channels } = base.spec.input;
+    const pixels = Uint8Array.from({ length: height * width * channels }, (_, i) => (i * 97) % 256);
+    const [vector] = await runner.run(pixels, 1);
+    return new Uint32Array(Float32Array.from(vector ?? []).buffer);
+  } finally {
+    await runner.release();
+  }
+}
+
 test('one changed byte in what a cache knows of a base: the same answer, or a sentence', async (t) => {
   const dir = await folder(t);
   const cache = path.join(dir, 'cache');
@@ -327,16 +343,19 @@ test('one changed byte in what a cache knows of a base: the same answer, or a se
         assert.deepEqual([name, spec], [named.name, named.spec], `byte ${at}`);
       });
     }
-    const folders = readdirSync(bases).filter((name) => /^[0-9a-f]{32}$/.test(name));
+    const sound = await keptBase(cache, opened.spec);
+    assert.ok(sound);
+    const folders = readdirSync(bases).filter((name) => name === baseDigest(opened.spec));
+    assert.equal(folders.length, 1);
     for (const folder of folders) {
       for (const name of readdirSync(path.join(bases, folder))) {
         await eachByte(t, path.join(bases, folder, name), 150, async (at) => {
-          const found = await keptBase(cache, opened.spec as BaseSpec).catch((error: unknown) => {
+          const found = await keptBase(cache, opened.spec).catch((error: unknown) => {
             assert.ok(error instanceof CacheError && !error.message.includes('\n'), `byte ${at}: ${error}`);
             return null;
           });
-          if (found !== null) assert.deepEqual(found, await keptBase(cache, opened.spec), `byte ${at} of ${name}`);
-          if (found !== null) assert.equal(found.name, opened.name, `byte ${at} of ${name}`);
+          if (found === null || isDeepStrictEqual(found, sound)) return;
+          assert.deepEqual(await vectorOf(found), await vectorOf(sound), `byte ${at} of ${name}`);
         });
       }
     }

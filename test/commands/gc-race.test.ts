@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, utimesSync } from 'node:fs';
 import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { baseDigest } from '../../src/base/index.js';
-import { collectGarbage, compactSets } from '../../src/commands/cache/index.js';
+import { collectGarbage, compactSets, listSets } from '../../src/commands/cache/index.js';
+import { openSets } from '../../src/commands/cache/list.js';
 import { realSystem, takeOut, treeSize } from '../../src/files/index.js';
 import { HeadPredictor, loadHead } from '../../src/heads/index.js';
 import { JoinedSets } from '../../src/heads/joined-sets.js';
@@ -16,7 +20,7 @@ import { fixture } from '../helpers/fixtures.js';
 import { long } from '../helpers/long.js';
 import { pictures } from '../helpers/pictures.js';
 import { saveQuickHead } from '../helpers/saved-head.js';
-import { bits, folder, key, MAKER, memoryFolder, temporaries, vector } from '../helpers/store.js';
+import { bits, Crash, faulty, folder, key, MAKER, memoryFolder, type Operation, vector } from '../helpers/store.js';
 
 const BASE = { base: fixture('keras/tiny.keras'), layer: 'maps', preprocess: 'tf' } as const;
 const DAY = 24 * 60 * 60 * 1000;
@@ -26,6 +30,8 @@ async function age(cache: string): Promise<void> {
   const then = new Date(Date.now() - 2 * DAY);
   for (const name of await readdir(cache, { recursive: true })) await utimes(path.join(cache, name), then, then);
 }
+
+const strays = (names: readonly string[]): string[] => names.filter((name) => /_(tmp|aside)-/.test(name));
 
 const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -57,7 +63,7 @@ test('features, gc and compact at once, again and again: nothing is lost and not
     const kept = (await readdir(path.join(cache, 'bases'))).filter((name) => /^[0-9a-f]{32}$/.test(name));
     assert.equal(kept.length, 1, where);
     assert.ok(existsSync(path.join(cache, 'bases', kept[0] ?? '', 'base.json')), where);
-    assert.deepEqual(await temporaries(cache), [], where);
+    assert.deepEqual(strays(await readdir(cache, { recursive: true })), [], where);
   }
   t.diagnostic(`gc took the set in ${taken} rounds`);
 });
@@ -104,6 +110,79 @@ test('what comes into use while it is moved aside is put back, beside what was m
   assert.equal(await takeOut(realSystem, place, async () => false), true);
   assert.deepEqual(await readdir(dir), []);
   assert.equal(await takeOut(realSystem, place, async () => false), false, 'another took it');
+});
+
+/** Sets with their bases, vector bits of all sets, and whether each base is there. */
+async function holdings(cache: string): Promise<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  for (const set of await openSets(cache)) {
+    const base = path.join(cache, 'bases', baseDigest(set.spec as unknown as { graph: string; weights: string }));
+    found[path.basename(set.dir)] = [[...(await bits(set))], existsSync(path.join(base, 'base.json'))];
+  }
+  return found;
+}
+
+const CHANGES: readonly Operation[] = ['makeFolder', 'rename', 'unlink', 'removeFolder', 'syncFolder'];
+
+/** What commands do first: a base that is needed, the set of a fingerprint, its folder. */
+const NEXT = [
+  async ({ cache, set }: { cache: string; set: FeatureSet }) => void (await FeatureSet.find(cache, set.fingerprint)),
+  async ({ set }: { set: FeatureSet }) => void (await FeatureSet.open(set.dir)),
+  async ({ cache, set }: { cache: string; set: FeatureSet }) =>
+    void (await FeatureSet.create(cache, 'base0', set.spec)),
+  async ({ set }: { set: FeatureSet }) => set.hold(),
+  async ({ cache }: { cache: string }) => void (await listSets(cache)),
+  async ({ cache }: { cache: string }) => void (await collectGarbage(cache)),
+];
+
+test('gc killed at any step: what came into use is put back by the next command, all else is there or gone as a whole', async (t) => {
+  for (const used of [true, false]) {
+    for (let n = 0, isOver = false; !isOver; n++) {
+      const cache = path.join(await memoryFolder(t), 'cache');
+      const set = await make(cache, 0);
+      await age(cache);
+      const whole = await holdings(cache);
+      let count = 0;
+      const fault = (operation: Operation): Error | undefined => {
+        if (operation === 'rename' && used) utimesSync(path.join(set.dir, '_set.json'), new Date(), new Date());
+        return CHANGES.includes(operation) && count++ === n ? new Crash('killed') : undefined;
+      };
+      const system = faulty(fault, { pid: 99_999_999 });
+      await collectGarbage(cache, { unreferenced: true, yes: true, system }).catch((error: Error) => error);
+      isOver = count <= n;
+      const where = `${used ? 'used' : 'unused'}, operation ${n}`;
+      if (used) {
+        const next = NEXT[n % NEXT.length] as (typeof NEXT)[number];
+        await next({ cache, set });
+        await collectGarbage(cache, { yes: true });
+        assert.deepEqual(await holdings(cache), whole, where);
+      } else {
+        const left = await holdings(cache);
+        assert.ok(isDeepStrictEqual(left, {}) || isDeepStrictEqual(left, whole), where);
+        await collectGarbage(cache, { unreferenced: true, yes: true });
+        assert.deepEqual(await readdir(cache), ['bases'], where);
+        assert.deepEqual(await readdir(path.join(cache, 'bases')), [], where);
+      }
+      assert.deepEqual(strays(await readdir(cache, { recursive: true })), [], where);
+    }
+  }
+});
+
+test('the same with a process that is really killed', async (t) => {
+  const helper = fileURLToPath(new URL('../helpers/gc-disturbed.js', import.meta.url));
+  for (const n of long ? Array.from({ length: 12 }, (_, i) => i + 1) : [3]) {
+    const cache = path.join(await memoryFolder(t), 'cache');
+    await make(cache, 0);
+    await make(cache, 1);
+    await age(cache);
+    const whole = await holdings(cache);
+    const { signal, status, stderr } = spawnSync(process.execPath, [helper, cache, String(n), 'used']);
+    assert.ok(signal === 'SIGKILL' || (status === 0 && n > 8), `step ${n}: ${status} ${stderr}`);
+    if (n === 3) assert.ok(strays(await readdir(cache, { recursive: true })).length > 0, 'it was killed on the way');
+    assert.deepEqual(await holdings(cache), whole, `step ${n}`);
+    await collectGarbage(cache, { yes: true });
+    assert.deepEqual(strays(await readdir(cache, { recursive: true })), [], `step ${n}`);
+  }
 });
 
 test('a run whose set is taken out makes it anew', async (t) => {

@@ -1,6 +1,14 @@
 import path from 'node:path';
 import { baseDigest, readShortcut, superseded } from '../../base/index.js';
-import { errorCode, isTemporary, realSystem, type StoreSystem, staleNames, treeSize } from '../../files/index.js';
+import {
+  errorCode,
+  isTemporary,
+  realSystem,
+  restoreAside,
+  type StoreSystem,
+  staleNames,
+  treeSize,
+} from '../../files/index.js';
 import { compactSet } from '../../store/compact.js';
 import { type FeatureSet, fingerprint, type SetSpec, type StoreOptions } from '../../store/index.js';
 import { openSets } from './list.js';
@@ -71,6 +79,7 @@ interface Candidate {
 export async function planGarbage(cache: string, options: GcOptions): Promise<GcPlan> {
   const { labels = [], unreferenced = false, maxSize } = options;
   const system = options.system ?? realSystem;
+  for (const folder of [cache, path.join(cache, 'bases')]) await restoreAside(system, folder);
   const size = await treeSize(system, cache);
   const needed = await neededIn(cache, options);
   const candidates: Candidate[] = [];

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { type BaseSpec, calibrationOf, keptSpeed } from '../../base/index.js';
 import { byCodePoint } from '../../canonical.js';
 import { CacheError } from '../../errors.js';
-import { errorCode, realSystem, whyUnreadable } from '../../files/index.js';
+import { errorCode, realSystem, restoreAside, whyUnreadable } from '../../files/index.js';
 import { checkOptions } from '../../options/check.js';
 import type { Int8Report } from '../../quantize/index.js';
 import { FeatureSet, type Maker, type StoreOptions, type StoreSystem } from '../../store/index.js';
@@ -43,6 +43,7 @@ const SET = /-[0-9a-f]{12}$/;
  */
 export async function openSets(cache: string, options: StoreOptions = {}): Promise<FeatureSet[]> {
   const system = options.system ?? realSystem;
+  await restoreAside(system, cache);
   const names = await system.list(cache).catch((error: unknown) => {
     const reason =
       errorCode(error) === 'ENOENT' ? 'there is no such folder' : `it cannot be read (${errorCode(error)})`;

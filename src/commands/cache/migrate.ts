@@ -1,7 +1,15 @@
 import path from 'node:path';
 import { byCodePoint, canonicalJson, type Json, sha256Hex } from '../../canonical.js';
 import { CacheError } from '../../errors.js';
-import { discard, errorCode, readWhole, realSystem, type StoreSystem, storeError } from '../../files/index.js';
+import {
+  discard,
+  errorCode,
+  readWhole,
+  realSystem,
+  restoreAside,
+  type StoreSystem,
+  storeError,
+} from '../../files/index.js';
 import { checkOptions } from '../../options/check.js';
 import { FeatureSet, KeySet, type Maker, type PartWriter, Quarantine, type StoreOptions } from '../../store/index.js';
 import { listParts, Part } from '../../store/part.js';
@@ -31,6 +39,7 @@ export interface MigratedSet {
 export async function migrateSets(cache: string, options: MigrateOptions = {}): Promise<MigratedSet[]> {
   checkOptions('cache migrate', options);
   const { system = realSystem, migrations = MIGRATIONS } = options;
+  await restoreAside(system, cache);
   const names = await system.list(cache).catch((error: unknown) => {
     throw storeError(error, 'to list the cache', cache);
   });

@@ -178,7 +178,9 @@ async function verifySet(
     onPart();
   }
   const here = data === undefined || (damaged.length === 0 && sample === 0) ? [] : await imagesOf(cache, data, options);
-  const lost = lostImages(sound, broken, unknown > 0, data === undefined ? null : here);
+  const unusable = await set.quarantine();
+  const usable = here.filter(({ sha256 }) => !unusable.has(sha256));
+  const lost = lostImages(sound, broken, unknown > 0, data === undefined ? null : usable);
   const recomputed =
     sample === 0
       ? null
