@@ -90,6 +90,7 @@ export {
 } from './errors.js';
 export type { FilesProgress } from './extract/batches.js';
 export type { FeaturesProgress, FeaturesResult } from './extract/extract.js';
+export { type HashedImage, type ThumbnailsOptions, thumbnails } from './extract/thumbnails.js';
 export type { Graph, Node, Op, Shape, Tensor } from './graph/graph.js';
 export type { FitOptions } from './heads/fit-options.js';
 export {

@@ -258,7 +258,7 @@ export async function report(asked: ReportOptions): Promise<ReportResult> {
     }
   }
   const wanted = wantedPictures(heads).map((place) => images.all[place] as (typeof images.all)[number]);
-  const thumbnails = data === undefined ? new Map() : await picturesOf(data, wanted);
+  const thumbnails = data === undefined ? new Map() : await picturesOf(data, wanted, { ...options, cache });
   const drawn: Report = {
     title: subject.title,
     version,

@@ -6,13 +6,15 @@ import { openEngine } from '../engine/index.js';
 import { DataError, ImageError } from '../errors.js';
 import { errorCode } from '../files/index.js';
 import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
+import { thumbnail } from '../images/thumbnail.js';
 import type { Int8Report } from '../quantize/index.js';
 import { FileIndex } from '../store/index-file.js';
 import { KeySet } from '../store/key-set.js';
 import type { FeatureSet, SetOptions } from '../store/set.js';
 import { version } from '../version.js';
 import { ordered } from './ordered.js';
-import { decodeFor, type Pixels, VectorRunner } from './vectors.js';
+import { openThumbnails } from './thumbnails.js';
+import { decodeBothFor, decodeFor, type Pixels, VectorRunner } from './vectors.js';
 
 /** Images that one run of the base takes. */
 export const DEFAULT_BATCH_SIZE = 8;
@@ -42,6 +44,8 @@ export interface ExtractOptions extends EngineOptions, OpenHooks, SetOptions {
   readonly retryFailed?: boolean;
   /** Take only images whose content falls to this one of `count` shares, for jobs side by side. `index` begins at 1. */
   readonly shard?: { readonly index: number; readonly count: number };
+  /** Keep a small picture of each image in `cache/thumbnails`, for people. Default false. */
+  readonly thumbnails?: boolean;
   /** Read and hash every file, also those whose size, time and inode say that they have not changed. Default false. */
   readonly verifyHashes?: boolean;
   /** After it was aborted: how many of the images that it extracted are stored. */
@@ -147,6 +151,9 @@ async function pass(
   const quarantine = await set.quarantine();
   if (retryFailed) await quarantine.forget();
   const index = await FileIndex.open(cache, options);
+  const small = options.thumbnails
+    ? await openThumbnails(cache, { ...options, onDamaged: ({ message }) => options.onWarning?.(message) })
+    : null;
   const writer = set.writer({ engine: engine.name, engineVersion: engine.version, version });
   const runner = new LazyRunner(async () => {
     const base = await open();
@@ -185,7 +192,9 @@ async function pass(
     } else if (!isMine(known.sha256, options.shard)) {
       count.elsewhere++;
     } else {
-      if (!held.has(known.sha256) && !quarantine.has(known.sha256)) return false;
+      const isHeld = held.has(known.sha256);
+      if (!isHeld && !quarantine.has(known.sha256)) return false;
+      if (isHeld && small?.has(known.sha256) === false) return false;
       count.images++;
       settled(known.sha256);
     }
@@ -226,10 +235,18 @@ async function pass(
       }
       count.images++;
       sha256 = image.sha256;
-      if (settled(sha256)) return null;
+      if (settled(sha256)) {
+        if (held.has(sha256) && small?.has(sha256) === false) {
+          await small.add(sha256, await thumbnail(image.bytes, image.format));
+        }
+        return null;
+      }
       await runner.get();
       if (firstDecode === 0) firstDecode = performance.now();
-      return { sha256, pixels: await decodeFor(spec, image.bytes, image.format) };
+      if (small === null) return { sha256, pixels: await decodeFor(spec, image.bytes, image.format) };
+      const both = await decodeBothFor(spec, image.bytes, image.format);
+      await small.add(sha256, both.webp);
+      return { sha256, pixels: both.pixels };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       const failed = sha256 ?? error.sha256;
@@ -278,6 +295,7 @@ async function pass(
     if (!(await isKept(cache, spec, options))) await keepBase(cache, await open(), options);
   } finally {
     await writer.close();
+    await small?.flush();
     if (signal?.aborted) options.onStopped?.(writer.stored);
     await set.hold();
     await quarantine.flush();

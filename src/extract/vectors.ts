@@ -1,16 +1,29 @@
 import { type Base, type BaseSpec, checkRevision, loadProven, type ProofOptions } from '../base/index.js';
 import type { Engine, Runner } from '../engine/engine.js';
 import { fromFloat16, toFloat16 } from '../float16.js';
-import { type DecodeOptions, decodeImage, type ImageFormat } from '../images/index.js';
+import { type DecodeOptions, decodeBoth, decodeImage, type ImageFormat } from '../images/index.js';
+import { encodeThumbnail, THUMBNAIL } from '../images/thumbnail.js';
 
 /** The pixels of one image as a base wants them: flat `[height, width, channels]`, 0 to 255. */
 export type Pixels = Uint8Array | Float32Array;
 
+function optionsFor({ image: { mode, background }, input }: BaseSpec): DecodeOptions {
+  return { mode, ...input, ...(background ? { background } : {}) };
+}
+
 /** @returns the image's pixels at the size and in the mode of a spec */
 export function decodeFor(spec: BaseSpec, bytes: Uint8Array, format: ImageFormat): Promise<Pixels> {
-  const { mode, background } = spec.image;
-  const options: DecodeOptions = { mode, ...spec.input, ...(background ? { background } : {}) };
-  return decodeImage(bytes, format, options);
+  return decodeImage(bytes, format, optionsFor(spec));
+}
+
+/** @returns the same, and the image's small picture, WebP, decoded once where both take the same pixels */
+export async function decodeBothFor(
+  spec: BaseSpec,
+  bytes: Uint8Array,
+  format: ImageFormat,
+): Promise<{ readonly pixels: Pixels; readonly webp: Uint8Array }> {
+  const { pixels, small } = await decodeBoth(bytes, format, optionsFor(spec), THUMBNAIL.side);
+  return { pixels, webp: await encodeThumbnail(small) };
 }
 
 /** A base loaded in an engine: pixels in, vectors out, a batch at a time. */

@@ -31,22 +31,34 @@ export interface DecodeOptions {
   readonly background?: readonly [number, number, number];
 }
 
+/** Without alpha. */
 const toChannels = (raster: Raster, channels: 1 | 3): Uint8Array => {
   if (channels === 3) return toRgb(raster).data;
   return raster.channels === 1 ? raster.data : luma(toRgb(raster).data);
 };
 
-async function photo(source: Source, options: DecodeOptions): Promise<Uint8Array> {
-  const { height, width, background = BACKGROUND, channels } = options;
+type PhotoSize = Pick<DecodeOptions, 'height' | 'width' | 'background'>;
+
+async function photo(source: Source, options: PhotoSize): Promise<Raster> {
+  const { height, width, background = BACKGROUND } = options;
   const { orientation } = source;
   const across = isSideways(orientation) ? { width: height, height: width } : { width, height };
   const isEnlarged = across.width > source.width || across.height > source.height;
   if (isEnlarged || source.width * source.height <= RESAMPLED_HERE) {
     const whole = upright(blend(await source.load(), background), orientation);
-    return toChannels(resample(whole, width, height, 'bicubic'), channels);
+    return resample(whole, width, height, 'bicubic');
   }
   // Turned when it is small.
-  return toChannels(upright(await source.shrink({ ...across, background }), orientation), channels);
+  return upright(await source.shrink({ ...across, background }), orientation);
+}
+
+/** A picture in its own aspect ratio, at most `side` pixels high and wide, never enlarged. */
+function inside(source: Source, side: number): Promise<Raster> {
+  const isTurned = isSideways(source.orientation);
+  const [width, height] = isTurned ? [source.height, source.width] : [source.width, source.height];
+  const scale = Math.min(1, side / Math.max(width, height));
+  const scaled = (size: number): number => Math.max(1, Math.round(size * scale));
+  return photo(source, { width: scaled(width), height: scaled(height) });
 }
 
 async function keras(source: Source, options: DecodeOptions): Promise<Uint8Array | Float32Array> {
@@ -86,17 +98,13 @@ function refusal(bytes: Uint8Array, format: ImageFormat, error: unknown): ImageE
   );
 }
 
-/**
- * Decodes an image to `[height, width, channels]`, flat, 0 to 255: whole numbers, but for `keras-bilinear`.
- * @throws ImageError when pixels are missing, there are more than 100 million, or the file is damaged
- */
-export async function decodeImage(
+/** Opens an image and works on it within bounds of memory, whatever its decoder complains of. @throws ImageError as `decodeImage` */
+async function decoded<T>(
   bytes: Uint8Array,
   format: ImageFormat,
-  options: DecodeOptions,
-): Promise<Uint8Array | Float32Array> {
-  const exact = options.mode !== 'photo';
-  const decode = (source: Source) => (exact ? keras : photo)(source, options);
+  exact: boolean,
+  decode: (source: Source) => Promise<T>,
+): Promise<T> {
   const open = async (file: Uint8Array, strict: boolean): Promise<Source> => {
     const source = await openSource(file, format, { exact, strict });
     checkSize(source);
@@ -105,8 +113,8 @@ export async function decodeImage(
   const before = complaints().total;
   try {
     const source = await open(bytes, true);
-    const pixels = await decoding.spend(source.bytes, () => decode(source));
-    if (format !== 'jpeg' || complaints().total === before) return pixels;
+    const found = await decoding.spend(source.bytes, () => decode(source));
+    if (format !== 'jpeg' || complaints().total === before) return found;
   } catch (error) {
     if (error instanceof ImageError) throw error;
   }
@@ -118,6 +126,48 @@ export async function decodeImage(
     } catch (error) {
       throw refusal(bytes, format, error);
     }
+  });
+}
+
+/**
+ * Decodes an image to `[height, width, channels]`, flat, 0 to 255: whole numbers, but for `keras-bilinear`.
+ * @throws ImageError when pixels are missing, there are more than 100 million, or the file is damaged
+ */
+export function decodeImage(
+  bytes: Uint8Array,
+  format: ImageFormat,
+  options: DecodeOptions,
+): Promise<Uint8Array | Float32Array> {
+  const { mode, channels } = options;
+  if (mode !== 'photo') return decoded(bytes, format, true, (source) => keras(source, options));
+  return decoded(bytes, format, false, async (source) => toChannels(await photo(source, options), channels));
+}
+
+/** @returns a picture in its own aspect ratio, at most `side` pixels high and wide @throws ImageError as `decodeImage` */
+export const fitInside = (bytes: Uint8Array, format: ImageFormat, side: number): Promise<Raster> =>
+  decoded(bytes, format, false, (source) => inside(source, side));
+
+/** @returns what `decodeImage` and `fitInside` give, decoded once where both take the same pixels @throws ImageError as they do */
+export async function decodeBoth(
+  bytes: Uint8Array,
+  format: ImageFormat,
+  options: DecodeOptions,
+  side: number,
+): Promise<{ readonly pixels: Uint8Array | Float32Array; readonly small: Raster }> {
+  if (options.mode !== 'photo') {
+    return { pixels: await decodeImage(bytes, format, options), small: await fitInside(bytes, format, side) };
+  }
+  return decoded(bytes, format, false, async (source) => {
+    let whole: Promise<Raster> | undefined;
+    const once: Source = {
+      ...source,
+      load: () => {
+        whole ??= source.load();
+        return whole;
+      },
+    };
+    const pixels = toChannels(await photo(once, options), options.channels);
+    return { pixels, small: await inside(once, side) };
   });
 }
 

@@ -1,4 +1,4 @@
-export { type DecodeOptions, decodeImage } from './decode.js';
+export { type DecodeOptions, decodeBoth, decodeImage } from './decode.js';
 export { classFolders, countFiles, type FoundFile, holdsFiles, notUtf8, type SystemPath, walk } from './find.js';
 export { BACKGROUND, type ImageMode, PIXELS_REVISIONS } from './modes.js';
 export { MAX_BYTES, type ReadImage, readImage } from './read.js';

@@ -308,6 +308,14 @@ export const OPTIONS = [
     commands: ['features'],
   },
   {
+    name: 'thumbnails',
+    type: 'switch',
+    default: false,
+    describe: 'keep a small picture of each image in the cache, for report',
+    group: 'Images',
+    commands: ['features'],
+  },
+  {
     name: 'verifyHashes',
     type: 'switch',
     default: false,
