@@ -14,6 +14,7 @@ import {
 import type { Node, Op, Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
+import { plain } from '../plain.js';
 import { type Base, type BaseModel, layerGraph } from './base.js';
 import { calibrationOf } from './calibrations.js';
 import { digestOnnx, type OnnxModel, rereadOnnx, writeOnnx } from './onnx/index.js';
@@ -166,7 +167,7 @@ async function keptLayers(cache: string, spec: BaseSpec): Promise<Base | null> {
     return base;
   } catch (error) {
     throw new CacheError(
-      `the base kept in ${dir} is damaged (${(error as Error).message}): delete that folder and run features again`,
+      `the base kept in ${dir} is damaged (${plain((error as Error).message)}): delete that folder and run features again`,
       {
         cause: error,
       },

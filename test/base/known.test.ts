@@ -18,7 +18,7 @@ import { features } from '../../src/commands/features.js';
 import { predict } from '../../src/commands/predict.js';
 import { train } from '../../src/commands/train.js';
 import { openEngine } from '../../src/engine/index.js';
-import { CacheError, PermafrostError } from '../../src/errors.js';
+import { CacheError, EngineError, PermafrostError } from '../../src/errors.js';
 import { realSystem, type StoreSystem } from '../../src/files/index.js';
 import { FeatureSet, FileIndex, type FileStat } from '../../src/store/index.js';
 import { fixture } from '../helpers/fixtures.js';
@@ -355,7 +355,12 @@ test('one changed byte in what a cache knows of a base: the same answer, or a se
             return null;
           });
           if (found === null || isDeepStrictEqual(found, sound)) return;
-          assert.deepEqual(await vectorOf(found), await vectorOf(sound), `byte ${at} of ${name}`);
+          const got = await vectorOf(found).catch((error: unknown) => {
+            // A version or a size of the batch that the engine refuses.
+            assert.ok(error instanceof EngineError, `byte ${at}: ${error}`);
+            return null;
+          });
+          if (got !== null) assert.deepEqual(got, await vectorOf(sound), `byte ${at} of ${name}`);
         });
       }
     }
