@@ -36,7 +36,9 @@ const shownFiles = (page: Page): Promise<string[]> =>
   );
 
 describe('a report, opened from disk in Chromium', needsChromium, () => {
-  const root = mkdtempSync(path.join(tmpdir(), 'permafrost-report-'));
+  const root = mkdtempSync(
+    path.join(tmpdir(), 'permafrostReportInAFolderWithANameSoLongThatNoNarrowScreenHoldsItWhole'),
+  );
   let made: World;
   let browser: Browser;
   const files = new Map<string, string>();

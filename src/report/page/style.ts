@@ -26,6 +26,7 @@ export const STYLE = `
 html{font:100%/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;background:var(--paper);color:var(--ink);-webkit-text-size-adjust:100%;scroll-padding-top:1rem}
 body{margin:0}
 h1,h2,h3,p,dl,dd,ul,figure{margin:0}
+p{overflow-wrap:anywhere}
 ul{padding:0;list-style:none}
 h1{font-size:var(--t4);line-height:1.2;overflow-wrap:anywhere}
 h2,h3{font-size:var(--t2);line-height:1.3}
