@@ -45,7 +45,7 @@ predict: build data
 
 # make report HEAD=name, of a head or a sweep, or PLAN=heads.yaml: one page about it, measured on DATA=; into OUT=, else report.html.
 report: build data
-	$(PERMAFROST) report $(IMAGES) $(call flag,OUT,out) $(ARGS) -- $(if $(value PLAN),$(call quoted,PLAN),$(call quoted,HEAD))
+	$(PERMAFROST) report $(IMAGES) $(call flag,OUT,out) $(ARGS) -- $(if $(value PLAN),$(call quoted,PLAN),$(if $(value HEAD),$(call quoted,HEAD)))
 
 sweep: build data
 	$(PERMAFROST) sweep $(IMAGES) $(BASE_FLAGS) $(call flag,HEAD,name) --grid $(GRID) $(ARGS)

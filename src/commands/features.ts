@@ -98,7 +98,7 @@ async function told(
 ): Promise<Speed> {
   const speed = await speedsOf(base, batchSize, threads);
   const times = speed.int8 / speed.float32;
-  const measured = `${speed.int8.toPrecision(3)} images a second, float32 ${speed.float32.toPrecision(3)}`;
+  const measured = `${speed.int8.toFixed(1)} images a second, float32 ${speed.float32.toFixed(1)}`;
   onWarning?.(
     times < WORTH
       ? `int8 is ${times.toFixed(2)} times as fast as float32 here (${measured}), which is hardly worth it: --precision float32 loses nothing`

@@ -42,4 +42,6 @@ test('the targets of everyday jobs give arguments that can be read', () => {
   assert.deepEqual(readArguments('report', told.slice(1)).values.heads, ['h']);
   const [planned = []] = commands('report', 'PLAN=p.yaml');
   assert.deepEqual(readArguments('report', planned.slice(1)).values.heads, ['p.yaml']);
+  const [neither = []] = commands('report');
+  assert.throws(() => readArguments('report', neither.slice(1)), /give HEADS/);
 });
