@@ -13,6 +13,8 @@ const MOST_IN_TABLE = 20;
 const MOST_PAIRS = 40;
 /** Thresholds that a slider stops at, of a binary head and of each label. */
 const STEPS = { binary: 1000, multilabel: 100 } as const;
+/** Labels that a slider moves one at a time. */
+const MOST_SLIDERS = 60;
 const SHADES = 9;
 
 /** What a slider needs: of each threshold the positives and negatives that are said. */
@@ -28,10 +30,10 @@ export interface Rates {
   readonly ownWrong: number;
 }
 
-/** @returns a class's rates at every step of its slider, one for a binary head, one a label; none of other tasks */
+/** @returns a class's rates at every step of its slider, one for a binary head, one a label; none of many labels and of other tasks */
 export function ratesOf({ info }: HeadReport, { answers }: OnData): Rates[] {
   const { task, classes, scores, y } = answers;
-  if (task !== 'binary' && task !== 'multilabel') return [];
+  if (task !== 'binary' && (task !== 'multilabel' || classes > MOST_SLIDERS)) return [];
   const steps = STEPS[task];
   const limits = thresholdsOf(info.threshold, task === 'binary' ? 1 : classes);
   const numbers = task === 'binary' ? [1] : Array.from({ length: classes }, (_, k) => k);

@@ -207,7 +207,9 @@ export function regressionFigures({ info }: HeadReport, { answers, metrics }: On
   const [is, said] = [(i: number) => y[i] as number, (i: number) => scores[i] as number];
   const errors = Array.from({ length: y.length }, (_, i) => said(i) - is(i));
   const shown = every === 1 ? {} : { note: `${counted(rows.length, 'image')} of ${y.length}.` };
-  const far = Math.max(...errors.map(Math.abs), 1e-12);
+  const byError = Float64Array.from(errors).sort();
+  const [least, most] = [byError[0] as number, byError.at(-1) as number];
+  const far = Math.max(-least, most, 1e-12);
   const mean = info.meanAnswer;
   return [
     scatter(
@@ -236,7 +238,7 @@ export function regressionFigures({ info }: HeadReport, { answers, metrics }: On
       {
         title: 'Errors',
         yLabel: 'images',
-        says: `Spread of the errors, from ${figures(Math.min(...errors))} to ${figures(Math.max(...errors))}.`,
+        says: `Spread of the errors, from ${figures(least)} to ${figures(most)}.`,
         xLabel: 'said less true',
         ...(mean
           ? { note: `Always saying ${figures(mean.mean)}, the mean, would be off by ${figures(mean.mae)} in the mean.` }

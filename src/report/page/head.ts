@@ -25,9 +25,6 @@ const charts = (list: readonly Html[]): Html => html`<div class="charts">${list}
 const hasConfusion = (metrics: Metrics | null): metrics is ClassificationMetrics =>
   metrics !== null && 'confusion' in metrics;
 
-/** Labels that a slider moves one at a time. */
-const MOST_SLIDERS = 60;
-
 /**
  * @param level of the headings
  * @returns the parts of the chapter of a head, those that it has anything to say in
@@ -51,7 +48,7 @@ export function headParts(head: HeadReport, id: string, pictures: Pictures, leve
   }
   if (info.task === 'multilabel' && onData !== null) {
     const rates = ratesOf(head, onData);
-    if (rates.length <= MOST_SLIDERS) add('labels', 'One label at a time', labelSlider(id, head, rates));
+    if (rates.length > 0) add('labels', 'One label at a time', labelSlider(id, head, rates));
     add('together', 'Labels that go together', togetherTable(info.classes, onData.answers.y));
   }
   if (metrics !== null) {
