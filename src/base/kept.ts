@@ -150,7 +150,7 @@ async function keptLayers(cache: string, spec: BaseSpec): Promise<Base | null> {
     bytes = await readFile(path.join(dir, /"kind":"onnx"/.test(json) ? ONNX : WEIGHTS));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      return (await restoreAside(realSystem, path.dirname(dir))) ? keptBase(cache, spec) : null;
+      return (await restoreAside(realSystem, path.dirname(dir))) ? keptLayers(cache, spec) : null;
     }
     throw new CacheError(`${dir} cannot be read: ${(error as Error).message}`, { cause: error });
   }

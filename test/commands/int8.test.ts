@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { type Base, type BaseSpec, keptBase } from '../../src/base/index.js';
@@ -7,6 +7,7 @@ import type { Engine, Runner } from '../../src/engine/engine.js';
 import { onnxEngine } from '../../src/engine/onnx/engine.js';
 import { CacheError, DataError, EngineError, ModelError, UsageError } from '../../src/errors.js';
 import { VectorRunner } from '../../src/extract/vectors.js';
+import { realSystem } from '../../src/files/index.js';
 import { exportHead, FeatureSet, features, listSets, predict, train, verifySets } from '../../src/index.js';
 import { permafrost } from '../helpers/cli.js';
 import { fixture } from '../helpers/fixtures.js';
@@ -93,7 +94,13 @@ test('int8 is calibrated once, by the first run; what follows is named by the se
   await assert.rejects(collected(predict(options)), (error) => {
     return error instanceof CacheError && /int8 calibration .* is needed: .*--calibration FILE/.test(error.message);
   });
-  assert.equal((await collected(predict({ ...options, calibration: elsewhere }))).length, 51);
+  const given = { ...options, calibration: elsewhere };
+  assert.equal((await collected(predict(given))).length, 51);
+  const digest = path.basename(path.dirname(calibration));
+  const aside = path.join(cache, 'bases', `_aside-${realSystem.host}-${4194305}-0123456789ab`);
+  mkdirSync(aside);
+  renameSync(path.join(cache, 'bases', digest), path.join(aside, digest));
+  assert.equal((await collected(predict(given))).length, 51, 'a base that a dead gc had aside is put back');
 });
 
 test('a cache without a calibration, or with two, says what to do', async (t) => {
