@@ -93,6 +93,32 @@ test('fingerprints: what a file calls things, its batch and where its weights li
   );
 });
 
+test('a Slice to the end of an axis, as it is written before opset 10, means what it says', async () => {
+  // ends = 2^63 - 1: field 8 of AttributeProto, then its type.
+  const encoded = Uint8Array.from([0x40, ...Array<number>(8).fill(0xff), 0x7f, 0xa0, 0x01, 0x07]);
+  const file = path.join(folder, 'open_end.onnx');
+  const graph = {
+    name: 'g',
+    nodes: [
+      { op: 'Slice', inputs: ['x'], outputs: ['s'], attributes: { axes: [1], starts: [1], ends: { encoded } } },
+      { op: 'GlobalAveragePool', inputs: ['s'], outputs: ['y'] },
+    ],
+    initializers: [],
+    inputs: [{ name: 'x', type: 'float' as const, dims: ['n', 3, 4, 4] }],
+    outputs: [{ name: 'y', type: 'float' as const, dims: ['n', 2, 1, 1] }],
+  };
+  writeFileSync(file, writeModel(graph, {}, { ir: 4, opsets: { '': 9 } }));
+  const base = await openBase({ base: file, preprocess: 'none' });
+  const images = pictures([4, 4], 1);
+  const mean = (channel: number): number =>
+    images.filter((_, i) => i % 3 === channel).reduce((sum, value) => sum + value, 0) / 16;
+  const wanted = Float32Array.of(mean(1), mean(2));
+  assertRelativelyClose(await vectors(base, images, 1), wanted, 1e-6);
+  const cache = path.join(folder, 'open-end');
+  await keepBase(cache, base);
+  assertRelativelyClose(await vectors((await keptBase(cache, base.spec)) as Base, images, 1), wanted, 1e-6);
+});
+
 test('the base is kept cut, and what is kept is all that is needed', async () => {
   const cache = path.join(folder, 'cache');
   for (const name of ['external.onnx', 'one_row.onnx', 'keras_nhwc.onnx maps', 'half.onnx']) {

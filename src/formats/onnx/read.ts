@@ -76,6 +76,9 @@ export const MAX_MODEL_BYTES = 2 ** 31 - 1;
 /** Numbers of the fields of AttributeProto. */
 const ATTRIBUTE = { name: 1, i: 3, t: 5, g: 6, ints: 8, tensors: 10, graphs: 11, doc: 13, type: 20 };
 
+/** How exporters write an end that is as far as an axis goes (Slice before opset 10), and one before its beginning. */
+const OPEN_ENDS: readonly bigint[] = [2n ** 63n - 1n, -(2n ** 63n)];
+
 function safe(value: bigint, what: string): number {
   const number = Number(value);
   if (!Number.isSafeInteger(number)) throw new ModelError(`${what} is ${value}, which is absurd: ${AGAIN}`);
@@ -195,7 +198,8 @@ function readAttribute(bytes: Uint8Array): { name: string; value: Attribute; isG
   const list = read.filter((field) => field.number === ints).flatMap(integers);
   let value: Attribute;
   if (tensor) value = inlineTensor(tensor.bytes);
-  else if (list.length > 0) value = list.map((item) => safe(item, `attribute ${label}`));
+  else if (list.length > 0 && !list.some((item) => OPEN_ENDS.includes(item)))
+    value = list.map((item) => safe(item, `attribute ${label}`));
   else if (int && Number.isSafeInteger(Number(int.int)) && one(ATTRIBUTE.type)?.int === 2n)
     value = { i: Number(int.int) };
   else {
