@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { UsageError } from '../errors.js';
+import { CacheError, UsageError } from '../errors.js';
 import { discard, errorCode, isTemporary, realSystem } from '../files/index.js';
 import { loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
@@ -25,7 +25,7 @@ export interface ListedHead {
   readonly metrics: Metrics | null;
   /** Of the set that it was trained on. */
   readonly fingerprint: string;
-  /** The sets whose vectors it takes: their folders in the cache, of those that are not there 12 digits of the fingerprint. */
+  /** The sets whose vectors it takes: their folders in the cache, of those that cannot be opened there 12 digits of the fingerprint. */
   readonly sets: readonly string[];
   /** When it was saved. */
   readonly saved: Date;
@@ -44,9 +44,8 @@ export async function listHeads(cache = 'cache', onWarning?: (message: string) =
     if (!(await holdsHead(dir))) continue;
     try {
       const { task, classes, train, metrics, fingerprint, joined } = (await loadHead(dir)).info;
-      const sets: string[] = [];
-      for (const one of [fingerprint, ...joined.map((other) => other.fingerprint)])
-        sets.push(path.basename((await FeatureSet.find(cache, one))?.dir ?? one.slice(0, 12)));
+      const prints = [fingerprint, ...joined.map((other) => other.fingerprint)];
+      const sets = await Promise.all(prints.map((print) => setName(cache, print)));
       const saved = (await stat(path.join(dir, 'head.json'))).mtime;
       heads.push({ head, dir, task, classes, train, metrics, fingerprint, sets, saved });
     } catch (error) {
@@ -54,6 +53,15 @@ export async function listHeads(cache = 'cache', onWarning?: (message: string) =
     }
   }
   return heads;
+}
+
+/** A set that is damaged, of which `cache ls` tells, leaves its heads as they are. */
+async function setName(cache: string, print: string): Promise<string> {
+  const set = await FeatureSet.find(cache, print).catch((error: unknown) => {
+    if (error instanceof CacheError) return null;
+    throw error;
+  });
+  return path.basename(set?.dir ?? print.slice(0, 12));
 }
 
 export type { ComparedPair, Comparison };

@@ -161,6 +161,12 @@ test('heads are measured, compared, listed and removed, from stored vectors alon
     listed.stderr,
     new RegExp(`^head +task +classes +train +validation +vectors +saved\\ngood .* ${set} +20`),
   );
+  writeFileSync(path.join(cache, set, '_set.json'), '{');
+  assert.deepEqual(
+    (await listHeads(cache, () => assert.fail('the heads are whole'))).map(({ head, sets }) => [head, ...sets]),
+    ['good', 'poor'].map((head) => [head, set.slice(-12)]),
+    'a damaged set leaves its heads as they are',
+  );
   await removeHead('poor', cache);
   assert.ok(!existsSync(path.join(cache, 'heads', 'poor')));
   await assert.rejects(removeHead('poor', cache), { name: 'HeadError' });
