@@ -20,7 +20,7 @@ import { nameOf } from '../plain.js';
 export interface Sorted {
   /** Absolute. */
   readonly dir: string;
-  /** Files in the folder of each class that has any of them, in the head's order. */
+  /** Images of each class that has any, in the head's order; those of one name and one content are one file. */
   readonly classes: readonly { readonly label: string; readonly files: number }[];
   /** New files: second names of the images, on the same disk, and copies. */
   readonly linked: number;
