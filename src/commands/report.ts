@@ -236,6 +236,11 @@ export async function report(asked: ReportOptions): Promise<ReportResult> {
   const subject = await subjectOf(options);
   await tryOutput(out);
   const notes = [...subject.notes];
+  if (data !== undefined && subject.heads.length > MOST_CHAPTERS) {
+    notes.push(
+      `The first ${MOST_CHAPTERS} heads are measured on ${data}; of the others the table has what training measured.`,
+    );
+  }
   const images = new Images();
   const heads: HeadReport[] = [];
   const measured: ComparedHead[] = [];

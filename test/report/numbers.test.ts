@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { evaluate, headInfo, type Metrics, report } from '../../src/index.js';
+import { headsTable } from '../../src/report/page/compare.js';
 import { permafrost } from '../helpers/cli.js';
 import { trainAll, world } from '../helpers/report-world.js';
 import { folder } from '../helpers/store.js';
@@ -97,6 +98,34 @@ test('a report, evaluate and head.json say the same numbers, of every kind of he
   assert.deepEqual(told(readFileSync(bare, 'utf8'), 'numbers').get('auc'), [
     String(saved !== null && 'auc' in saved ? saved.auc : ''),
   ]);
+
+  // Numbers that were measured at different places are told apart, and none of them is the best.
+  const info = await headInfo('binary', cache);
+  const tables = [info, { ...info, testMetrics: info.metrics }].map((other) => {
+    const heads = [info, other].map((one, i) => ({ name: `${i}`, sets: [], info: one, onData: null }));
+    return headsTable(heads, [null, null]).text;
+  });
+  const placesOf = (text: string) => text.match(/(?:validation|test), at training/g);
+  assert.deepEqual(tables.map(placesOf), [
+    ['validation, at training', 'validation, at training'],
+    ['validation, at training', 'test, at training'],
+  ]);
+  assert.deepEqual(
+    tables.map((text) => text.includes('best')),
+    [true, false],
+  );
+  const heads = Array.from({ length: 13 }, (_, k) => (k < 8 ? `plan-${k}` : `copy-${k}`));
+  for (const name of heads.slice(8)) {
+    cpSync(path.join(cache, 'heads/binary'), path.join(cache, 'heads', name), { recursive: true });
+  }
+  const bunch = path.join(root, 'bunch.html');
+  await report({ heads, data, cache, out: bunch, bootstrap: 0, labels: labels('binary') });
+  const [, table = ''] = readFileSync(bunch, 'utf8').split('<section id="heads">');
+  assert.equal(table.match(/<td>here<\/td>/g)?.length, 12);
+  assert.match(
+    readFileSync(bunch, 'utf8'),
+    /<p>The first 12 heads are measured on [^<]+; of the others the table has /,
+  );
 
   // Nothing that is named can be read as markup, or leave the page.
   const odd = readFileSync(path.join(root, 'odd.html'), 'utf8');

@@ -2,20 +2,19 @@ import { counted, figures, four, interval, whole } from '../format.js';
 import { type Html, html } from '../html.js';
 import type { HeadReport } from '../model.js';
 import type { Comparison } from '../tables.js';
-import { mainMetrics, metricOf, shownOf } from './metrics.js';
+import { measuredAt, metricOf, shownOf } from './metrics.js';
 import { type Cell, type Column, table } from './parts.js';
 
-/** Heads beside each other, the best first; the best of every column stands out. */
+/** Heads beside each other, with where each was measured; the best of every column stands out where that is the same for all. */
 export function headsTable(heads: readonly HeadReport[], anchors: readonly (string | null)[]): Html {
   const tasks = [...new Set(heads.map(({ info }) => info.task))];
   const all = tasks.flatMap((task) => shownOf({ task }));
   const shown = [...new Map(all.map((one) => [one.name, one])).values()].filter(
     ({ name }) => !['precision', 'recall', 'microF1', 'hammingLoss'].includes(name),
   );
-  const values = heads.map(({ info, onData }) => {
-    const metrics = mainMetrics(info, onData);
-    return shown.map(({ name }) => (metrics === null ? null : metricOf(metrics, name)));
-  });
+  const measured = heads.map(({ info, onData }) => measuredAt(info, onData)[0] ?? null);
+  const isAlike = tasks.length === 1 && new Set(measured.flatMap((one) => one?.text ?? [])).size === 1;
+  const values = measured.map((one) => shown.map(({ name }) => (one === null ? null : metricOf(one.metrics, name))));
   const best = shown.map(({ isLowBest = false }, k) => {
     const column = values.flatMap((row) => (row[k] === null || row[k] === undefined ? [] : [row[k]]));
     return column.length < 2 ? null : isLowBest ? Math.min(...column) : Math.max(...column);
@@ -24,6 +23,7 @@ export function headsTable(heads: readonly HeadReport[], anchors: readonly (stri
     { text: 'Head' },
     { text: 'Task' },
     { text: 'Trained on', isNumber: true },
+    { text: 'Measured' },
     ...shown.map(({ text, hint }): Column => ({ text, isNumber: true, hint })),
     { text: 'Epoch', isNumber: true, hint: 'whose weights were kept' },
   ];
@@ -31,9 +31,10 @@ export function headsTable(heads: readonly HeadReport[], anchors: readonly (stri
     { shown: anchors[i] ? html`<a href="#${anchors[i]}">${name}</a>` : name, value: name },
     { shown: info.task },
     { shown: whole(info.train), value: info.train },
+    { shown: measured[i]?.text ?? '–' },
     ...shown.map(({ of, name: metric }, k): Cell => {
       const value = values[i]?.[k] ?? null;
-      const isBest = value !== null && value === best[k] && tasks.length === 1;
+      const isBest = value !== null && value === best[k] && isAlike;
       return { shown: of(value), value, metric, ...(isBest ? { look: 'best' } : {}) };
     }),
     { shown: whole(info.bestEpoch), value: info.bestEpoch },

@@ -78,9 +78,25 @@ export const metricOf = (metrics: Metrics, name: string): number | null =>
 const endsOf = (metrics: Metrics, name: string): readonly [number, number] | null =>
   metrics.intervals?.of[name] ?? null;
 
+/** Metrics of a head, and where they were measured. */
+interface MeasuredAt {
+  readonly text: string;
+  readonly metrics: Metrics;
+}
+
+/** @returns what a head's metrics are, wherever they were measured; those that tell most first */
+export const measuredAt = (info: HeadInfo, onData: OnData | null): MeasuredAt[] => {
+  const validation = info.folds === null ? 'validation, at training' : 'cross-validation, at training';
+  return [
+    ...(onData === null ? [] : [{ text: 'here', metrics: onData.metrics }]),
+    ...(info.testMetrics === null ? [] : [{ text: 'test, at training', metrics: info.testMetrics }]),
+    ...(info.metrics === null ? [] : [{ text: validation, metrics: info.metrics }]),
+  ];
+};
+
 /** The metrics that tell most, where there are any: measured here, on the test images, or on validation. */
 export const mainMetrics = (info: HeadInfo, onData: OnData | null): Metrics | null =>
-  onData?.metrics ?? info.testMetrics ?? info.metrics;
+  measuredAt(info, onData)[0]?.metrics ?? null;
 
 /** The few numbers that tell how good a head is, large. */
 export function keyFigures(info: HeadInfo, onData: OnData | null): Html | null {
@@ -102,18 +118,7 @@ export function keyFigures(info: HeadInfo, onData: OnData | null): Html | null {
 
 /** All numbers of a head, wherever they were measured. */
 export function metricsTable(name: string, info: HeadInfo, onData: OnData | null): Html | null {
-  const all = [
-    ...(onData === null ? [] : [{ text: 'here', metrics: onData.metrics }]),
-    ...(info.testMetrics === null ? [] : [{ text: 'test, at training', metrics: info.testMetrics }]),
-    ...(info.metrics === null
-      ? []
-      : [
-          {
-            text: info.folds === null ? 'validation, at training' : 'cross-validation, at training',
-            metrics: info.metrics,
-          },
-        ]),
-  ];
+  const all = measuredAt(info, onData);
   if (all.length === 0) return null;
   const columns: Column[] = [
     { text: 'Metric' },
