@@ -4,9 +4,10 @@ import { EngineError, HeadError } from '../errors.js';
 import type { Activation } from '../explain/activation.js';
 import { enlarged, rangeOf, shadesOf } from '../explain/heat.js';
 import type { HeadInfo } from '../heads/head-info.js';
+import type { Answers } from '../heads/judge.js';
 import { colors } from '../maps/colormaps.js';
 import type { OnData, ReportImage } from '../report/model.js';
-import { saidBy } from '../report/rows.js';
+import { type Said, saidBy } from '../report/rows.js';
 import { type ExplainerOptions, openExplainer } from './explainer.js';
 
 /** Of a thumbnail's sides, which a page draws it over: it is smooth. */
@@ -30,9 +31,7 @@ async function overlay(map: Activation, size: { width: number; height: number })
 }
 
 /** Whose map is shown: what the head says; of several labels the one that it has most wrong. */
-function classOf({ answers }: OnData, info: HeadInfo, row: number): number {
-  const { task, classes, scores, y } = answers;
-  const said = saidBy(answers, info.threshold);
+function classOf({ task, classes, scores, y }: Answers, said: Said, row: number): number {
   if (task === 'regression') return 0;
   if (task !== 'multilabel') return said.classes[row] as number;
   const off = Array.from({ length: classes }, (_, k) => {
@@ -60,6 +59,7 @@ export async function heatOf(
     if (file !== '' && thumbnails.has(sha256) && !rows.has(sha256)) rows.set(sha256, row);
   }
   const heat = new Map<number, Uint8Array>();
+  const said = saidBy(onData.answers, info.threshold);
   if (rows.size === 0) return heat;
   const files = [...rows.values()].map((row) => path.join(data, images[onData.places[row] as number]?.path ?? ''));
   try {
@@ -70,7 +70,7 @@ export async function heatOf(
         const [row, picture] = [rows.get(image.sha256), thumbnails.get(image.sha256)];
         if (row === undefined || picture === undefined) continue;
         const { width, height } = await sharp(picture).metadata();
-        heat.set(row, await overlay(image.activation(classOf(onData, info, row)), { width, height }));
+        heat.set(row, await overlay(image.activation(classOf(onData.answers, said, row)), { width, height }));
       }
     } finally {
       await explainer.close();

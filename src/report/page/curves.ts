@@ -1,5 +1,5 @@
-import { column } from '../../metrics/classification.js';
-import { type Point, precisionRecallCurve, reliability, rocCurve } from '../../metrics/curves.js';
+import { answersOf, column } from '../../metrics/classification.js';
+import { type Point, precisionRecallCurve, reliability, rocCurve, type SaidAt, saidAt } from '../../metrics/curves.js';
 import { rank } from '../../metrics/ranking.js';
 import { type Series, shareCurves } from '../charts/curves.js';
 import type { Figure } from '../charts/frame.js';
@@ -98,17 +98,15 @@ const pick = (one: { auc: number | null; averagePrecision: number | null } | und
   averagePrecision: one?.averagePrecision ?? null,
 });
 
+/** Where a binary head's own threshold lies on its curves. */
 function ownPoint({ scores, y }: OnData['answers'], limit: number) {
-  let [hits, wrong, positives] = [0, 0, 0];
-  const n = y.length;
-  for (let i = 0; i < n; i++) {
-    const isSaid = (scores[2 * i + 1] as number) > limit;
-    positives += y[i] as number;
-    if (isSaid) y[i] === 1 ? hits++ : wrong++;
-  }
-  if (positives === 0 || positives === n) return null;
+  const isPositive = (i: number): boolean => y[i] === 1;
+  const [{ hits, wrong }] = saidAt(column(scores, 2, 1), isPositive, [limit]) as [SaidAt];
+  const positives = Array.from(y).filter((one) => one === 1).length;
+  const negatives = y.length - positives;
+  if (positives === 0 || negatives === 0) return null;
   return {
-    falsePositives: wrong / (n - positives),
+    falsePositives: wrong / negatives,
     recall: hits / positives,
     precision: hits + wrong === 0 ? null : hits / (hits + wrong),
   };
@@ -125,7 +123,7 @@ function calibrationFigure(
     note: `Expected calibration error ${decimals(error)}. Bars: 95 % (Wilson). Beneath: how many answers each bin has.`,
   };
   const says = `Calibration: predicted probability against the share that was so, in 15 bins. Expected calibration error ${decimals(error)}.`;
-  if (task === 'binary') {
+  if (classes === 2 && task !== 'multilabel') {
     const second = column(scores, 2, 1);
     return calibrationChart(
       { ...words, says, xLabel: `probability of ${names[1]}` },
@@ -138,11 +136,7 @@ function calibrationFigure(
       reliability(scores, (at) => y[at] === 1),
     );
   }
-  const n = y.length;
-  const likeliest = Array.from({ length: n }, (_, i) => {
-    const some = scores.subarray(i * classes, (i + 1) * classes);
-    return some.indexOf(Math.max(...some));
-  });
+  const likeliest = answersOf(scores, classes);
   const confidence = Float32Array.from(likeliest, (k, i) => scores[i * classes + k] as number);
   return calibrationChart(
     { ...words, says, xLabel: 'probability of the likeliest class' },
