@@ -7,7 +7,20 @@ import type { TrainedFold } from './fit.js';
 import type { SweepRow } from './sweep-row.js';
 
 export type Ranking = (typeof RANKINGS)[number];
-const LOWEST_FIRST: readonly Ranking[] = ['loss', 'hammingLoss', 'calibrationError', 'mae', 'rmse'];
+const LOWEST_FIRST: readonly string[] = [
+  'loss',
+  'hammingLoss',
+  'calibrationError',
+  'mae',
+  'rmse',
+] satisfies readonly Ranking[];
+
+/** @returns whether the lowest value of a metric is the best */
+export const isLowBest = (metric: string): boolean => LOWEST_FIRST.includes(metric);
+
+/** @returns the column of a metric on validation in the results of a sweep: `val_balanced_accuracy` of `balancedAccuracy` */
+export const validationColumn = (metric: string): string =>
+  `val_${metric.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
 
 /** A head of a sweep, and what became of it. */
 export interface Tried {
@@ -23,7 +36,7 @@ export interface Tried {
 export function rankValue({ metrics }: Pick<Tried, 'metrics'>, by: Ranking): number {
   const value = (metrics as unknown as Partial<Record<Ranking, number | null>> | null)?.[by] ?? null;
   if (value === null || !Number.isFinite(value)) return Number.POSITIVE_INFINITY;
-  return LOWEST_FIRST.includes(by) ? value : -value;
+  return isLowBest(by) ? value : -value;
 }
 
 export interface Best {

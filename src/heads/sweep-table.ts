@@ -4,6 +4,7 @@ import { arrowFile } from '../formats/arrow/file.js';
 import { csvField } from '../formats/csv.js';
 import { RANKINGS } from '../options/choices.js';
 import { type HeadOptions, resolveOptions } from '../train/options.js';
+import { validationColumn } from './sweep-ranking.js';
 import type { SweepRow } from './sweep-row.js';
 
 /** One text for what is a list or a mapping. */
@@ -43,7 +44,7 @@ export function sweepTable(rows: readonly SweepRow[], tried: readonly (keyof Hea
       new Float64(),
     ),
     ...Object.fromEntries(
-      measured.map((name) => [`val_${snake(name)}`, vectorFromArray(rows.map(metric(name)), new Float64())]),
+      measured.map((name) => [validationColumn(name), vectorFromArray(rows.map(metric(name)), new Float64())]),
     ),
     epochs: whole(({ epochs }) => epochs),
     best_epoch: whole(({ bestEpoch }) => bestEpoch),
@@ -110,5 +111,3 @@ export function sweepRows(results: Table): SweepRow[] {
     };
   });
 }
-
-const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -1,3 +1,4 @@
+import { isLowBest } from '../../heads/sweep-ranking.js';
 import { counted, figures, four, interval, whole } from '../format.js';
 import { type Html, html } from '../html.js';
 import type { HeadReport } from '../model.js';
@@ -15,9 +16,9 @@ export function headsTable(heads: readonly HeadReport[], anchors: readonly (stri
   const measured = heads.map(({ info, onData }) => measuredAt(info, onData)[0] ?? null);
   const isAlike = tasks.length === 1 && new Set(measured.flatMap((one) => one?.text ?? [])).size === 1;
   const values = measured.map((one) => shown.map(({ name }) => (one === null ? null : metricOf(one.metrics, name))));
-  const best = shown.map(({ isLowBest = false }, k) => {
+  const best = shown.map(({ name }, k) => {
     const column = values.flatMap((row) => (row[k] === null || row[k] === undefined ? [] : [row[k]]));
-    return column.length < 2 ? null : isLowBest ? Math.min(...column) : Math.max(...column);
+    return column.length < 2 ? null : isLowBest(name) ? Math.min(...column) : Math.max(...column);
   });
   const columns: Column[] = [
     { text: 'Head' },

@@ -11,13 +11,13 @@ export interface Shown {
   readonly text: string;
   readonly of: (value: Maybe) => string;
   readonly hint: string;
-  readonly isLowBest?: boolean;
 }
 
 const share = (name: string, text: string, hint: string): Shown => ({ name, text, of: percent, hint });
 const plain = (name: string, text: string, hint: string): Shown => ({ name, text, of: decimals, hint });
+const unit = (name: string, text: string, hint: string): Shown => ({ name, text, of: measured, hint });
 
-const LOSS = { ...plain('loss', 'Log loss', 'mean, in nats; lower is better'), isLowBest: true };
+const LOSS = plain('loss', 'Log loss', 'mean, in nats; lower is better');
 const AREAS = [
   plain('auc', 'AUC', 'area under the ROC curve; of several classes the mean of one against the rest'),
   plain('averagePrecision', 'Average precision', 'area under the precision-recall curve'),
@@ -27,10 +27,7 @@ const MEANS = [
   plain('recall', 'Recall', 'mean over the classes'),
   plain('f1', 'F1', 'mean over the classes'),
 ];
-const CALIBRATION = {
-  ...plain('calibrationError', 'Calibration error', 'expected, over 15 bins; lower is better'),
-  isLowBest: true,
-};
+const CALIBRATION = plain('calibrationError', 'Calibration error', 'expected, over 15 bins; lower is better');
 
 const CLASSIFICATION: readonly Shown[] = [
   share('accuracy', 'Accuracy', 'share of images whose class the head says'),
@@ -51,21 +48,9 @@ const MULTILABEL: readonly Shown[] = [
 ];
 const REGRESSION: readonly Shown[] = [
   plain('r2', 'R²', 'share of the variance that is explained; 0 is no better than the mean'),
-  {
-    name: 'mae',
-    isLowBest: true,
-    text: 'Mean error',
-    of: measured,
-    hint: 'mean absolute error, in the unit of the labels',
-  },
-  {
-    name: 'rmse',
-    isLowBest: true,
-    text: 'Root mean square',
-    of: measured,
-    hint: 'of the errors, in the unit of the labels',
-  },
-  { name: 'loss', isLowBest: true, text: 'Mean square', of: measured, hint: 'of the errors' },
+  unit('mae', 'Mean error', 'mean absolute error, in the unit of the labels'),
+  unit('rmse', 'Root mean square', 'of the errors, in the unit of the labels'),
+  unit('loss', 'Mean square', 'of the errors'),
 ];
 
 /** @returns the metrics of a task, in the order in which they are shown */

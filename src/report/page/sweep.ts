@@ -1,3 +1,4 @@
+import { isLowBest, validationColumn } from '../../heads/sweep-ranking.js';
 import type { SweepCell, SweepResults } from '../../heads/sweep-results.js';
 import { axes, type Figure, figure, plane, svg } from '../charts/frame.js';
 import { extent, linear, logarithmic, ordinal, pathOf, px, type Scale } from '../charts/scale.js';
@@ -9,12 +10,9 @@ import { type Cell, type Column, section, table } from './parts.js';
 
 /** Rows that are listed of a larger sweep. */
 const MOST_ROWS = 500;
-/** Metrics of which the lowest is best. */
-const LOW_IS_BEST = ['val_loss', 'val_calibration_error', 'val_mae', 'val_rmse', 'val_hamming_loss'];
 
 /** A column of a sweep, as a scale can have it. */
 interface Axis {
-  readonly name: string;
   readonly text: string;
   readonly scaleFor: (ends: readonly [number, number]) => Scale;
   /** Of each row, within the scale; null where there is none. */
@@ -26,8 +24,6 @@ interface Axis {
 /** Different values of which each has a place of its own, whatever lies between them. */
 const FEW = 8;
 
-const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-const metricText = (name: string): string => `validation ${words(name.replace(/^val_/, ''))}`;
 const shownCell = (cell: SweepCell): string =>
   cell === null
     ? 'none'
@@ -41,22 +37,21 @@ const cellsOf = ({ columns, rows }: SweepResults, name: string): SweepCell[] => 
 };
 
 /** A few heads that are far worse would press all others together: those lie at the end of the scale. */
-function metricAxis(sweep: SweepResults, name: string): Axis {
-  const values = cellsOf(sweep, name).map((cell) => (typeof cell === 'number' ? cell : null));
+function metricAxis(sweep: SweepResults): Axis {
+  const { by } = sweep;
+  const values = cellsOf(sweep, validationColumn(by)).map((cell) => (typeof cell === 'number' ? cell : null));
   const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
-  const isLow = LOW_IS_BEST.includes(name);
   const quarter = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
   const [low, high] = extent(sorted);
   const room = 3 * Math.max(quarter(0.75) - quarter(0.25), 1e-9);
-  const ends: [number, number] = isLow
+  const ends: [number, number] = isLowBest(by)
     ? [low, Math.min(high, quarter(0.75) + room)]
     : [Math.max(low, quarter(0.25) - room), high];
   const within = (value: number | null): number | null =>
     value === null ? null : Math.min(ends[1], Math.max(ends[0], value));
   const beyond = sorted.filter((value) => value < ends[0] || value > ends[1]).length;
   return {
-    name,
-    text: metricText(name),
+    text: `validation ${words(by)}`,
     scaleFor: (at) => linear(ends, at, { isNice: true }),
     values: values.map(within),
     beyond,
@@ -72,7 +67,7 @@ function optionAxis(sweep: SweepResults, name: string): Axis {
     const [low, high] = extent(numbers);
     const scaleFor = (ends: readonly [number, number]): Scale =>
       low > 0 && high / low >= 50 ? logarithmic([low, high], ends) : linear([low, high], ends);
-    return { name, text, scaleFor, values: numbers, beyond: 0 };
+    return { text, scaleFor, values: numbers, beyond: 0 };
   }
   const order = (cell: SweepCell): number =>
     typeof cell === 'number'
@@ -85,7 +80,7 @@ function optionAxis(sweep: SweepResults, name: string): Axis {
     .map(([shown]) => shown);
   const shorter = names.map((one) => short(one, 12));
   return {
-    ...{ name, text, beyond: 0 },
+    ...{ text, beyond: 0 },
     scaleFor: (ends) => ordinal(shorter, ends),
     values: cells.map((cell) => names.indexOf(shownCell(cell))),
   };
@@ -165,7 +160,7 @@ function ranking(sweep: SweepResults): Html {
   const shown = columns.filter((name) => whole.includes(name) || name.startsWith('val_'));
   const at = shown.map((name) => columns.indexOf(name));
   const isNumber = (k: number): boolean => rows.every((row) => row[k] === null || typeof row[k] === 'number');
-  const metric = `val_${snake(by)}`;
+  const metric = validationColumn(by);
   const head = shown.map(
     (name, k): Column => ({ text: words(name.replace(/^val_/, '')), isNumber: isNumber(at[k] as number) }),
   );
@@ -184,12 +179,11 @@ function ranking(sweep: SweepResults): Html {
 
 /** What a sweep tried and what came of it. */
 export function sweepBody(sweep: SweepResults): Html {
-  const metric = metricAxis(sweep, `val_${snake(sweep.by)}`);
+  const metric = metricAxis(sweep);
   const options = sweep.tried.map((name) => optionAxis(sweep, name));
-  const isLow = LOW_IS_BEST.includes(metric.name);
   const charts = options.map((option) => figure(against(sweep, option, metric)));
   const together = options.length > 1 ? figure(parallel(sweep, [...options, metric], standing(sweep))) : null;
-  const note = `${isLow ? 'Lower' : 'Higher'} is better; the ringed head is the best, whose chapter follows.`;
+  const note = `${isLowBest(sweep.by) ? 'Lower' : 'Higher'} is better; the ringed head is the best, whose chapter follows.`;
   const body = html`${ranking(sweep)}<div class="charts">${charts}${together}</div>`;
   return section(
     'sweep',
