@@ -2,6 +2,7 @@ import type { TrainResult } from '../src/commands/train.js';
 import type { CoverageRule } from '../src/metrics/conformal.js';
 import type { Intervals } from '../src/metrics/intervals.js';
 import type { ClassificationMetrics, ClassMetrics, Metrics, MultilabelMetrics } from '../src/metrics/metrics.js';
+import { flagOf, typedOptions } from '../src/options/check.js';
 import type { Arguments } from './arguments.js';
 import { counted } from './io.js';
 import { table } from './table.js';
@@ -242,10 +243,10 @@ function confusion(classes: readonly string[], matrix: readonly (readonly number
 /** A word as a shell takes it. */
 const quoted = (word: string): string => (/^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
-/** @returns the command that shows a head or a sweep on images, as it would be typed after the one that was */
+/** @returns the command that shows a head or a sweep on images, their labels read as by the command that was typed */
 export function reportLine(subject: string, data: string, { typed, values }: Arguments): string {
-  const more = ['labels', 'cache'].flatMap((name) =>
-    typed.has(name) ? [`--${name}`, quoted(String(values[name]))] : [],
-  );
+  const more = typedOptions('report')
+    .filter(({ name, group }) => typed.has(name) && (group === 'Labels' || ['missing', 'cache'].includes(name)))
+    .flatMap((row) => [flagOf(row), quoted(String(values[row.name]))]);
   return ['permafrost report', quoted(subject), '--data', quoted(data), ...more].join(' ');
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { confused, eachClass, trainReport } from '../../pipeline/outcome.js';
+import { parse } from '../../pipeline/arguments.js';
+import { confused, eachClass, reportLine, trainReport } from '../../pipeline/outcome.js';
 import type { TrainResult } from '../../src/index.js';
 import { measureClasses, measureValues } from '../../src/metrics/metrics.js';
 
@@ -97,4 +98,17 @@ test('a class of which nothing is recognised; of many classes the worst and the 
   assert.match(table, /\n {2}and 2 classes more$/);
   assert.deepEqual(confused(classes, metrics).length, 1, 'which is taken for which; the table has the rest');
   assert.match(text, /never recognised: c3 \(0 of 2\): give --class-weight balanced, or more images of them/);
+});
+
+test('the command that is named for the report reads the labels as the one before did', () => {
+  const evaluated =
+    'evaluate pictures --head h --labels l.csv --label-column probs --missing skip --cache c --threads 2';
+  const { read } = parse([...evaluated.split(' '), '--label-separator', ';']);
+  const line = reportLine('h', 'pictures', read());
+  const [, ...words] = line.split(' ');
+  assert.equal(
+    line,
+    "permafrost report h --data pictures --labels l.csv --label-column probs --label-separator ';' --missing skip --cache c",
+  );
+  assert.equal(parse(words).read().values.labelColumn, 'probs');
 });
