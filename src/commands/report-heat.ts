@@ -2,10 +2,9 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { EngineError, HeadError } from '../errors.js';
 import type { Activation } from '../explain/activation.js';
-import { enlarged, rangeOf, shadesOf } from '../explain/heat.js';
+import { heatPixels } from '../explain/heat.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import type { Answers } from '../heads/judge.js';
-import { colors } from '../maps/colormaps.js';
 import type { OnData, ReportImage } from '../report/model.js';
 import { type Said, saidBy } from '../report/rows.js';
 import { type ExplainerOptions, openExplainer } from './explainer.js';
@@ -18,13 +17,7 @@ const OPAQUE = 180;
 /** @returns a map as colours to lie over a picture of this size, WebP with transparency */
 async function overlay(map: Activation, size: { width: number; height: number }): Promise<Uint8Array> {
   const [width, height] = [Math.ceil(size.width * SHARE), Math.ceil(size.height * SHARE)];
-  const palette = colors('magma');
-  const shades = shadesOf(enlarged(map, height, width), rangeOf(map));
-  const pixels = new Uint8Array(4 * shades.length);
-  for (const [i, shade] of shades.entries()) {
-    pixels.set(palette.subarray(3 * shade, 3 * shade + 3), 4 * i);
-    pixels[4 * i + 3] = Math.round((shade / 255) ** 1.5 * OPAQUE);
-  }
+  const pixels = heatPixels(map, height, width, 'magma', (shade) => Math.round((shade / 255) ** 1.5 * OPAQUE));
   return sharp(pixels, { raw: { width, height, channels: 4 } })
     .webp({ quality: 60, alphaQuality: 60 })
     .toBuffer();

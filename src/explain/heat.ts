@@ -52,14 +52,23 @@ export const shadesOf = (values: Float64Array, { min, max }: Range): Uint8Array 
 /** How much of a colour lies over the photo, 0 to 255: little where the map is low, so that what is there can be seen. */
 export const opacity = (shade: number): number => Math.round(255 * (0.25 + (0.5 * shade) / 255));
 
-/** @returns the map as colours to lie over the photo, RGBA, `[height, width, 4]` */
-export function heatPixels(map: Activation, height: number, width: number, colormap: Colormap): Uint8Array {
+/**
+ * @param over how much of a colour lies over the photo, 0 to 255, by its shade
+ * @returns the map as colours to lie over the photo, RGBA, `[height, width, 4]`
+ */
+export function heatPixels(
+  map: Activation,
+  height: number,
+  width: number,
+  colormap: Colormap,
+  over: (shade: number) => number = opacity,
+): Uint8Array {
   const palette = colors(colormap);
   const shades = shadesOf(enlarged(map, height, width), rangeOf(map));
   const pixels = new Uint8Array(shades.length * 4);
   for (const [i, shade] of shades.entries()) {
     pixels.set(palette.subarray(shade * 3, shade * 3 + 3), i * 4);
-    pixels[i * 4 + 3] = opacity(shade);
+    pixels[i * 4 + 3] = over(shade);
   }
   return pixels;
 }

@@ -1,10 +1,11 @@
 import { column } from '../../metrics/classification.js';
 import { saidAt } from '../../metrics/curves.js';
 import { px } from '../charts/scale.js';
-import { decimals, percent, short, whole } from '../format.js';
+import { decimals, percent, whole } from '../format.js';
 import { type Html, html } from '../html.js';
 import type { HeadReport, OnData } from '../model.js';
 import { thresholdsOf } from '../rows.js';
+import { countCell, matrixTable, shade } from './matrix.js';
 import { type Cell, type Column, table } from './parts.js';
 
 /** Classes of which every cell is a number that can be read. */
@@ -15,7 +16,6 @@ const MOST_PAIRS = 40;
 const STEPS = { binary: 1000, multilabel: 100 } as const;
 /** Labels that a slider moves one at a time. */
 const MOST_SLIDERS = 60;
-const SHADES = 9;
 
 /** What a slider needs: of each threshold the positives and negatives that are said. */
 export interface Rates {
@@ -58,28 +58,25 @@ export function ratesOf({ info }: HeadReport, { answers }: OnData): Rates[] {
   });
 }
 
-const shade = (count: number, of: number, isRight: boolean): string =>
-  count === 0 ? 'empty' : `${isRight ? 'right' : 'wrong'}${Math.max(1, Math.ceil((count / Math.max(1, of)) * SHADES))}`;
-
 /** The matrix as a table; its cells are buttons where there are images behind them. */
-function matrix(classes: readonly string[], counts: readonly (readonly number[])[], hasImages: boolean): Html {
-  const cells = counts.map((row, is) => {
+function matrix(classes: readonly string[], confusion: readonly (readonly number[])[], hasImages: boolean): Html {
+  const rows = confusion.map((row, is) => {
     const all = row.reduce((sum, count) => sum + count, 0);
-    return html`<tr><th scope="row">${short(classes[is] ?? '', 24)}</th>${row.map((count, said) => {
-      const inner = html`<span class="count">${whole(count)}</span> <span class="share">${all === 0 ? '' : percent(count / all)}</span>`;
+    return row.map((count, said) => {
+      const share = all === 0 ? '' : percent(count / all);
+      const inner = countCell(count, share);
       // It begins with what is seen, so that who speaks to the page can say it.
-      const seen = all === 0 ? whole(count) : `${whole(count)} ${percent(count / all)}`;
-      const label = `${seen}: ${classes[is]} taken for ${classes[said]}`;
-      return html`<td class="${shade(count, all, is === said)}">${
-        hasImages
+      const label = `${[whole(count), share].join(' ').trim()}: ${classes[is]} taken for ${classes[said]}`;
+      return {
+        look: shade(count, all, is === said),
+        inner: hasImages
           ? html`<button type="button" data-cell="${is}-${said}" aria-pressed="false" aria-label="${label}">${inner}</button>`
-          : inner
-      }</td>`;
-    })}</tr>`;
+          : inner,
+      };
+    });
   });
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="Confusion matrix"><table class="matrix"><caption>Rows: what the images are. Columns: what the head says.</caption><thead><tr><th scope="col">is \\ said</th>${classes.map(
-    (name) => html`<th scope="col">${short(name, 24)}</th>`,
-  )}</tr></thead><tbody>${cells}</tbody></table></div>`;
+  const caption = 'Rows: what the images are. Columns: what the head says.';
+  return matrixTable({ says: 'Confusion matrix', caption, corner: 'is \\ said', names: classes, rows });
 }
 
 /** Of many classes: the matrix as a picture. One path a shade. */
