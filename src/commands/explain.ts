@@ -80,7 +80,7 @@ function drawnClasses({ task, classes }: HeadInfo, { label }: Answer, outputs: r
   return said.length > 0 ? said : [likeliest];
 }
 
-const percent = (score: number): string => score.toFixed(3);
+const decimals = (score: number): string => score.toFixed(3);
 
 function overlayOf(info: HeadInfo, image: Explained, answer: Answer, k: number, activation: Activation): Overlay {
   const { task, classes } = info;
@@ -90,8 +90,8 @@ function overlayOf(info: HeadInfo, image: Explained, answer: Answer, k: number, 
   return {
     ...{ pixels: image.pixels, ...image.input, activation },
     title: plain(baseOf(image.absolute)),
-    subject: name === undefined ? `value ${answer.label}` : `${plain(name)} ${percent(image.outputs[k] ?? 0)}`,
-    scores: ranked.map(({ label, score }) => `${plain(label)} ${percent(score)}`).join('   ') + more,
+    subject: name === undefined ? `value ${answer.label}` : `${plain(name)} ${decimals(image.outputs[k] ?? 0)}`,
+    scores: ranked.map(({ label, score }) => `${plain(label)} ${decimals(score)}`).join('   ') + more,
     sum: task === 'regression' ? 'value' : 'logit',
   };
 }

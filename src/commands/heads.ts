@@ -8,7 +8,7 @@ import { holdsHead } from '../heads/place.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { mcNemar, pairedDifference } from '../metrics/paired.js';
 import { checkOptions } from '../options/check.js';
-import type { ComparedPair, Comparison } from '../report/tables.js';
+import type { ComparedPair, Comparison } from '../report/comparison.js';
 import { FeatureSet } from '../store/index.js';
 import { isSame, type Measured, type MeasuredOn, measure } from './evaluate.js';
 import { headDir, openHead } from './predict.js';

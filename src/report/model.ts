@@ -2,8 +2,8 @@ import type { HeadInfo } from '../heads/head-info.js';
 import type { Answers } from '../heads/judge.js';
 import type { SweepResults } from '../heads/sweep-results.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { Comparison } from './comparison.js';
 import type { Projection } from './pca.js';
-import type { Comparison } from './tables.js';
 
 /** An image that the report knows of. */
 export interface ReportImage {

@@ -2,8 +2,8 @@ import type { HeadReport } from './model.js';
 import { cellsOf } from './rows.js';
 
 /** Pictures of a report, and of one cell of a confusion matrix. */
-export const MOST_PICTURES = 600;
-export const MOST_OF_A_CELL = 24;
+const MOST_PICTURES = 600;
+const MOST_OF_A_CELL = 24;
 
 /**
  * @returns places of the images whose pictures a report shows, the most telling first: the worst of each head, the least certain,

@@ -4,8 +4,8 @@ import { answersOf } from '../metrics/classification.js';
 import { labelsSaid } from '../metrics/multilabel.js';
 
 /** Rows that are shown as the worst, and as the least certain. */
-export const WORST = 24;
-export const LEAST_CERTAIN = 12;
+const WORST = 24;
+const LEAST_CERTAIN = 12;
 
 /** What a head says of each row. */
 export interface Said {

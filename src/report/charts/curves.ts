@@ -10,16 +10,13 @@ export interface Series {
   readonly look: string;
   /** Null for one among many. */
   readonly text: string | null;
-  readonly isDashed?: boolean;
 }
 
-const lineOf = ({ points, look, isDashed = false }: Series, at: (point: Point) => Point): Html =>
-  html`<path class="line ${look}${isDashed ? ' dash' : ''}" d="${pathOf(points.map(at))}"/>`;
+const lineOf = ({ points, look }: Series, at: (point: Point) => Point): Html =>
+  html`<path class="line ${look}" d="${pathOf(points.map(at))}"/>`;
 
-export const legendOf = (series: readonly Series[]): LegendItem[] =>
-  series.flatMap(({ look, text, isDashed = false }) =>
-    text === null ? [] : [{ look, text, mark: isDashed ? ('dash' as const) : ('line' as const) }],
-  );
+const legendOf = (series: readonly Series[]): LegendItem[] =>
+  series.flatMap(({ look, text }) => (text === null ? [] : [{ look, text, mark: 'line' as const }]));
 
 /** Curves of shares against shares: ROC, precision and recall. */
 export function shareCurves(

@@ -2,7 +2,7 @@ import { type Content, type Html, html } from '../html.js';
 import { px, type Scale } from './scale.js';
 
 /** Units of a drawing, which is as wide as the page lets it be. */
-export const WIDTH = 400;
+const WIDTH = 400;
 export const HEIGHT = 270;
 const MARGIN = { top: 10, right: 12, bottom: 40, left: 52 };
 
@@ -35,7 +35,7 @@ export interface LegendItem {
   /** Of its marks: `s0` … `s7` for series, or another of the style sheet. */
   readonly look: string;
   readonly text: string;
-  readonly mark: 'line' | 'dash' | 'square' | 'dot';
+  readonly mark: 'line' | 'square' | 'dot';
 }
 
 const key = ({ look, text, mark }: LegendItem): Html => {
@@ -44,7 +44,7 @@ const key = ({ look, text, mark }: LegendItem): Html => {
       ? html`<rect x="1" y="2" width="12" height="10" class="fill ${look}"/>`
       : mark === 'dot'
         ? html`<circle cx="7" cy="7" r="4" class="fill ${look}"/>`
-        : html`<path d="M0 7H14" class="line ${look}${mark === 'dash' ? ' dash' : ''}"/>`;
+        : html`<path d="M0 7H14" class="line ${look}"/>`;
   return html`<li><svg viewBox="0 0 14 14" width="14" height="14" aria-hidden="true">${drawn}</svg> ${text}</li>`;
 };
 
@@ -63,12 +63,10 @@ export interface Axes {
   readonly y: Scale;
   readonly xLabel: string;
   readonly yLabel: string;
-  readonly width?: number;
-  readonly height?: number;
 }
 
 /** Lines behind the marks, ticks and names of both axes. */
-export function axes(within: Plane, { x, y, xLabel, yLabel, height = HEIGHT }: Axes): Html {
+export function axes(within: Plane, { x, y, xLabel, yLabel }: Axes): Html {
   const [left, right] = within.x;
   const [bottom, top] = within.y;
   const middle = (top + bottom) / 2;
@@ -76,5 +74,5 @@ export function axes(within: Plane, { x, y, xLabel, yLabel, height = HEIGHT }: A
     ([value, text]) => html`<text x="${px(left - 6)}" y="${px(y.at(value) + 4)}" class="end">${text}</text>`,
   )}${x.ticks.map(
     ([value, text]) => html`<text x="${px(x.at(value))}" y="${px(bottom + 16)}" class="mid">${text}</text>`,
-  )}</g><path class="axis" d="M${px(left)} ${px(bottom)}H${px(right)}"/><text class="name mid" x="${px((left + right) / 2)}" y="${height - 6}">${xLabel}</text><text class="name mid" transform="translate(12 ${px(middle)}) rotate(-90)">${yLabel}</text>`;
+  )}</g><path class="axis" d="M${px(left)} ${px(bottom)}H${px(right)}"/><text class="name mid" x="${px((left + right) / 2)}" y="${HEIGHT - 6}">${xLabel}</text><text class="name mid" transform="translate(12 ${px(middle)}) rotate(-90)">${yLabel}</text>`;
 }

@@ -7,8 +7,6 @@ export interface Cloud {
   readonly look: string;
   readonly text: string | null;
   readonly points: readonly (readonly [x: number, y: number])[];
-  /** For the script: a number a point, in their order. */
-  readonly ids?: readonly number[];
   /** `o`: circles; `x`: crosses. */
   readonly mark?: 'o' | 'x';
 }

@@ -1,8 +1,8 @@
 import { isLowBest } from '../../heads/sweep-ranking.js';
+import type { Comparison } from '../comparison.js';
 import { counted, figures, four, interval, whole } from '../format.js';
 import { type Html, html } from '../html.js';
 import type { HeadReport } from '../model.js';
-import type { Comparison } from '../tables.js';
 import { measuredAt, metricOf, shownOf } from './metrics.js';
 import { type Cell, type Column, table } from './parts.js';
 
