@@ -75,13 +75,9 @@ test-tensorflow: build
 	test/native-tensorflow
 	NODE_PATH="$(CURDIR)/build/tensorflow/node_modules" PERMAFROST_NATIVE_TENSORFLOW=1 node --test dist/test/engine/*.test.js dist/test/train/both-engines.test.js dist/test/extract/golden.test.js
 
-# Against peers: PYTHON= names a Python with bench/requirements.txt.
+# Against peers, into docs/speed.md: PYTHON= names a Python with bench/requirements.txt. QUICK=1 takes three minutes, AGAINST= another checkout.
 bench: build
-	node dist/bench/start.js
-	node dist/bench/head_epoch.js
-	node dist/bench/lbfgs.js
-	node dist/bench/big_set.js
-	node dist/bench/stage_one.js
+	node dist/bench/all.js
 
 build: dist/.built
 

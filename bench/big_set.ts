@@ -7,6 +7,7 @@ import { Random } from '../src/random.js';
 import { FeatureSet, type SetSpec } from '../src/store/index.js';
 import { outputsOf, trainHead } from '../src/train/train.js';
 import { memoryVectors } from '../src/train/vectors.js';
+import { tell } from './tables.js';
 
 /**
  * Trains a head on a generated set that is larger than the memory it may take, and prints the peak of resident memory.
@@ -65,7 +66,13 @@ try {
   const labels = Uint8Array.from({ length: 1000 }, (_, i) => draw(n + i, sample.subarray(i * d, (i + 1) * d)));
   const outputs = await outputsOf(head, memoryVectors(sample, d));
   const right = labels.filter((label, i) => (outputs[2 * i + 1] as number) > 0.5 === (label === 1)).length;
-  console.log(`${right / 10} % of new vectors right; peak resident memory ${megabytes()}`);
+  console.log(`${right / 10} % of new vectors right`);
+  tell({
+    title: `More vectors than memory: ${n.toLocaleString('en')} × ${d}`,
+    text: `Peak of resident memory of training on ${((n * d * 4) / 1e9).toFixed(1)} GB with \`--memory ${memory / 2 ** 20}\`, ${epochs} epochs.`,
+    ...{ command: 'node dist/bench/big_set.js', unit: 'MB', over: [], versions: {} },
+    rows: [{ name: 'train', values: [process.resourceUsage().maxRSS / 1024] }],
+  });
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -2,7 +2,7 @@
  * What a large set costs when little is new: every step is a process of the real command line, with its time and its peak of
  * resident memory.
  *
- *     npm run bench:cache [-- images=100000]
+ *     npm run build && node dist/bench/cache.js [images=100000 …]
  *
  * Draws bitmaps of 114 bytes, no two alike, and writes made vectors (512 values, as xception-mini gives) under their hashes: what
  * is measured is the care for them, not the base.
@@ -15,15 +15,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FeatureSet } from '../src/index.js';
 import { Random } from '../src/random.js';
+import { type Row, tell } from './tables.js';
 
-const images = Number(process.argv[2] ?? 100_000);
+const sizes = process.argv.slice(2).map(Number);
 const PER_FOLDER = 1000;
 /** The last rows come in many small parts, as many small runs leave them. */
 const SMALL = { rows: 10_000, part: 50 };
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const work = mkdtempSync(path.join(tmpdir(), 'permafrost-bench-'));
-const data = path.join(work, 'data');
-const cache = path.join(work, 'cache');
+let work = '';
 
 /** A 5×4 bitmap of 24 bits whose first pixels count. */
 function bitmap(i: number): Buffer {
@@ -44,7 +43,7 @@ function bitmap(i: number): Buffer {
 function draw(from: number, to: number): Buffer[] {
   const hashes: Buffer[] = [];
   for (let i = from; i < to; i++) {
-    const folder = path.join(data, `class-${String(Math.floor(i / PER_FOLDER)).padStart(4, '0')}`);
+    const folder = path.join(work, 'data', `class-${String(Math.floor(i / PER_FOLDER)).padStart(4, '0')}`);
     if (i === from || i % PER_FOLDER === 0) mkdirSync(folder, { recursive: true });
     const bytes = bitmap(i);
     const file = path.join(folder, `${i}.bmp`);
@@ -59,15 +58,16 @@ function draw(from: number, to: number): Buffer[] {
 interface Measured {
   readonly seconds: number;
   readonly megabytes: number;
-  readonly stdout: string;
+  readonly told: Readonly<Record<string, unknown>>;
 }
 
 async function permafrost(...args: string[]): Promise<Measured> {
   const rss = path.join(work, 'rss');
+  const told = ['--cache', path.join(work, 'cache'), '--json', '--quiet'];
   const started = performance.now();
   const child = spawn(
     process.execPath,
-    ['--import', path.join(root, 'dist/bench/rss.js'), path.join(root, 'dist/pipeline/cli.js'), ...args],
+    ['--import', path.join(root, 'dist/bench/rss.js'), path.join(root, 'dist/pipeline/cli.js'), ...args, ...told],
     { env: { ...process.env, PERMAFROST_RSS: rss }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let stdout = '';
@@ -81,20 +81,7 @@ async function permafrost(...args: string[]): Promise<Measured> {
   const code = await new Promise((resolve) => child.on('close', resolve));
   const seconds = (performance.now() - started) / 1000;
   if (code !== 0) throw new Error(`permafrost ${args.join(' ')}: ${stderr.slice(-2000)}`);
-  return { seconds, megabytes: Number(readFileSync(rss, 'utf8')) / 1e6, stdout };
-}
-
-async function step(
-  name: string,
-  args: readonly string[],
-  expected: Record<string, number | boolean> = {},
-): Promise<void> {
-  const { seconds, megabytes, stdout } = await permafrost(...args, '--cache', cache, '--json', '--quiet');
-  const told = JSON.parse(stdout) as Record<string, unknown>;
-  for (const [key, value] of Object.entries(expected)) {
-    if (told[key] !== value) throw new Error(`${name}: ${key} is ${told[key]}, expected ${value}`);
-  }
-  console.log(`${name.padEnd(52)} ${seconds.toFixed(2).padStart(7)} s ${megabytes.toFixed(0).padStart(6)} MB`);
+  return { seconds, megabytes: Number(readFileSync(rss, 'utf8')) / 1e6, told: JSON.parse(stdout) };
 }
 
 async function fill(dir: string, hashes: readonly Buffer[]): Promise<void> {
@@ -113,27 +100,55 @@ async function fill(dir: string, hashes: readonly Buffer[]): Promise<void> {
   await writer.close();
 }
 
-try {
-  draw(0, 10);
-  const features = ['features', '--data', data];
-  const { dir } = JSON.parse((await permafrost(...features, '--cache', cache, '--json', '--quiet')).stdout) as {
-    dir: string;
+/** Times every step on a set of so many images. */
+async function measure(images: number): Promise<void> {
+  const [seconds, megabytes]: [Row[], Row[]] = [[], []];
+  const step = async (
+    name: string,
+    args: readonly string[],
+    expected: Readonly<Record<string, number | boolean>> = {},
+    runs = 1,
+  ): Promise<void> => {
+    const found: Measured[] = [];
+    for (let run = 0; run < runs; run++) found.push(await permafrost(...args));
+    for (const { told } of found) {
+      for (const [key, value] of Object.entries(expected)) {
+        if (told[key] !== value) throw new Error(`${name}: ${key} is ${told[key]}, expected ${value}`);
+      }
+    }
+    seconds.push({ name, values: found.map((one) => one.seconds) });
+    megabytes.push({ name, values: found.map((one) => one.megabytes) });
   };
+  draw(0, 10);
+  const features = ['features', '--data', path.join(work, 'data')];
+  const { told } = await permafrost(...features);
   const hashes = draw(10, images);
-  await fill(dir, hashes);
-  await step(`features: ${images} images of a moved folder, hashed anew`, features, { images, extracted: 0 });
-  for (let i = 0; i < 3; i++) await step('features: a rerun with nothing new', features, { images, extracted: 0 });
+  await fill(String(told.dir), hashes);
+  await step('features, all files hashed anew', features, { images, extracted: 0 });
+  await step('features, nothing new', features, { images, extracted: 0 }, 3);
   draw(images, images + 10);
-  await step('features: ten images more', features, { images: images + 10, extracted: 10 });
+  await step('features, ten images more', features, { images: images + 10, extracted: 10 });
   await step('cache verify', ['cache', 'verify']);
   await step('cache compact', ['cache', 'compact']);
-  await step('features: a rerun after it', features, { images: images + 10, extracted: 0 });
   const half = path.join(work, 'half.csv');
   const rows = hashes.slice(0, images / 2).map((hash) => `${hash.toString('hex')},kept\n`);
   writeFileSync(half, `sha256,label\n${rows.join('')}`);
   const gc = ['cache', 'gc', '--unreferenced', '--labels', half];
-  await step('cache gc: what half the labels would free', gc, { done: false });
-  await step('cache gc --yes', [...gc, '--yes'], { done: true });
-} finally {
-  rmSync(work, { recursive: true });
+  await step('cache gc of half: shown', gc, { done: false });
+  await step('cache gc of half: done', [...gc, '--yes'], { done: true });
+  const count = images.toLocaleString('en');
+  const common = { command: `node dist/bench/cache.js ${images}`, over: [], versions: {} };
+  const text = `Processes of the command line on ${count} bitmaps of 114 bytes and vectors of 512 values.`;
+  tell({ ...common, title: `A cache of ${count} images`, text, unit: 's', rows: seconds });
+  const peak = 'Peak of resident memory of the same.';
+  tell({ ...common, title: `A cache of ${count} images, memory`, text: peak, unit: 'MB', rows: megabytes });
+}
+
+for (const images of sizes.length > 0 ? sizes : [100_000]) {
+  work = mkdtempSync(path.join(tmpdir(), 'permafrost-bench-'));
+  try {
+    await measure(images);
+  } finally {
+    rmSync(work, { recursive: true });
+  }
 }

@@ -1,11 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import {
   FeatureSet,
@@ -18,6 +16,8 @@ import {
   trainHeads,
 } from '../src/index.js';
 import { Random } from '../src/random.js';
+import { startPeer } from './peer.js';
+import { tell } from './tables.js';
 
 /**
  * Heads in closed form and scikit-learn: accuracies of ten draws of few images of two classes on two bases, and times on 20,000 vectors of
@@ -28,8 +28,6 @@ const script = fileURLToPath(new URL('../../bench/closed_forms.py', import.meta.
 const [draws, alphas] = [10, [1e-3, 1e-2, 0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6]];
 
 const mean = (values: readonly number[]): number => values.reduce((sum, one) => sum + one, 0) / values.length;
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /** Vectors of a folder of two classes, whatever splits it has, and the classes of the contents. */
 async function vectorsOf(data: string, cache: string, base: Omit<FeaturesOptions, 'data' | 'cache'>) {
@@ -125,34 +123,33 @@ async function large(): Promise<void> {
     await writeFile(path.join(folder, 'x.f32'), x);
     await writeFile(path.join(folder, 'y.i32'), y);
     await writeFile(path.join(folder, 'alphas.json'), JSON.stringify(alphas));
-    const peer = spawn(python, [script, 'large', folder], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines = createInterface({ input: peer.stdout })[Symbol.asyncIterator]();
-    const { value: version, done } = await lines.next();
-    if (done) throw new Error(`${python} has no scikit-learn: set PYTHON to one with bench/requirements.txt`);
+    const peer = await startPeer('closed_forms', 'large', folder);
+    if (peer === null) return;
     const vectors = memoryVectors(x, d);
-    for (const [peerName, ...tries] of [
-      ['lda', { optimizer: 'lda', shrinkage: 'auto' }, { optimizer: 'lda' }],
-      ['ridge', { optimizer: 'ridge', alphas }],
+    const estimators = { lda: 'LinearDiscriminantAnalysis', ridge: 'RidgeCV' };
+    for (const [kind, tries] of [
+      ['lda', { '--shrinkage auto': { optimizer: 'lda', shrinkage: 'auto' }, 'the default': { optimizer: 'lda' } }],
+      ['ridge', { [`ridge, ${alphas.length} penalties`]: { optimizer: 'ridge', alphas } }],
     ] as const) {
-      const [theirs, ours]: [number[], number[][]] = [[], tries.map(() => [])];
+      const rows = new Map<string, number[]>();
+      const note = (name: string, value: number) => rows.set(name, [...(rows.get(name) ?? []), value]);
       for (let round = 0; round < rounds; round++) {
-        peer.stdin.write(`${peerName}\n`);
-        theirs.push(Number((await lines.next()).value));
-        for (const [i, options] of tries.entries()) {
+        for (const [name, options] of Object.entries<HeadOptions>(tries)) {
           const began = performance.now();
           await trainHeads({ task: 'binary', classes: ['a', 'b'], vectors, y }, null, [options]);
-          ours[i]?.push((performance.now() - began) / 1000);
+          note(`Permafrost, ${name}`, (performance.now() - began) / 1000);
         }
+        note('scikit-learn', await peer.ask(kind));
       }
-      for (const [i, options] of tries.entries()) {
-        const [own, other] = [median(ours[i] ?? []), median(theirs)];
-        console.log(
-          `${n} x ${d}: ${JSON.stringify(options)} ${own.toFixed(1)} s, scikit-learn ${version} ${other.toFixed(1)} s, ${(own / other).toFixed(2)} of it`,
-        );
-      }
+      tell({
+        title: `${kind} in closed form: ${n.toLocaleString('en')} × ${d.toLocaleString('en')}`,
+        text: `scikit-learn's ${estimators[kind]} on the same float32 vectors.`,
+        ...{ command: 'node dist/bench/closed_forms.js', unit: 's', over: ['scikit-learn'] },
+        rows: [...rows].map(([name, values]) => ({ name, values })),
+        versions: { 'scikit-learn': peer.version },
+      });
     }
-    peer.stdin.end();
-    await once(peer, 'close');
+    await peer.end();
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -175,10 +172,12 @@ async function steps(): Promise<void> {
     times.push(performance.now() - began);
   }
   await lda.release();
-  const most = Math.max(...times.slice(3));
-  console.log(
-    `IncrementalLda, ${n} x ${d}: a step with all probabilities ${median(times).toFixed(0)} ms, at most ${most.toFixed(0)} ms`,
-  );
+  tell({
+    title: `A label more in IncrementalLda: ${n.toLocaleString('en')} × ${d.toLocaleString('en')}`,
+    text: 'A label set, changed or taken away, and new probabilities of all vectors.',
+    ...{ command: 'ONLY=steps node dist/bench/closed_forms.js', unit: 'ms', over: [], versions: {} },
+    rows: [{ name: 'a step', values: times.slice(3) }],
+  });
 }
 
 const [data, weights] = process.argv.slice(2);

@@ -7,6 +7,7 @@ import { Random } from '../src/random.js';
 import { FeatureSet, type SetSpec } from '../src/store/index.js';
 import { type TrainingJob, trainTogether } from '../src/train/train.js';
 import { allRows, memoryVectors } from '../src/train/vectors.js';
+import { type Row, tell } from './tables.js';
 
 /**
  * One head, a plan of 20 heads of its shape and a cross-validation of five folds, on 20,000 made vectors of 2,048 features: the
@@ -19,8 +20,6 @@ const random = new Random('many heads');
 const direction = Float32Array.from({ length: d }, () => random.normal(0, 0.05));
 const noise = Float32Array.from({ length: 4099 * 7 }, () => random.normal());
 
-const median = (values: readonly number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const times = new Map<string, number[]>();
 async function timed(name: string, work: () => Promise<unknown>): Promise<void> {
   const began = performance.now();
@@ -84,12 +83,23 @@ try {
       Promise.all(trainTogether(Array.from({ length: folds }, (_, fold) => job(rate, fold)))),
     );
   }
-  console.log(`${n} x ${d}, ${epochs} epochs, Adam, batch 32; median of ${rounds} in turns`);
-  for (const [name, values] of times) {
-    const one = median(times.get(name.startsWith('training') ? 'training: one head' : 'one head') ?? []);
-    const value = median(values);
-    console.log(`${name.padEnd(22)} ${value.toFixed(2).padStart(7)} s  ${(value / one).toFixed(2)} x one head`);
-  }
+  const rows = [...times].map(([name, values]) => ({ name, values }));
+  const size = `${n.toLocaleString('en')} × ${d.toLocaleString('en')}, ${epochs} epochs`;
+  const told = { command: 'node dist/bench/many_heads.js', unit: 's', versions: {} } as const;
+  const isAlone = ({ name }: Row): boolean => name.startsWith('training');
+  tell({
+    ...{ ...told, title: `Many heads: ${size}`, over: ['one head'], rows: rows.filter((row) => !isAlone(row)) },
+    text: '`train`, with --plan and with --folds, from opening the cache to the saved heads; Adam, batch 32.',
+  });
+  tell({
+    ...{
+      ...told,
+      title: `Many heads, training alone: ${size}`,
+      over: ['training: one head'],
+      rows: rows.filter(isAlone),
+    },
+    text: 'Without reading vectors, judging and saving.',
+  });
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { features, sample, train } from '../src/index.js';
+import { tell } from './tables.js';
 
 // A report of a head on 5,000 labelled images that it has not seen: seconds of the whole command, which makes the small pictures too,
 // and megabytes of the page.
@@ -24,16 +25,20 @@ try {
   await sample(data, { perClass: IMAGES / 2, seed: 2 });
   for (const one of [known, data]) await features({ data: one, cache, base: 'xception-mini' });
   await train({ data: known, cache, base: 'xception-mini', name: 'head' });
+  const [times, sizes]: [number[], number[]] = [[], []];
   for (let run = 0; run < RUNS; run++) {
     const started = performance.now();
     const args = ['report', 'head', '--data', data, '--cache', cache, '--out', out];
     const { status, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    process.stdout.write(
-      `${seconds} s, ${(statSync(out).size / 1e6).toFixed(2)} MB: ${stderr.trim().split('\n').at(-1)}\n`,
-    );
+    times.push((performance.now() - started) / 1000);
+    sizes.push(statSync(out).size / 1e6);
   }
+  const common = { command: 'node dist/bench/report.js', over: [], versions: {} };
+  const text = 'A head judged on images that it has not seen, whose vectors are stored; the small pictures made by it.';
+  const name = `${IMAGES.toLocaleString('en')} images`;
+  tell({ ...common, title: 'A report', text, unit: 's', rows: [{ name, values: times }] });
+  tell({ ...common, title: 'Its page', text: 'The HTML file.', unit: 'MB', rows: [{ name, values: sizes }] });
 } finally {
   rmSync(root, { recursive: true, force: true });
 }

@@ -1,127 +1,217 @@
 /**
- * Stage one against a bare onnxruntime loop over ready tensors (the same graph, the same run) and against Keras's `predict`.
+ * Stage one from files, and without decoding: this checkout, another ($AGAINST) and peers in turns.
  *
- *     npm run build && PYTHON=python node dist/bench/stage_one.js [images=1000] [rounds=3]
+ *     npm run build && PYTHON=python3 node dist/bench/stage_one.js [base …] [rounds=3]
  *
- * Draws photo-like JPEGs of about 500x375 first. Keras is left out, and told of, where $PYTHON has none; see requirements.txt.
+ * Draws JPEGs of about 500×375 first. A peer that $PYTHON has not is left out, and said. $WEIGHTS_MOBILENET and its kin name files of real
+ * weights; with made ones the time is the same.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
-import { openBase, vectorGraph } from '../src/base/index.js';
+import { readCalibration } from '../src/base/calibrations.js';
+import { type Base, floatProgram, loadBase, openBase } from '../src/base/index.js';
 import { onnxEngine } from '../src/engine/onnx/engine.js';
-import { drawPicture } from '../src/sample/picture.js';
+import { runtimeVersion } from '../src/engine/onnx/session.js';
+import { writeModel } from '../src/formats/onnx/write.js';
+import { type Peer, root, startPeer } from './peer.js';
+import { drawPhotos } from './photos.js';
+import { QUICK, type Row, tell } from './tables.js';
 
-const images = Number(process.argv[2] ?? 1000);
-const rounds = Number(process.argv[3] ?? 3);
-const size = 200;
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const weights = process.env.WEIGHTS ?? 'random:0';
-
-/** Pictures of the sample, enlarged, each with its own crop, so that no two files are alike. */
-async function draw(folder: string): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  const sources = Array.from({ length: 16 }, (_, i) => Buffer.from(drawPicture(1, i % 2 === 0 ? 'ok' : 'defect', i)));
-  for (let i = 0; i < images; i++) {
-    const file = path.join(folder, `${String(i).padStart(5, '0')}.jpg`);
-    if (existsSync(file)) continue;
-    const raw = { width: 200, height: 200, channels: 3 as const };
-    await sharp(sources[i % 16] as Buffer, { raw })
-      .extract({ left: i % 40, top: (i >> 2) % 40, width: 160, height: 120 })
-      .resize(500 + (i % 7) - 3, 375 - (i % 5) + 2, { fit: 'fill' })
-      .modulate({ brightness: 0.8 + (i % 50) / 100 })
-      .jpeg({ quality: 90 })
-      .toFile(file);
-  }
+interface Tried {
+  readonly title: string;
+  readonly size: number;
+  /** Images: some five seconds of them. */
+  readonly images: number;
+  readonly options: Readonly<Record<string, string>>;
 }
 
-/** Images a second of session.run alone, with the pixels ready. */
-async function bare(seconds: number): Promise<number> {
-  const base = await openBase({ base: 'xception', weights, inputSize: [size, size] });
-  const runner = await onnxEngine.load(vectorGraph(base), { input: 'uint8' });
-  const batch = 8;
-  const pixels = Uint8Array.from({ length: batch * size * size * 3 }, (_, i) => (i * 31) % 251);
-  await runner.run(pixels, batch);
-  const start = performance.now();
-  let done = 0;
-  while (performance.now() - start < seconds * 1000) {
-    await runner.run(pixels, batch);
-    done += batch;
-  }
-  const rate = done / ((performance.now() - start) / 1000);
-  await runner.release();
-  return rate;
+const TRIED: Readonly<Record<string, Tried>> = {
+  'xception-mini': { title: 'xception-mini', size: 96, images: 2400, options: {} },
+  mobilenet: { title: 'MobileNet 0.25', size: 224, images: 1600, options: { alpha: '0.25' } },
+  xception: { title: 'Xception', size: 200, images: 160, options: {} },
+  'efficientnet-b0': { title: 'EfficientNetB0', size: 224, images: 320, options: {} },
+};
+const PEERS = {
+  keras: 'Keras predict',
+  'torch-eager': 'PyTorch, channels last',
+  'torch-compiled': 'PyTorch, compiled',
+  'torch-bfloat16': 'PyTorch, bfloat16',
+  'openvino-float32': 'OpenVINO, float32',
+  'openvino-bfloat16': 'OpenVINO, bfloat16',
+  'openvino-int8': 'OpenVINO, NNCF int8',
+};
+const LEAST = 512;
+const against = process.env.AGAINST;
+
+/** A folder of the first of the drawn files. */
+function someOf(photos: readonly string[], images: number, work: string): string {
+  const folder = path.join(work, 'images');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  for (const file of photos.slice(0, images)) linkSync(file, path.join(folder, path.basename(file)));
+  return folder;
 }
 
 interface StageOne {
-  rate: number;
-  rss: number;
+  readonly rate: number;
+  /** Peak of resident memory, in MB. */
+  readonly peak: number;
+  readonly calibration?: string;
 }
 
-function stageOne(data: string): StageOne {
-  const cache = mkdtempSync(path.join(tmpdir(), 'permafrost-bench-'));
+/** `features` of a checkout, as a process. */
+function features(checkout: string, flags: readonly string[], work: string): StageOne {
+  const cache = mkdtempSync(path.join(work, 'cache-'));
+  const rss = path.join(work, 'rss');
   try {
-    const flags = [
-      '--data',
-      data,
+    const cli = path.join(checkout, 'dist/pipeline/cli.js');
+    const args = [
+      '--import',
+      path.join(root, 'dist/bench/rss.js'),
+      cli,
+      'features',
+      ...flags,
       '--cache',
       cache,
-      '--base',
-      'xception',
-      '--weights',
-      weights,
-      '--input-size',
-      String(size),
+      '--json',
+      '--quiet',
     ];
-    const script = path.join(root, 'dist/bench/rss.js');
-    const out = execFileSync(
-      process.execPath,
-      ['--import', script, path.join(root, 'dist/pipeline/cli.js'), 'features', ...flags, '--json', '--quiet'],
-      {
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, PERMAFROST_RSS: path.join(cache, 'rss') },
-      },
-    );
-    const rss = Number(execFileSync('cat', [path.join(cache, 'rss')], { encoding: 'utf8' }));
-    return { rate: (JSON.parse(out) as { imagesPerSecond: number }).imagesPerSecond, rss };
+    const env = { ...process.env, PERMAFROST_RSS: rss };
+    const out = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env });
+    const { imagesPerSecond, int8 } = JSON.parse(out) as { imagesPerSecond: number; int8?: { calibration: string } };
+    const peak = Number(readFileSync(rss, 'utf8')) / 1e6;
+    if (int8 === undefined) return { rate: imagesPerSecond, peak };
+    const calibration = path.join(work, 'calibration.json');
+    writeFileSync(calibration, readFileSync(int8.calibration));
+    return { rate: imagesPerSecond, peak, calibration };
   } finally {
     rmSync(cache, { recursive: true });
   }
 }
 
-function keras(data: string): number | null {
-  const python = process.env.PYTHON ?? 'python3';
-  const result = spawnSync(python, [path.join(root, 'bench/stage_one.py'), data, String(Math.min(images, 256))], {
-    encoding: 'utf8',
+/** Images a second of the engine alone, with the pixels ready. */
+async function engineAlone(base: Base, seconds: number): Promise<number> {
+  const { height, width, channels } = base.spec.input;
+  const runner = await loadBase(base, onnxEngine, { input: 'uint8' });
+  try {
+    const batch = 8;
+    const pixels = Uint8Array.from({ length: batch * height * width * channels }, (_, i) => (i * 31) % 251);
+    await runner.run(pixels, batch);
+    const start = performance.now();
+    let done = 0;
+    for (; performance.now() - start < seconds * 1000; done += batch) await runner.run(pixels, batch);
+    return done / ((performance.now() - start) / 1000);
+  } finally {
+    await runner.release();
+  }
+}
+
+/** A calibration of a base on these images, and what it takes to ask for it; null, said on stderr, where the base cannot be int8. */
+function calibrated(flags: readonly string[], work: string): string | null {
+  try {
+    const { calibration } = features(root, [...flags, '--precision', 'int8', '--fidelity', '0.99'], work);
+    return calibration ?? null;
+  } catch (error) {
+    const { stderr } = error as { stderr?: string };
+    console.error(
+      `int8 is left out: ${String(stderr ?? error)
+        .trim()
+        .split('\n')
+        .at(-1)}`,
+    );
+    return null;
+  }
+}
+
+async function measure(name: string, rounds: number, photos: readonly string[], work: string): Promise<void> {
+  const { title, size, images: whole, options } = TRIED[name] as Tried;
+  const images = QUICK ? Math.min(whole, LEAST) : whole;
+  const weights = process.env[`WEIGHTS_${name.toUpperCase().replaceAll('-', '_')}`] ?? 'random:0';
+  const named = name === 'xception-mini' ? options : { ...options, weights };
+  const flags = ['--base', name, '--input-size', String(size)];
+  for (const [flag, value] of Object.entries(named)) flags.push(`--${flag}`, value);
+  const base = await openBase({
+    ...{ base: name, inputSize: [size, size] },
+    ...('weights' in named ? { weights } : {}),
+    ...(options.alpha === undefined ? {} : { alpha: Number(options.alpha) }),
   });
-  const match = /^images_per_second (\S+)$/m.exec(result.stdout ?? '');
-  return match ? Number(match[1]) : null;
+  const graph = path.join(work, 'graph.onnx');
+  const { graph: program, imports } = floatProgram(base, 'uint8');
+  writeFileSync(graph, writeModel(program, {}, imports));
+
+  const calibration = calibrated([...flags, '--data', someOf(photos, Math.max(images, LEAST), work)], work);
+  const data = someOf(photos, images, work);
+  flags.push('--data', data);
+  const int8 = calibration === null ? null : ['--precision', 'int8', '--calibration', calibration];
+  const int8Base: Base | null =
+    calibration === null ? null : { ...base, calibration: (await readCalibration(calibration)).calibration };
+
+  const peers: [string, Peer][] = [];
+  for (const [peer, said] of Object.entries(PEERS)) {
+    const started = await startPeer('stage_one', peer, name, size, data, graph);
+    if (started !== null) peers.push([said, started]);
+  }
+  const [files, ready, memory] = [
+    new Map<string, number[]>(),
+    new Map<string, number[]>(),
+    new Map<string, number[]>(),
+  ];
+  const note = (into: Map<string, number[]>, row: string, value: number) =>
+    into.set(row, [...(into.get(row) ?? []), value]);
+  const seconds = QUICK ? 2 : 5;
+  for (let round = 0; round < rounds; round++) {
+    const float = features(root, flags, work);
+    note(files, 'Permafrost', float.rate);
+    note(memory, 'Permafrost', float.peak);
+    if (int8 !== null) note(files, 'Permafrost, int8', features(root, [...flags, ...int8], work).rate);
+    if (against !== undefined) note(files, 'the other checkout', features(against, flags, work).rate);
+    note(ready, 'onnxruntime alone', await engineAlone(base, seconds));
+    if (int8Base !== null) note(ready, 'the same in int8', await engineAlone(int8Base, seconds));
+    for (const [said, peer] of peers) {
+      note(files, said, await peer.ask('files'));
+      if (said === PEERS.keras) note(ready, said, await peer.ask('arrays'));
+    }
+  }
+  for (const [, peer] of peers) await peer.end();
+
+  const rowsOf = (from: Map<string, number[]>): Row[] => [...from].map(([row, values]) => ({ name: row, values }));
+  const versions = {
+    onnxruntime: runtimeVersion,
+    ...Object.fromEntries(
+      peers.flatMap(([, { version }]) => version.split(', ').map((one) => one.split(' ') as [string, string])),
+    ),
+  };
+  const command = `node dist/bench/stage_one.js ${name}`;
+  tell({
+    ...{ title: `${title} ${size}×${size}, from files`, command, unit: 'images/s', rows: rowsOf(files), versions },
+    text: `${images} JPEGs of about 500×375, read, decoded and resized; start and compilation excluded.`,
+    over: ['Permafrost', PEERS.keras],
+  });
+  tell({
+    ...{ title: `${title} ${size}×${size}, pixels ready`, command, unit: 'images/s', rows: rowsOf(ready), versions },
+    text: 'The base alone, on pixels in memory.',
+    over: ['onnxruntime alone', PEERS.keras],
+  });
+  tell({
+    ...{ title: `${title} ${size}×${size}, memory`, command, unit: 'MB', rows: rowsOf(memory), versions: {} },
+    ...{ text: 'Peak of resident memory of that `features`, the weights included.', over: [] },
+  });
 }
 
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-
-const data = path.join(root, `data/bench-${images}`);
-await draw(data);
-const ratios: number[] = [];
-const peers: number[] = [];
-for (let round = 0; round < rounds; round++) {
-  const before = await bare(15);
-  const { rate, rss } = stageOne(data);
-  const after = await bare(15);
-  const loop = (before + after) / 2;
-  const peer = keras(data);
-  ratios.push(rate / loop);
-  if (peer !== null) peers.push(rate / peer);
-  const against =
-    peer === null ? 'Keras: not there' : `Keras predict ${peer.toFixed(2)}, ratio ${(rate / peer).toFixed(2)}`;
-  console.log(
-    `round ${round + 1}: bare loop ${before.toFixed(2)} and ${after.toFixed(2)} images/s, stage one ${rate.toFixed(2)} ` +
-      `(ratio ${(rate / loop).toFixed(3)}), peak memory ${(rss / 1e6).toFixed(0)} MB; ${against}`,
-  );
+const args = process.argv.slice(2);
+const rounds = Number(args.find((arg) => /^\d+$/.test(arg)) ?? (QUICK ? 1 : 3));
+const asked = args.filter((arg) => !/^\d+$/.test(arg));
+for (const name of asked) {
+  if (!(name in TRIED)) throw new Error(`stage_one knows ${Object.keys(TRIED).join(', ')}; found ${name}`);
 }
-const kerasRatio = peers.length > 0 ? `, over Keras predict ${median(peers).toFixed(2)}` : '';
-console.log(`median: stage one over the bare loop ${median(ratios).toFixed(3)}${kerasRatio}`);
+const names = asked.length > 0 ? asked : QUICK ? ['xception-mini'] : Object.keys(TRIED);
+const work = mkdtempSync(path.join(tmpdir(), 'permafrost-bench-'));
+try {
+  const most = Math.max(LEAST, ...names.map((name) => (QUICK ? LEAST : (TRIED[name] as Tried).images)));
+  const photos = await drawPhotos(most, work);
+  for (const name of names) await measure(name, rounds, photos, work);
+} finally {
+  rmSync(work, { recursive: true });
+}

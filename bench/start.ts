@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tell } from './tables.js';
 
 // What a command costs before it does anything: processor time and memory beside those of `node -e 0`, the least of some runs.
 
@@ -33,13 +34,33 @@ export function costOf(args: readonly string[], runs = RUNS): Cost {
   return least;
 }
 
+/** Programs of this checkout, and of another ($AGAINST). */
+function compared(): [string, string][] {
+  const against = process.env.AGAINST;
+  const others: [string, string][] =
+    against === undefined ? [] : [[' of the other checkout', path.join(against, 'dist/pipeline/cli.js')]];
+  return [['', cli], ...others];
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const node = costOf(['-e', '0']);
-  process.stdout.write(`node -e 0: ${node.seconds.toFixed(3)} s of processor time, ${node.megabytes.toFixed(0)} MB\n`);
-  for (const args of [['--version'], ['--help'], ['train', '--help']]) {
-    const { seconds, megabytes } = costOf([cli, ...args]);
-    process.stdout.write(
-      `permafrost ${args.join(' ')}: ${(seconds / node.seconds).toFixed(2)} times its time, ${(megabytes - node.megabytes).toFixed(0)} MB more\n`,
-    );
-  }
+  const rows = compared().flatMap(([whose, program]) =>
+    [['--version'], ['--help'], ['train', '--help']].map((args) => ({
+      name: `permafrost ${args.join(' ')}${whose}`,
+      cost: costOf([program, ...args]),
+    })),
+  );
+  const common = { command: 'node dist/bench/start.js', over: ['node -e 0'], versions: {} };
+  const table = (of: (cost: Cost) => number) => [
+    { name: 'node -e 0', values: [of(node)] },
+    ...rows.map(({ name, cost }) => ({ name, values: [of(cost)] })),
+  ];
+  tell({
+    ...{ ...common, title: 'Start', unit: 'ms', rows: table(({ seconds }) => 1000 * seconds) },
+    text: `Processor time of a command that does nothing, the least of ${RUNS}.`,
+  });
+  tell({
+    ...{ ...common, title: 'Memory at start', unit: 'MB', rows: table(({ megabytes }) => megabytes) },
+    text: 'Peak of resident memory of the same.',
+  });
 }
