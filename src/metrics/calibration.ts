@@ -12,17 +12,20 @@ export function calibrationBins(probabilities: Float32Array): Uint8Array {
 /**
  * The expected calibration error (Guo et al. 2017): over the bins, the distance between mean probability and share of events,
  * weighted by the bin's share of examples.
+ * @param bins of each probability
+ * @param gaps the probability less 1 for an event, less 0 for none
+ * @param counts how often each example counts, of `perExample` probabilities one after the other
  */
-export class CalibrationError {
-  private readonly sums = new Float64Array(CALIBRATION_BINS);
-  private total = 0;
-
-  add(bin: number, probability: number, event: boolean, count: number): void {
-    this.sums[bin] = (this.sums[bin] as number) + count * (probability - (event ? 1 : 0));
-    this.total += count;
+export function calibrationError(bins: Uint8Array, gaps: Float64Array, counts: Uint32Array, perExample = 1): number {
+  const sums = new Float64Array(CALIBRATION_BINS);
+  let total = 0;
+  for (let i = 0, at = 0; i < counts.length; i++) {
+    const count = counts[i] as number;
+    total += count;
+    for (const end = at + perExample; at < end; at++) {
+      const bin = bins[at] as number;
+      sums[bin] = (sums[bin] as number) + count * (gaps[at] as number);
+    }
   }
-
-  get value(): number {
-    return this.sums.reduce((sum, one) => sum + Math.abs(one), 0) / this.total;
-  }
+  return sums.reduce((sum, one) => sum + Math.abs(one), 0) / (total * perExample);
 }

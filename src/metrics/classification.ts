@@ -1,5 +1,5 @@
 import { once, type Statistics } from './bootstrap.js';
-import { CalibrationError, calibrationBins } from './calibration.js';
+import { calibrationBins, calibrationError } from './calibration.js';
 import { areas, rank } from './ranking.js';
 import { logLoss, meanDefined, precisionRecallF1, ratio, weightedMean } from './shared.js';
 
@@ -72,6 +72,7 @@ export function classificationStatistics(
   const likeliest = classes === 2 ? new Int32Array(n).fill(1) : answersOf(probabilities, classes);
   const confidence = Float32Array.from(likeliest, (k, i) => probabilities[i * classes + k] as number);
   const bins = calibrationBins(confidence);
+  const gaps = Float64Array.from(confidence, (p, i) => p - (y[i] === likeliest[i] ? 1 : 0));
   const all = confusionOf(answers, y, classes, once(n));
   const count = (rows: readonly number[], columns: readonly number[]): number =>
     rows.reduce((sum, row) => columns.reduce((total, col) => total + (all[row * classes + col] as number), sum), 0);
@@ -101,10 +102,6 @@ export function classificationStatistics(
         const [precision, recall, f1] = precisionRecallF1(at(k, k), said - at(k, k), is - at(k, k));
         return { precision, recall, f1, auc, averagePrecision, is, hits: at(k, k) };
       });
-      const calibration = new CalibrationError();
-      for (let i = 0; i < n; i++) {
-        calibration.add(bins[i] as number, confidence[i] as number, y[i] === likeliest[i], counts[i] as number);
-      }
       const total = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one), 0);
       const whole = (name: 'auc' | 'averagePrecision'): number =>
         classes === 2 ? (each[1]?.[name] ?? Number.NaN) : meanDefined(each.map((one) => one[name]));
@@ -120,7 +117,7 @@ export function classificationStatistics(
         whole('auc'),
         whole('averagePrecision'),
         weightedMean(losses, counts),
-        calibration.value,
+        calibrationError(bins, gaps, counts),
         ...each.flatMap((one) => CLASS_NAMES.map((name) => one[name])),
       );
     },

@@ -1,5 +1,5 @@
 import type { Statistics } from './bootstrap.js';
-import { CalibrationError, calibrationBins } from './calibration.js';
+import { calibrationBins, calibrationError } from './calibration.js';
 import { areaSides, CLASS_NAMES, column, eachClass, eachShare } from './classification.js';
 import { areas, rank } from './ranking.js';
 import { logLoss, meanDefined, precisionRecallF1, weightedMean } from './shared.js';
@@ -53,6 +53,7 @@ export function multilabelStatistics(
     rank(column(probabilities, classes, k), (i) => y[i * classes + k] === 1),
   );
   const bins = calibrationBins(probabilities);
+  const gaps = Float64Array.from(probabilities, (p, at) => p - (y[at] === 1 ? 1 : 0));
   const counts = (k: number, is: (at: number) => boolean): number => {
     let sum = 0;
     for (let at = k; at < n * classes; at += classes) if (is(at)) sum += 1;
@@ -76,7 +77,6 @@ export function multilabelStatistics(
       false,
     ),
     measure(counts) {
-      const calibration = new CalibrationError();
       const each = rankings.map((ranking, k) => {
         let [hits, extra, missed] = [0, 0, 0];
         for (let i = 0; i < n; i++) {
@@ -85,7 +85,6 @@ export function multilabelStatistics(
           if (said[at] === 1 && y[at] === 1) hits += count;
           else if (said[at] === 1) extra += count;
           else if (y[at] === 1) missed += count;
-          calibration.add(bins[at] as number, probabilities[at] as number, y[at] === 1, count);
         }
         const [precision, recall, f1] = precisionRecallF1(hits, extra, missed);
         return { precision, recall, f1, ...areas(ranking, counts), hits, extra, missed };
@@ -106,7 +105,7 @@ export function multilabelStatistics(
         meanDefined(each.map((one) => one.auc)),
         meanDefined(each.map((one) => one.averagePrecision)),
         weightedMean(losses, counts),
-        calibration.value,
+        calibrationError(bins, gaps, counts, classes),
         ...each.flatMap((one) => CLASS_NAMES.map((name) => one[name])),
       );
     },

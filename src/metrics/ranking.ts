@@ -6,8 +6,8 @@ export interface Ranking {
   readonly order: Uint32Array;
   /** At each place of the order: 1 where the next place has the same score. */
   readonly tied: Uint8Array;
-  /** At each place of the order: 1 for a positive. */
-  readonly positive: Uint8Array;
+  /** At each place of the order: 1 for a positive, else 0. */
+  readonly positive: Float64Array;
 }
 
 /** @returns numbers that sort as the scores do: the bits of a float32, with the order of negative ones turned round */
@@ -43,7 +43,7 @@ export function fallingOrder(scores: Float32Array): Uint32Array {
 export function rank(scores: Float32Array, isPositive: (example: number) => boolean): Ranking {
   const order = fallingOrder(scores);
   const tied = new Uint8Array(order.length);
-  const positive = new Uint8Array(order.length);
+  const positive = new Float64Array(order.length);
   for (let at = 0; at < order.length; at++) {
     const example = order[at] as number;
     positive[at] = isPositive(example) ? 1 : 0;
@@ -61,24 +61,29 @@ export function rank(scores: Float32Array, isPositive: (example: number) => bool
  */
 export function areas(ranking: Ranking, counts: Uint32Array): { auc: number; averagePrecision: number } {
   const { order, tied, positive } = ranking;
+  const { length } = order;
   let above = 0;
-  let below = 0;
+  let all = 0;
   let area = 0;
   let precisions = 0;
   let positives = 0;
-  let negatives = 0;
-  for (let at = 0; at < order.length; at++) {
+  let drawn = 0;
+  let at = 0;
+  while (at < length && counts[order[at] as number] === 0) at++;
+  // No branch on what was drawn or is a positive, which no processor foresees: what counts 0 adds 0.
+  for (; at < length; at++) {
     const count = counts[order[at] as number] as number;
-    if (positive[at] === 1) positives += count;
-    else negatives += count;
+    positives += count * (positive[at] as number);
+    drawn += count;
     if (tied[at] === 1) continue;
-    area += negatives * (above + positives / 2);
+    area += (drawn - positives) * (above + positives / 2);
     above += positives;
-    below += negatives;
-    if (positives > 0) precisions += (positives * above) / (above + below);
+    all += drawn;
+    precisions += (positives * above) / all;
     positives = 0;
-    negatives = 0;
+    drawn = 0;
   }
+  const below = all - above;
   return {
     auc: above > 0 && below > 0 ? area / above / below : Number.NaN,
     averagePrecision: above > 0 ? precisions / above : Number.NaN,
