@@ -23,6 +23,7 @@ import { tell } from './tables.js';
  * Heads in closed form and scikit-learn: accuracies of ten draws of few images of two classes on two bases, and times on 20,000 vectors of
  * 2,048 features.
  */
+const only = process.env.ONLY;
 const python = process.env.PYTHON ?? 'python3';
 const script = fileURLToPath(new URL('../../bench/closed_forms.py', import.meta.url));
 const [draws, alphas] = [10, [1e-3, 1e-2, 0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6]];
@@ -128,9 +129,17 @@ async function large(): Promise<void> {
     const vectors = memoryVectors(x, d);
     const estimators = { lda: 'LinearDiscriminantAnalysis', ridge: 'RidgeCV' };
     for (const [kind, tries] of [
-      ['lda', { '--shrinkage auto': { optimizer: 'lda', shrinkage: 'auto' }, 'the default': { optimizer: 'lda' } }],
+      [
+        'lda',
+        {
+          '--shrinkage auto': { optimizer: 'lda', shrinkage: 'auto' },
+          'the default': { optimizer: 'lda' },
+          '--shrinkage loo': { optimizer: 'lda', shrinkage: 'loo' },
+        },
+      ],
       ['ridge', { [`ridge, ${alphas.length} penalties`]: { optimizer: 'ridge', alphas } }],
     ] as const) {
+      if (only !== undefined && only !== kind) continue;
       const rows = new Map<string, number[]>();
       const note = (name: string, value: number) => rows.set(name, [...(rows.get(name) ?? []), value]);
       for (let round = 0; round < rounds; round++) {
@@ -182,5 +191,5 @@ async function steps(): Promise<void> {
 
 const [data, weights] = process.argv.slice(2);
 if (data !== undefined && weights !== undefined) await few(data, weights);
-if (process.env.ONLY !== 'few') await steps();
-if (process.env.ONLY === undefined) await large();
+if (only === undefined || only === 'steps') await steps();
+if (only !== 'few' && only !== 'steps') await large();

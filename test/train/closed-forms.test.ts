@@ -169,6 +169,25 @@ function views(
 const without = (x: Float32Array, d: number, places: ReadonlySet<number>): Float32Array =>
   x.filter((_, at) => !places.has(Math.floor(at / d)));
 
+for (const [images, d] of [
+  [100, 70],
+  [70, 200],
+] as const) {
+  test(`ridge, about ${2 * images} rows of ${d} features: one penalty is factored to what several are decomposed to`, async () => {
+    const { x, y, groups } = views('one', { images, most: 3, d, classes: 3 });
+    const targets = y.flatMap((k, i) => [k === 0 ? 1 : -1, k + (i % 5) / 10]);
+    for (const given of [{ groups }, {}]) {
+      const one = await ridgeOf(x, d, targets, [3], given);
+      const several = await ridgeOf(x, d, targets, [3, 1e9], given);
+      assert.equal(several.alpha, 3);
+      assert.ok(apart(one.errors, [several.errors[0] as number]) < 1e-10);
+      assert.ok(apart(one.kernel.values, [...several.kernel.values]) < 1e-10);
+      assert.ok(apart(one.leftOut.scores, [...several.leftOut.scores]) < 1e-10);
+      assert.deepEqual(one.leftOut.places, several.leftOut.places);
+    }
+  });
+}
+
 for (const d of [4, 60]) {
   test(`ridge, ${d} features: what is left out with its group is what a fit without the group gives`, async () => {
     const { x, y, groups } = views('ridge', { images: 18, most: 3, d, classes: 3 });
@@ -212,9 +231,15 @@ for (const d of [4, 60]) {
       'views that stay behind make it look better',
     );
   });
+}
 
+for (const [images, d] of [
+  [16, 4],
+  [16, 60],
+  [60, 80],
+] as const) {
   test(`lda, ${d} features: what is left out with its group is what a fit without the group gives`, async () => {
-    const { x, y, groups } = views('lda', { images: 16, most: 3, d, classes: 2 });
+    const { x, y, groups } = views('lda', { images, most: 3, d, classes: 2 });
     const whole = await ldaOf(x, d, y, 'trace', { groups });
     const n = y.length;
     // Without the group the penalty stays as it was: the share of the rest that comes to the same.

@@ -64,11 +64,12 @@ export async function fitLda(
     let chosen: Candidate;
     let shrinkage: number;
     let leftOut: LeftOut | null = null;
+    let spectrum: Spectrum | null = null;
     if (typeof asked === 'number') {
       shrinkage = asked;
       chosen = candidate(asked / (1 - asked));
     } else {
-      const spectrum = await spectrumOf(products, problem, moments, scatter);
+      spectrum = await spectrumOf(products, problem, moments, scatter, asked === 'trace');
       const candidates = asked === 'trace' ? [{ penalty: trace / (n - 1), scale: d }] : LEAVE_OUT_RATIOS.map(candidate);
       const scores = await leaveOutScores(spectrum, problem, moments, candidates);
       const best = chosenOf(scores.map((one) => sharpness(one, smoothed(problem, one))));
@@ -81,7 +82,9 @@ export async function fitLda(
     const solved =
       shrinkage === 1
         ? scaled(b, (d * n) / trace)
-        : await solveShrunk(products, { ...scatter, diagonal: new Float64Array(d).fill(chosen.penalty) }, b);
+        : spectrum !== null
+          ? await spectrum.solve(chosen.penalty, b)
+          : await solveShrunk(products, { ...scatter, diagonal: new Float64Array(d).fill(chosen.penalty) }, b);
     if (solved === null) throw singular();
     const kernel = shrinkage === 1 ? solved : scaled(solved, chosen.scale);
     fits.push({ ...discriminants(moments, kernel), shrinkage, penalty: chosen.penalty, leftOut });
@@ -138,12 +141,11 @@ async function spectrumOf(
   problem: LdaProblem,
   moments: Moments,
   { square, few }: Scatter,
+  isOne: boolean,
 ): Promise<Spectrum> {
-  const decomposed =
-    few === null
-      ? matrix((square as Matrix).rows, (square as Matrix).columns, (square as Matrix).values.slice())
-      : await products.multiply(few, few, 'turnB');
-  return Spectrum.of(products, problem.rows, decomposed, few, (places) => takeCentred(problem, moments, places));
+  const own = few === null ? (square as Matrix) : await products.multiply(few, few, 'turnB');
+  const take = (places: Uint32Array): Promise<Matrix> => takeCentred(problem, moments, places);
+  return Spectrum.of(products, problem.rows, { square: own, few, isOne }, take);
 }
 
 /** @returns the means as columns `[d, classes]`; of two classes the second's less the first's */

@@ -92,7 +92,7 @@ export async function fitRidge(
   }
   if (few !== null) await addTo(few, all);
   const square = few === null ? await products.gram(blocks(), d) : await products.multiply(few, few, 'turnB');
-  const spectrum = await Spectrum.of(products, rows, square, few, take);
+  const spectrum = await Spectrum.of(products, rows, { square, few, isOne: alphas.length === 1 }, take);
   const errors = new Float64Array(alphas.length);
   /** Errors of a group in a fit without it, `[s, targets]`, times the roots of the rows' weights. */
   const errorsOf = ({ group, own, across }: Share): Float64Array => {

@@ -1,6 +1,7 @@
 import { type Matrix, matrix, type Products, rowsOf } from './products.js';
 import type { Rows } from './rows.js';
-import { type FactoredTridiagonal, reduce, type Tridiagonal } from './tridiagonal.js';
+import { FactoredSpd } from './spd.js';
+import { reduce } from './tridiagonal.js';
 
 /** Columns for which answers of all rows are asked for, at several penalties. */
 export interface Asked {
@@ -35,15 +36,28 @@ export interface Solutions {
   readonly inner: Float64Array;
 }
 
+/** A symmetric matrix and a penalty, in coordinates `Q'x`, factored. */
+interface Factor {
+  /** @returns the solutions of columns `[m, k]` */
+  solve(columns: Matrix): Matrix | Promise<Matrix>;
+  /** @returns `r A⁻¹ r'` of each row `[n, m]` */
+  quadratic(rows: Matrix): Float64Array | Promise<Float64Array>;
+  /** @returns rows `s` with `s s' = r A⁻¹ r'`, of rows `[n, m]` */
+  halves(rows: Matrix): Matrix | Promise<Matrix>;
+}
+
 /**
- * A matrix `Z` of rows, `[n, d]`, once decomposed: `(Z'Z + penalty I)⁻¹` for any penalty, and how much of each answer is a row's own.
- * Where there are fewer rows than features, `ZZ'` is decomposed in the place of `Z'Z`.
+ * A matrix `Z` of rows, `[n, d]`: `(Z'Z + penalty I)⁻¹` for any penalty, and how much of each answer is a row's own. For several penalties
+ * `Z'Z` is decomposed once; for one it is factored, which is a fraction of the work. Where there are fewer rows than features,
+ * `ZZ'` stands in the place of `Z'Z`.
  */
 export class Spectrum {
   private constructor(
     private readonly products: Products,
-    private readonly t: Tridiagonal,
-    private readonly q: Matrix,
+    /** Null where float64 cannot tell the matrix from a singular one. */
+    private readonly factored: (penalty: number) => Factor | null | Promise<Factor | null>,
+    /** `[m, m]`; null where coordinates are left as they are. */
+    private readonly q: Matrix | null,
     /** All of `Z` where its rows are fewer than the features. */
     private readonly few: Matrix | null,
     /** Some rows of `Z`; their places ascend. */
@@ -52,28 +66,37 @@ export class Spectrum {
   ) {}
 
   /**
-   * @param square `Z'Z`, or `ZZ'` where `few` is given; written over
+   * @param square `Z'Z`, or `ZZ'` where `few` is given
    * @param few `Z`
+   * @param isOne whether one penalty is all that will be asked for
    */
   static async of(
     products: Products,
     rows: Rows,
-    square: Matrix,
-    few: Matrix | null,
+    { square, few, isOne }: { readonly square: Matrix; readonly few: Matrix | null; readonly isOne: boolean },
     take: (places: Uint32Array) => Promise<Matrix>,
   ): Promise<Spectrum> {
-    const { t, q } = await reduce(products, square);
-    return new Spectrum(products, t, q, few, take, rows);
+    if (!isOne) {
+      const { t, q } = await reduce(products, square);
+      return new Spectrum(products, (penalty) => t.factored(penalty), q, few, take, rows);
+    }
+    const known = new Map<number, Promise<Factor | null>>();
+    const factored = (penalty: number): Promise<Factor | null> => {
+      const factor = known.get(penalty) ?? FactoredSpd.of(products, plusDiagonal(square, penalty));
+      known.set(penalty, factor);
+      return factor;
+    };
+    return new Spectrum(products, factored, null, few, take, rows);
   }
 
   /** @returns `(Z'Z + penalty I)⁻¹ b` for columns `[d, k]`; null where float64 cannot tell the matrix from a singular one */
   async solve(penalty: number, columns: Matrix): Promise<Matrix | null> {
-    const factor = this.t.factored(penalty);
-    if (factor === null) return null;
-    const { products, q, few } = this;
-    if (few === null) return products.multiply(q, factor.solve(await products.multiply(q, columns, 'turnA')));
-    const inside = await products.multiply(q, await products.multiply(few, columns), 'turnA');
-    const found = await products.multiply(few, await products.multiply(q, factor.solve(inside)), 'turnA');
+    const { products, few } = this;
+    const found =
+      few === null
+        ? await this.solved(penalty, columns)
+        : await this.solveFew(penalty, await products.multiply(few, columns));
+    if (few === null || found === null) return found;
     for (let i = 0; i < found.values.length; i++) {
       found.values[i] = ((columns.values[i] as number) - (found.values[i] as number)) / penalty;
     }
@@ -82,11 +105,9 @@ export class Spectrum {
 
   /** @returns `Z' (ZZ' + penalty I)⁻¹ y` for columns `[n, k]`, where the rows are few: what `solve` gives for `Z'y`, more exactly */
   async solveFew(penalty: number, y: Matrix): Promise<Matrix | null> {
-    const { products, q, few } = this;
-    const factor = this.t.factored(penalty);
-    if (few === null || factor === null) return null;
-    const inside = factor.solve(await products.multiply(q, y, 'turnA'));
-    return products.multiply(few, await products.multiply(q, inside), 'turnA');
+    const solved = await this.solved(penalty, y);
+    if (this.few === null || solved === null) return null;
+    return this.products.multiply(this.few, solved, 'turnA');
   }
 
   get isFew(): boolean {
@@ -102,19 +123,16 @@ export class Spectrum {
     { columns, penalties, groups }: Asked,
     visit: (penalty: number, solutions: Solutions, share: Share) => void,
   ): Promise<(Solutions | null)[]> {
-    const { products, q, few } = this;
+    const { products, few } = this;
     const k = columns.columns;
-    const asked =
-      few === null
-        ? await products.multiply(q, columns, 'turnA')
-        : await products.multiply(q, await products.multiply(few, columns), 'turnA'); // [m, k]
+    const asked = await this.turned(few === null ? columns : await products.multiply(few, columns)); // [m, k]
     const m = asked.rows;
-    const factors: { index: number; factor: FactoredTridiagonal; solutions: Solutions }[] = [];
+    const factors: { index: number; factor: Factor; solutions: Solutions }[] = [];
     const all = matrix(m, k * penalties.length);
     for (const [index, penalty] of penalties.entries()) {
-      const factor = this.t.factored(penalty);
+      const factor = await this.factored(penalty);
       if (factor === null) continue;
-      const solved = factor.solve(asked);
+      const solved = await factor.solve(asked);
       for (let i = 0; i < m; i++) {
         all.values.set(solved.values.subarray(i * k, (i + 1) * k), i * all.columns + index * k);
       }
@@ -133,7 +151,7 @@ export class Spectrum {
       const answers = await products.multiply(rows, all);
       const singles = part.every(({ length }) => length === 1);
       for (const { index, factor, solutions } of factors) {
-        const alone = singles ? factor.quadratic(rows) : null;
+        const alone = singles ? await factor.quadratic(rows) : null;
         let at = 0;
         for (const [i, group] of part.entries()) {
           const s = group.length;
@@ -145,7 +163,7 @@ export class Spectrum {
           let own: Float64Array;
           if (alone !== null) own = alone.slice(i, i + 1);
           else {
-            const half = factor.halves(rowsOf(rows, at, at + s));
+            const half = await factor.halves(rowsOf(rows, at, at + s));
             own = (await products.multiply(half, half, 'turnB')).values;
           }
           if (few !== null) {
@@ -161,19 +179,37 @@ export class Spectrum {
     return penalties.map((_, index) => factors.find((one) => one.index === index)?.solutions ?? null);
   }
 
+  /** @returns `Q'x` of columns `[m, k]` */
+  private async turned(columns: Matrix): Promise<Matrix> {
+    return this.q === null ? columns : this.products.multiply(this.q, columns, 'turnA');
+  }
+
+  /** @returns the solutions of columns `[m, k]`; null where float64 cannot tell the matrix from a singular one */
+  private async solved(penalty: number, columns: Matrix): Promise<Matrix | null> {
+    const factor = await this.factored(penalty);
+    if (factor === null) return null;
+    const inside = await factor.solve(await this.turned(columns));
+    return this.q === null ? inside : this.products.multiply(this.q, inside);
+  }
+
   /** Rows of `Z Q`, or of `Q`, in any order. */
   private async rotated(places: readonly number[]): Promise<Matrix> {
     const { q, few, products } = this;
+    if (few !== null) {
+      const found = matrix(places.length, few.rows);
+      for (const [to, place] of places.entries()) {
+        if (q === null) found.values[to * few.rows + place] = 1;
+        else found.values.set(rowsOf(q, place, place + 1).values, to * few.rows);
+      }
+      return found;
+    }
     const order = places.map((_, i) => i).sort((a, b) => (places[a] as number) - (places[b] as number));
     const ascending = Uint32Array.from(order, (i) => places[i] as number);
-    const given = few === null ? await products.multiply(await this.take(ascending), q) : null;
-    const found = matrix(places.length, q.columns);
+    const rows = await this.take(ascending);
+    const given = q === null ? rows : await products.multiply(rows, q);
+    const found = matrix(given.rows, given.columns);
     for (const [from, to] of order.entries()) {
-      const row =
-        given === null
-          ? rowsOf(q, ascending[from] as number, (ascending[from] as number) + 1)
-          : rowsOf(given, from, from + 1);
-      found.values.set(row.values, to * found.columns);
+      found.values.set(rowsOf(given, from, from + 1).values, to * found.columns);
     }
     return found;
   }
@@ -192,4 +228,11 @@ function* inParts(groups: readonly Uint32Array[], most: number): Generator<Uint3
     count += group.length;
   }
   if (part.length > 0) yield part;
+}
+
+/** @returns `a + penalty I` */
+function plusDiagonal({ values, rows: m }: Matrix, penalty: number): Matrix {
+  const found = matrix(m, m, values.slice());
+  for (let j = 0; j < m; j++) found.values[j * m + j] = (found.values[j * m + j] as number) + penalty;
+  return found;
 }
