@@ -108,14 +108,18 @@ export function trainReport(result: TrainResult): string[] {
         `${classes[1]} is said above ${decimals(threshold.values[0] ?? 0.5)} (${threshold.criterion} on validation)`,
       );
     }
-    if (coverage !== null) lines.push(coverageLine(coverage, folds === null ? 'validation' : 'cross-validated'));
+    if (coverage !== null) {
+      lines.push(coverageLine(coverage, folds === null ? 'validation' : 'cross-validated'));
+      if ('classes' in metrics) lines.push(...unknownCoverage(classes, metrics));
+    }
     if (temperature !== null) lines.push(`temperature ${decimals(temperature)}, folded in`);
     if ('classes' in metrics) {
       if (classes.length > SHOWN) lines.push(...lowestRecall(classes, metrics));
       lines.push(...confused(classes, metrics), ...unseen(classes, metrics));
     }
     if ('r2' in metrics && metrics.r2 !== null && metrics.r2 < 0) {
-      lines.push('R² below 0 is worse than always the mean: give --l2, fewer --epochs, or more images');
+      const how = closedForm === null ? '--l2, fewer --epochs, or more images' : 'more images, or another --base';
+      lines.push(`R² below 0 is worse than always the mean: give ${how}`);
     }
   } else {
     lines.push(`no validation images: ${closedForm === null ? 'every epoch was run and ' : ''}nothing is measured`);
@@ -128,10 +132,18 @@ export function trainReport(result: TrainResult): string[] {
 /** What makes sets, and where that is all classes. */
 function coverageLine({ level, threshold, images }: CoverageRule, side: string): string {
   const least = Math.ceil(level / (1 - level) - 1e-9);
-  if (threshold === 1) {
+  if (images < least) {
     return `sets at ${percent(level)} hold every class: that takes ${least} ${side} images or more, there are ${images}`;
   }
   return `sets at ${percent(level)} hold the classes of a probability from ${decimals(1 - threshold)} on, by ${images} ${side} images`;
+}
+
+/** Classes of which no image helped to make the sets. */
+function unknownCoverage(classes: readonly string[], metrics: Pick<ClassificationMetrics, 'classes'>): string[] {
+  const none = classes.filter((_, k) => metrics.classes[k]?.support === 0);
+  if (none.length === 0) return [];
+  const more = none.length > WORST ? ` and ${none.length - WORST} more` : '';
+  return [`none of these is of ${none.slice(0, WORST).join(', ')}${more}: how often sets hold that is not known`];
 }
 
 /** What a closed form chose by images that it left out. */

@@ -79,6 +79,25 @@ test('a regression says what its mean alone gets, and when it is worse', () => {
   );
   const bad = measureValues(Float32Array.of(100_000, 0, 0), [1, 2, 3]);
   assert.match(report({ ...task, metrics: bad, meanAnswer }), /R² below 0 is worse than always the mean: give --l2/);
+  const closedForm = { alpha: 1, shrinkage: null, slopes: [1], offsets: [0] };
+  assert.match(report({ ...task, metrics: bad, meanAnswer, closedForm }), /always the mean: give more images, or/);
+});
+
+test('sets say from which probability on, when there are too few images, and of which classes nothing is known', () => {
+  const coverage = { level: 0.9, threshold: 0.75, images: 12 };
+  assert.match(report({ coverage }), /^sets at 90\.0 % hold the classes of a probability from 0\.250 on, by 12 valid/m);
+  assert.match(
+    report({ coverage: { ...coverage, threshold: 1 } }),
+    /from 0\.000 on/,
+    'a class that was given no probability at all',
+  );
+  assert.match(
+    report({ coverage: { ...coverage, threshold: 1, images: 8 } }),
+    /^sets at 90\.0 % hold every class: that takes 9 validation images or more, there are 8$/m,
+  );
+  assert.doesNotMatch(report({ coverage }), /none of these/);
+  const metrics = measureClasses(Float32Array.of(0.9, 0.1, 0.8, 0.2), [0, 0], 2);
+  assert.match(report({ coverage, metrics }), /^none of these is of bees: how often sets hold that is not known$/m);
 });
 
 test('a class of which nothing is recognised; of many classes the worst and the most confused', () => {

@@ -161,38 +161,42 @@ const solveRidge: Solve = async (products, { data }, rows, groups, heads) => {
   }
   const each = weightsOf((heads[0] as PlacedHead).options, data);
   const weights = each && Float64Array.from(data.rows, (row) => each[targets[row] as number] as number);
-  const solved: Solved[] = [];
-  for (const { options } of heads) {
-    const { alphas } = options;
-    if (groups.length < 2)
-      throw new HeadError('ridge leaves out a group at a time, and all training images are of one');
-    const sample = task === 'regression' ? [] : sampleOf(groups);
-    const fit = await fitRidge(products, { rows, y, weights, groups }, alphas, sample);
+  if (groups.length < 2) {
+    throw new HeadError(
+      'ridge chooses by leaving out one group of images at a time, and all training images are of the same group: ' +
+        'give another --group-column, or images of other groups, or take lbfgs',
+    );
+  }
+  const sample = task === 'regression' ? [] : sampleOf(groups);
+  const lists = heads.map(({ options }) => options.alphas);
+  const fits = await fitRidge(products, { rows, y, weights, groups }, lists, sample);
+  return fits.map((fit, i): Solved => {
     if (fit === null) {
-      throw new HeadError(`ridge finds no solution with --alphas ${alphas.join(',')}: give larger ones`);
+      throw new HeadError(`ridge finds no solution with --alphas ${lists[i]?.join(',')}: give larger ones`);
     }
     const { kernel, bias, alpha, leftOut } = fit;
     if (task === 'regression') {
-      solved.push({ kernel, bias, closedForm: { alpha, shrinkage: null, slopes: [1], offsets: [0] } });
-    } else if (task === 'multiclass') {
+      return { kernel, bias, closedForm: { alpha, shrinkage: null, slopes: [1], offsets: [0] } };
+    }
+    if (task === 'multiclass') {
       const problem = { y: data.rows.map((row) => targets[row] as number), classes: units };
       const { factor } = sharpness(leftOut, smoothed(problem, leftOut));
       const closedForm = { alpha, shrinkage: null, slopes: [factor], offsets: [0] };
-      solved.push({ ...multiplied({ kernel, bias }, [factor]), closedForm });
-    } else {
-      const sigmoids = Array.from({ length: units }, (_, u) => {
-        const scores = Float64Array.from(leftOut.places, (_, i) => leftOut.scores[i * units + u] as number);
-        return platt(
-          scores,
-          leftOut.places.map((place) => isYes(place, u)),
-        );
-      });
-      const [slopes, offsets] = [sigmoids.map(({ slope }) => slope), sigmoids.map(({ offset }) => offset)];
-      const closedForm = { alpha, shrinkage: null, slopes, offsets };
-      solved.push({ ...multiplied({ kernel, bias }, slopes, offsets), closedForm });
+      return { ...multiplied({ kernel, bias }, [factor]), closedForm };
     }
-  }
-  return solved;
+    const sigmoids = Array.from({ length: units }, (_, u) => {
+      const scores = Float64Array.from(leftOut.places, (_, at) => leftOut.scores[at * units + u] as number);
+      return platt(
+        scores,
+        leftOut.places.map((place) => isYes(place, u)),
+      );
+    });
+    const [slopes, offsets] = [sigmoids.map(({ slope }) => slope), sigmoids.map(({ offset }) => offset)];
+    return {
+      ...multiplied({ kernel, bias }, slopes, offsets),
+      closedForm: { alpha, shrinkage: null, slopes, offsets },
+    };
+  });
 };
 
 /** @returns scores times a slope, one for all units or one each, and moved */

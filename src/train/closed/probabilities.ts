@@ -14,13 +14,16 @@ export function smoothed(
   return targets;
 }
 
-/** Steps of the bisection, and the range of a sharpness about one over the scores' own size. */
-const STEPS = 60;
+/** The most steps to a sharpness, its range about one over the scores' own size, and the relative step that ends the way. */
+const STEPS = 100;
 const RANGE = 1e4;
+const NEAR = 1e-12;
+/** Below the largest of a row by this much, a weight is lost in float64 beside it. */
+const LOST = -40;
 
 /**
  * The factor of scores that makes probabilities of them with the lowest log loss: temperature scaling (Guo et al. 2017), the loss being
- * convex in the factor.
+ * convex in the factor. Newton's steps where they halve what is left, else its middle.
  * @param scores `[n, classes]`, or one for two classes
  * @param targets `[n, classes]`, rows that sum to 1
  * @returns factor, mean log loss and its standard error; a factor of 1 without scores
@@ -32,42 +35,67 @@ export function sharpness(
   const n = places.length;
   if (n === 0) return { factor: 1, loss: Number.POSITIVE_INFINITY, error: 0 };
   const classes = targets.length / n;
-  const at = (i: number, k: number): number =>
-    scores.length === n ? (k === 1 ? (scores[i] as number) : 0) : (scores[i * classes + k] as number);
-  const measure = (factor: number): { slope: number; loss: number; error: number } => {
-    let [slope, loss, squares] = [0, 0, 0];
-    for (let i = 0; i < n; i++) {
-      let most = Number.NEGATIVE_INFINITY;
-      for (let k = 0; k < classes; k++) most = Math.max(most, factor * at(i, k));
-      let [total, mean, wanted] = [0, 0, 0];
-      for (let k = 0; k < classes; k++) {
-        const score = at(i, k);
-        const weight = Math.exp(factor * score - most);
+  const { under, size } = underTheLargest(scores, n, classes);
+  const wanted = new Float64Array(n);
+  for (let at = 0; at < under.length; at++) {
+    const i = Math.floor(at / classes);
+    wanted[i] = (wanted[i] as number) + (targets[at] as number) * (under[at] as number);
+  }
+  const measure = (factor: number): { slope: number; curvature: number; loss: number; error: number } => {
+    let [slope, curvature, loss, squares] = [0, 0, 0, 0];
+    for (let i = 0, at = 0; i < n; i++) {
+      let [total, first, second] = [0, 0, 0];
+      for (let k = 0; k < classes; k++, at++) {
+        const score = under[at] as number;
+        if (factor * score < LOST) continue;
+        const weight = Math.exp(factor * score);
         total += weight;
-        mean += weight * score;
-        wanted += (targets[i * classes + k] as number) * score;
+        first += weight * score;
+        second += weight * score * score;
       }
-      slope += mean / total - wanted;
-      const own = Math.log(total) + most - factor * wanted;
+      const mean = first / total;
+      slope += mean - (wanted[i] as number);
+      curvature += second / total - mean * mean;
+      const own = Math.log(total) - factor * (wanted[i] as number);
       loss += own;
       squares += own * own;
     }
     const variance = Math.max(0, squares / n - (loss / n) ** 2);
-    return { slope, loss: loss / n, error: Math.sqrt(variance / n) };
+    return { slope, curvature, loss: loss / n, error: Math.sqrt(variance / n) };
   };
-  let size = 0;
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < classes; k++) size = Math.max(size, Math.abs(at(i, k) - at(i, 0)));
-  }
   if (!(size > 0) || !Number.isFinite(size)) return { ...measure(1), factor: 1 };
   let [low, high] = [1 / (RANGE * size), RANGE / size];
-  for (let step = 0; step < STEPS; step++) {
-    const middle = Math.sqrt(low * high);
-    if (measure(middle).slope < 0) low = middle;
-    else high = middle;
+  let factor = Math.sqrt(low * high);
+  for (let step = 0, last = high; step < STEPS; step++) {
+    const { slope, curvature } = measure(factor);
+    if (slope < 0) low = factor;
+    else high = factor;
+    const newton = factor - slope / curvature;
+    const isGood = newton > low && newton < high && Math.abs(newton - factor) < last / 2;
+    const next = isGood ? newton : Math.sqrt(low * high);
+    last = Math.abs(next - factor);
+    factor = next;
+    if (last <= NEAR * factor) break;
   }
-  const factor = Math.sqrt(low * high);
   return { ...measure(factor), factor };
+}
+
+/** @returns scores `[n, classes]` less the largest of their row, and the largest distance of a score from its row's first */
+function underTheLargest(scores: Float64Array, n: number, classes: number): { under: Float64Array; size: number } {
+  const under = scores.length === n * classes ? scores.slice() : new Float64Array(n * classes);
+  if (scores.length === n) for (const [i, score] of scores.entries()) under[2 * i + 1] = score;
+  let size = 0;
+  for (let from = 0; from < under.length; from += classes) {
+    const row = under.subarray(from, from + classes);
+    const first = row[0] as number;
+    let most = first;
+    for (const score of row) {
+      most = Math.max(most, score);
+      size = Math.max(size, Math.abs(score - first));
+    }
+    for (let k = 0; k < classes; k++) row[k] = (row[k] as number) - most;
+  }
+  return { under, size };
 }
 
 /** Newton's steps, and what keeps them finite. */

@@ -17,7 +17,7 @@ export interface RidgeProblem {
 export interface RidgeFit {
   /** The penalty that was chosen. */
   readonly alpha: number;
-  /** Mean squared error of rows whose group was left out, for each of the penalties; infinite where one is too small for float64. */
+  /** Mean squared error of rows whose group was left out, for each penalty of the list; infinite where one is too small for float64. */
   readonly errors: Float64Array;
   /** `[targets, d]` */
   readonly kernel: Matrix;
@@ -31,15 +31,16 @@ export interface RidgeFit {
  * all penalties (Rifkin and Lippert 2007). The penalty is that of the lowest squared error of rows whose group is left out, which
  * is `(I - H_gg)⁻¹ r_g` with the whole fit's residuals `r` and hat matrix `H`; with groups of one it is the choice of scikit-learn's
  * `RidgeCV`. The first of equals is taken.
+ * @param lists penalties to choose from, for one fit each
  * @param sample groups whose rows' scores are given back
- * @returns null where all penalties are too small for float64 to tell from none
+ * @returns for each list its fit; null where all of its penalties are too small for float64 to tell from none
  */
 export async function fitRidge(
   products: Products,
   { rows, y, weights, groups }: RidgeProblem,
-  alphas: readonly number[],
+  lists: readonly (readonly number[])[],
   sample: readonly Uint32Array[] = [],
-): Promise<RidgeFit | null> {
+): Promise<(RidgeFit | null)[]> {
   const { n, d } = rows;
   const k = y.columns;
   const root = (place: number): number => Math.sqrt(weights?.[place] ?? 1);
@@ -92,6 +93,7 @@ export async function fitRidge(
   }
   if (few !== null) await addTo(few, all);
   const square = few === null ? await products.gram(blocks(), d) : await products.multiply(few, few, 'turnB');
+  const alphas = [...new Set(lists.flat())];
   const spectrum = await Spectrum.of(products, rows, { square, few, isOne: alphas.length === 1 }, take);
   const errors = new Float64Array(alphas.length);
   /** Errors of a group in a fit without it, `[s, targets]`, times the roots of the rows' weights. */
@@ -117,22 +119,15 @@ export async function fitRidge(
   for (const [i, one] of told.entries()) {
     if (one === null || Number.isNaN(errors[i])) errors[i] = Number.POSITIVE_INFINITY;
   }
-  const best = errors.indexOf(Math.min(...errors));
-  if (!Number.isFinite(errors[best])) return null;
-  const alpha = alphas[best] as number;
-  const solved = spectrum.isFew ? await spectrum.solveFew(alpha, centred) : await spectrum.solve(alpha, columns);
-  const kernel = matrix(k, d);
-  const bias = level.slice();
-  for (let c = 0; c < k; c++) {
-    for (let j = 0; j < d; j++) {
-      const weight = solved?.values[j * k + c] as number;
-      kernel.values[c * d + j] = weight;
-      bias[c] = (bias[c] as number) - weight * (mean.values[j] as number);
-    }
-  }
-  const places: number[] = [];
-  const scores: number[] = [];
-  await spectrum.leaveOut({ columns, penalties: [alpha], groups: sample }, (_, __, share) => {
+  const chosen = lists.map((list) => {
+    const own = Float64Array.from(list, (alpha) => errors[alphas.indexOf(alpha)] as number);
+    const best = own.indexOf(Math.min(...own));
+    return { errors: own, alpha: Number.isFinite(own[best]) ? (list[best] as number) : null };
+  });
+  const penalties = [...new Set(chosen.flatMap(({ alpha }) => alpha ?? []))];
+  const leftOut = penalties.map(() => ({ places: [] as number[], scores: [] as number[] }));
+  await spectrum.leaveOut({ columns, penalties, groups: sample }, (index, _, share) => {
+    const { places, scores } = leftOut[index] as (typeof leftOut)[number];
     const left = errorsOf(share);
     for (const [i, place] of share.group.entries()) {
       if (root(place) === 0) continue;
@@ -142,5 +137,24 @@ export async function fitRidge(
       }
     }
   });
-  return { alpha, errors, kernel, bias, leftOut: { places, scores: Float64Array.from(scores) } };
+  const fits: (RidgeFit | null)[] = [];
+  for (const { errors, alpha } of chosen) {
+    if (alpha === null) {
+      fits.push(null);
+      continue;
+    }
+    const solved = spectrum.isFew ? await spectrum.solveFew(alpha, centred) : await spectrum.solve(alpha, columns);
+    const kernel = matrix(k, d);
+    const bias = level.slice();
+    for (let c = 0; c < k; c++) {
+      for (let j = 0; j < d; j++) {
+        const weight = solved?.values[j * k + c] as number;
+        kernel.values[c * d + j] = weight;
+        bias[c] = (bias[c] as number) - weight * (mean.values[j] as number);
+      }
+    }
+    const { places, scores } = leftOut[penalties.indexOf(alpha)] as (typeof leftOut)[number];
+    fits.push({ alpha, errors, kernel, bias, leftOut: { places, scores: Float64Array.from(scores) } });
+  }
+  return fits;
 }
