@@ -19,6 +19,7 @@ export const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'heads compare': () => import('./heads/compare.js'),
   'heads rm': () => import('./heads/remove.js'),
   report: () => import('./report.js'),
+  worker: () => import('./worker.js'),
   classify: () => import('./classify.js'),
   maps: () => import('./maps.js'),
   bases: () => import('./bases.js'),

@@ -72,6 +72,7 @@ export {
   sweep,
 } from './commands/sweep.js';
 export { type TrainOptions, type TrainResult, train } from './commands/train.js';
+export { type WorkerOptions, worker } from './commands/worker.js';
 export type { Device, Engine, EngineName, EngineOptions, Runner } from './engine/engine.js';
 export { openEngine } from './engine/index.js';
 export {

@@ -14,6 +14,7 @@ export { classNames } from './class-names.js';
 export { dropBase, isKept, keepBase, keptBase } from './kept.js';
 export { type Named, readBase, readShortcut } from './known.js';
 export { type ListedBase, listBases } from './list.js';
+export { floatNamed, openNamed } from './named.js';
 export {
   openBase,
   openClassifier,

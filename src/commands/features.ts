@@ -2,28 +2,24 @@ import path from 'node:path';
 import {
   type Base,
   type BaseOptions,
-  type BaseSpec,
   calibrationFile,
   calibrationOf,
   checkPrecision,
-  dropBase,
-  inFloat,
+  floatNamed,
   keepSpeed,
-  keptBase,
   nameBase,
   OWN_PICTURES,
+  openNamed,
   type PrecisionOptions,
-  readBase,
   superseded,
 } from '../base/index.js';
-import { CacheError, DataError } from '../errors.js';
+import { DataError } from '../errors.js';
 import { DEFAULT_BATCH_SIZE, type ExtractOptions, extract, type FeaturesResult } from '../extract/extract.js';
 import { someImages } from '../extract/sample.js';
 import { holdsFiles } from '../images/index.js';
 import { checkOptions } from '../options/check.js';
 import type { Speed } from '../quantize/index.js';
 import { FeatureSet } from '../store/set.js';
-import { fingerprint } from '../store/spec.js';
 import { type CalibrationOptions, makeCalibration, speedsOf, WORTH } from './calibrate.js';
 import { olderSets } from './superseded.js';
 
@@ -50,15 +46,16 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   if (!(await holdsFiles(options.data)))
     throw new DataError(`${options.data} holds no files: give --data a folder of images`);
   const hooks = { ...options, ...toldOnce(options), makesCache: true };
-  const openFloat = async (spec: BaseSpec): Promise<Base> =>
-    (await soundBase(cache, inFloat(spec), options)) ?? (await readBase(cache, options, hooks));
   let made = false;
   const { name, spec } = await nameBase(cache, options, {
     ...hooks,
     verify: options.verifyHashes ?? false,
     calibrate: async ({ spec: float }) => {
       made = true;
-      return makeCalibration(cache, await openFloat(float), { ...options, alone: options.recalibrate !== true });
+      return makeCalibration(cache, await floatNamed(cache, float, options, hooks), {
+        ...options,
+        alone: options.recalibrate !== true,
+      });
     },
   });
   const set = await FeatureSet.create(cache, name, spec, options);
@@ -73,11 +70,8 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   }
   let speed: Speed | null = null;
   const open = async (): Promise<Base> => {
-    const float = await openFloat(spec);
-    if (fingerprint(float.spec) !== fingerprint(inFloat(spec)))
-      throw new DataError(`the base ${name} was changed while it was used: run the same command again`);
-    if (spec.precision !== 'int8') return float;
-    const base = { ...float, spec, calibration: await calibrationOf(cache, spec) };
+    const base = await openNamed(cache, name, spec, options, hooks);
+    if (spec.precision !== 'int8') return base;
     speed ??= await told(base, options);
     await keepSpeed(cache, spec, speed, options);
     return base;
@@ -115,16 +109,4 @@ function toldOnce({ onWarning }: FeaturesOptions): Pick<FeaturesOptions, 'onWarn
       if (told.size !== told.add(message).size) onWarning?.(message);
     },
   };
-}
-
-/** What the cache keeps of a base; what is damaged is taken away, so that it is kept anew. */
-async function soundBase(cache: string, spec: BaseSpec, options: FeaturesOptions): Promise<Base | null> {
-  try {
-    return await keptBase(cache, spec);
-  } catch (error) {
-    if (!(error instanceof CacheError)) throw error;
-    options.onWarning?.(`${error.message.replace(/: delete .*/, '')}: it is kept anew`);
-    await dropBase(cache, spec, options).catch(() => {});
-    return null;
-  }
 }

@@ -18,6 +18,29 @@ export interface ReadImage {
   readonly format: ImageFormat;
 }
 
+const empty = (): ImageError => new ImageError('read', 'is empty');
+const tooLong = (size: number): ImageError =>
+  new ImageError('read', `has ${size} bytes, and at most ${MAX_BYTES} are read: make it smaller`);
+
+/**
+ * Tells what the bytes of an image are.
+ * @param none what is said of those of no image
+ * @throws ImageError, with the hash, for what is no image or of a kind that is not read
+ */
+export function identify(bytes: Buffer, none: string): ReadImage {
+  if (bytes.length === 0) throw empty();
+  if (bytes.length > MAX_BYTES) throw tooLong(bytes.length);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const format = sniff(bytes.subarray(0, HEAD_BYTES));
+  if (format === null) throw new ImageError('sniff', none).withSha256(sha256);
+  if (typeof format !== 'string') {
+    throw new ImageError('sniff', `is ${format.unsupported}, which is not supported: ${format.hint}`).withSha256(
+      sha256,
+    );
+  }
+  return { bytes, sha256, format };
+}
+
 /**
  * Reads an image file whole.
  * @returns null for a file that is an image neither by content nor by name; of such only the first bytes are read
@@ -51,19 +74,9 @@ export async function readImage(file: {
     const head = first.subarray(0, bytesRead);
     const format = sniff(head.subarray(0, HEAD_BYTES));
     if (format === null && !named) return null;
-    if (size === 0) throw new ImageError('read', 'is empty');
-    if (size > MAX_BYTES) {
-      throw new ImageError('read', `has ${size} bytes, and at most ${MAX_BYTES} are read: make it smaller`);
-    }
-    const bytes = bytesRead === size ? head : await handle.readFile();
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    if (format === null) throw new ImageError('sniff', 'is named like an image but is none').withSha256(sha256);
-    if (typeof format !== 'string') {
-      throw new ImageError('sniff', `is ${format.unsupported}, which is not supported: ${format.hint}`).withSha256(
-        sha256,
-      );
-    }
-    return { bytes, sha256, format };
+    if (size === 0) throw empty();
+    if (size > MAX_BYTES) throw tooLong(size);
+    return identify(bytesRead === size ? head : await handle.readFile(), 'is named like an image but is none');
   } catch (error) {
     if (error instanceof ImageError) throw error;
     throw new ImageError('read', `cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });

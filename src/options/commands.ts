@@ -28,6 +28,14 @@ export const COMMANDS = [
     ],
   },
   {
+    name: 'worker',
+    describe: 'run the images of an Arrow stream on stdin through the base, and write their vectors as one to stdout',
+    examples: [
+      ['permafrost worker --base xception-mini < images.arrows > vectors.arrows', 'a stream from a file'],
+      ['permafrost worker --base xception --threads 1', 'one of many, as Spark and Ray start it'],
+    ],
+  },
+  {
     name: 'train',
     describe: 'train a head on the stored vectors, or many with --plan',
     examples: [

@@ -73,7 +73,17 @@ const HEADS = ['train', 'sweep'] as const;
 const MEASURES = ['evaluate', 'heads compare', 'report'] as const;
 const READS = [...CORPUS, ...MEASURES] as const;
 const HEAD_CARE = ['heads ls', 'heads show', 'heads rm'] as const;
-const TAKES_CACHE = ['features', 'train', 'sweep', 'predict', 'explain', ...MEASURES, 'export', 'train plan'] as const;
+const TAKES_CACHE = [
+  'features',
+  'worker',
+  'train',
+  'sweep',
+  'predict',
+  'explain',
+  ...MEASURES,
+  'export',
+  'train plan',
+] as const;
 const SETS = [
   'cache ls',
   'cache verify',
@@ -83,10 +93,21 @@ const SETS = [
   'cache import',
   'cache migrate',
 ] as const;
-const BASES = ['features', 'train', 'sweep', 'predict', 'explain', 'classify', 'maps', 'export', 'train plan'] as const;
-const PRECISE = ['features', 'train', 'sweep', 'train plan'] as const;
+const BASES = [
+  'features',
+  'worker',
+  'train',
+  'sweep',
+  'predict',
+  'explain',
+  'classify',
+  'maps',
+  'export',
+  'train plan',
+] as const;
+const PRECISE = ['features', 'worker', 'train', 'sweep', 'train plan'] as const;
 const LAYERS = [...BASES, 'summary'] as const;
-const RUNS = ['features', 'predict', 'explain', ...MEASURES, 'classify', 'maps'] as const;
+const RUNS = ['features', 'worker', 'predict', 'explain', ...MEASURES, 'classify', 'maps'] as const;
 
 const isOptimizer =
   (...names: string[]) =>
@@ -345,7 +366,7 @@ export const OPTIONS = [
     typedDefault: 'xception-mini',
     describe: 'a base by name (permafrost bases lists them) or a model file',
     group: 'Base',
-    commands: ['features', 'maps'],
+    commands: ['features', 'worker', 'maps'],
   },
   {
     name: 'base',
@@ -612,7 +633,7 @@ export const OPTIONS = [
     default: 8,
     describe: 'images a run of the base',
     group: 'Run',
-    commands: ['features', 'predict', 'explain', ...MEASURES, 'classify'],
+    commands: ['features', 'worker', 'predict', 'explain', ...MEASURES, 'classify'],
   },
   {
     name: 'batchSize',
@@ -1632,7 +1653,7 @@ export const OPTIONS = [
     only: 'command line',
     describe: 'print nothing but errors',
     group: 'Output',
-    commands: [...ALL_BUT_CACHE, ...MEASURES, ...HEAD_CARE, ...SETS],
+    commands: [...ALL_BUT_CACHE, 'worker', ...MEASURES, ...HEAD_CARE, ...SETS],
   },
 
   // What only a program gives.
@@ -1654,7 +1675,7 @@ export const OPTIONS = [
     only: 'library',
     describe: 'stops the work',
     group: 'Run',
-    commands: [...ALL_BUT_CACHE, ...MEASURES, 'cache verify'],
+    commands: [...ALL_BUT_CACHE, 'worker', ...MEASURES, 'cache verify'],
   },
   {
     name: 'onWarning',
@@ -1664,6 +1685,7 @@ export const OPTIONS = [
     group: 'Run',
     commands: [
       'features',
+      'worker',
       'train',
       'sweep',
       'train plan',

@@ -21,6 +21,7 @@ import type {
   TrainOptions,
   TrainPlanOptions,
   VerifyOptions,
+  WorkerOptions,
 } from '../../src/index.js';
 import type { CommandName } from '../../src/options/commands.js';
 import type { Option } from '../../src/options/table.js';
@@ -78,6 +79,7 @@ test('the table and the interfaces of the library have the same options of the s
     readonly explain: Agrees<'explain', ExplainOptions>;
     readonly compareHeads: Agrees<'heads compare', CompareOptions>;
     readonly report: Agrees<'report', ReportOptions>;
+    readonly worker: Agrees<'worker', WorkerOptions>;
     readonly classify: Agrees<'classify', ClassifyOptions>;
     readonly maps: Agrees<'maps', MapsOptions>;
     readonly summary: Agrees<'summary', SummaryOptions>;
@@ -100,6 +102,7 @@ test('the table and the interfaces of the library have the same options of the s
       explain: true,
       compareHeads: true,
       report: true,
+      worker: true,
       classify: true,
       maps: true,
     },

@@ -54,6 +54,11 @@ export class FlatTable {
     return Array.from({ length }, (_, i) => this.follow(at + 4 * i));
   }
 
+  int32s(slot: number): number[] {
+    const { at, length } = this.vector(slot, 4);
+    return Array.from({ length }, (_, i) => this.view.getInt32(at + 4 * i, true));
+  }
+
   /** A vector of structs, each of 64-bit words (32-bit members are read with the padding that follows them). */
   structs(slot: number, words: number): number[][] {
     const { at, length } = this.vector(slot, 8 * words);

@@ -1,0 +1,20 @@
+import { once } from 'node:events';
+import { addAbortSignal } from 'node:stream';
+import { type WorkerOptions, worker } from '../src/commands/worker.js';
+import { type Arguments, optionsOf } from './arguments.js';
+import { interrupt } from './io.js';
+import { Console } from './progress.js';
+
+export async function run(given: Arguments): Promise<void> {
+  const console = Console.of(given);
+  const signal = interrupt();
+  const answers = worker(addAbortSignal(signal, process.stdin), {
+    ...optionsOf<WorkerOptions>(given),
+    signal,
+    onDownload: console.download,
+    onWarning: (message) => console.line(message),
+  });
+  for await (const piece of answers) {
+    if (!process.stdout.write(piece)) await once(process.stdout, 'drain', { signal });
+  }
+}
