@@ -31,7 +31,7 @@ export const COMMANDS = [
     name: 'worker',
     describe: 'run the images of an Arrow stream on stdin through the base, and write their vectors as one to stdout',
     examples: [
-      ['permafrost worker --base xception-mini < images.arrows > vectors.arrows', 'a stream from a file'],
+      ['permafrost worker --base xception-mini', 'an Arrow stream on stdin, one on stdout'],
       ['permafrost worker --base xception --threads 1', 'one of many, as Spark and Ray start it'],
     ],
   },
