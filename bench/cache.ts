@@ -4,17 +4,15 @@
  *
  *     npm run build && node dist/bench/cache.js [images=100000 …]
  *
- * Draws bitmaps of 114 bytes, no two alike, and writes made vectors (512 values, as xception-mini gives) under their hashes: what
+ * Draws bitmaps of 118 bytes, no two alike, and writes made vectors (512 values, as xception-mini gives) under their hashes: what
  * is measured is the care for them, not the base.
  */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { FeatureSet } from '../src/index.js';
-import { Random } from '../src/random.js';
+import { drawImages, fillSet } from './made_images.js';
 import { type Row, tell } from './tables.js';
 
 const sizes = process.argv.slice(2).map(Number);
@@ -24,36 +22,8 @@ const SMALL = { rows: 10_000, part: 50 };
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let work = '';
 
-/** A 5×4 bitmap of 24 bits whose first pixels count. */
-function bitmap(i: number): Buffer {
-  const bytes = Buffer.alloc(54 + 16 * 4);
-  bytes.write('BM');
-  bytes.writeUInt32LE(bytes.length, 2);
-  bytes.writeUInt32LE(54, 10);
-  bytes.writeUInt32LE(40, 14);
-  bytes.writeInt32LE(5, 18);
-  bytes.writeInt32LE(4, 22);
-  bytes.writeUInt16LE(1, 26);
-  bytes.writeUInt16LE(24, 28);
-  bytes.writeUInt32LE(i, 54);
-  return bytes;
-}
-
-/** Writes images [from, to) into folders. @returns their hashes */
-function draw(from: number, to: number): Buffer[] {
-  const hashes: Buffer[] = [];
-  for (let i = from; i < to; i++) {
-    const folder = path.join(work, 'data', `class-${String(Math.floor(i / PER_FOLDER)).padStart(4, '0')}`);
-    if (i === from || i % PER_FOLDER === 0) mkdirSync(folder, { recursive: true });
-    const bytes = bitmap(i);
-    const file = path.join(folder, `${i}.bmp`);
-    writeFileSync(file, bytes);
-    // The index does not trust a file that is younger than two seconds.
-    utimesSync(file, 1_700_000_000, 1_700_000_000);
-    hashes.push(createHash('sha256').update(bytes).digest());
-  }
-  return hashes;
-}
+const draw = (from: number, to: number): Buffer[] =>
+  drawImages(path.join(work, 'data'), from, to, (i) => `class-${String(Math.floor(i / PER_FOLDER)).padStart(4, '0')}`);
 
 interface Measured {
   readonly seconds: number;
@@ -84,22 +54,6 @@ async function permafrost(...args: string[]): Promise<Measured> {
   return { seconds, megabytes: Number(readFileSync(rss, 'utf8')) / 1e6, told: JSON.parse(stdout) };
 }
 
-async function fill(dir: string, hashes: readonly Buffer[]): Promise<void> {
-  const set = await FeatureSet.open(dir);
-  const { makers } = await set.info();
-  const [maker] = makers;
-  if (maker === undefined) throw new Error('the set has no part to take its maker from');
-  const writer = set.writer(maker);
-  const random = new Random('bench');
-  const vector = Float32Array.from({ length: set.spec.features }, () => random.uniform());
-  for (const [i, hash] of hashes.entries()) {
-    vector[i % vector.length] = random.uniform();
-    await writer.add(hash, vector);
-    if (i >= hashes.length - SMALL.rows && i % SMALL.part === 0) await writer.flush();
-  }
-  await writer.close();
-}
-
 /** Times every step on a set of so many images. */
 async function measure(images: number): Promise<void> {
   const [seconds, megabytes]: [Row[], Row[]] = [[], []];
@@ -123,7 +77,7 @@ async function measure(images: number): Promise<void> {
   const features = ['features', '--data', path.join(work, 'data')];
   const { told } = await permafrost(...features);
   const hashes = draw(10, images);
-  await fill(String(told.dir), hashes);
+  await fillSet(String(told.dir), hashes, SMALL);
   await step('features, all files hashed anew', features, { images, extracted: 0 });
   await step('features, nothing new', features, { images, extracted: 0 }, 3);
   draw(images, images + 10);
@@ -138,7 +92,7 @@ async function measure(images: number): Promise<void> {
   await step('cache gc of half: done', [...gc, '--yes'], { done: true });
   const count = images.toLocaleString('en');
   const common = { command: `node dist/bench/cache.js ${images}`, over: [], versions: {} };
-  const text = `Processes of the command line on ${count} bitmaps of 114 bytes and vectors of 512 values.`;
+  const text = `Processes of the command line on ${count} bitmaps of 118 bytes and vectors of 512 values.`;
   tell({ ...common, title: `A cache of ${count} images`, text, unit: 's', rows: seconds });
   const peak = 'Peak of resident memory of the same.';
   tell({ ...common, title: `A cache of ${count} images, memory`, text: peak, unit: 'MB', rows: megabytes });

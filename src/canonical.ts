@@ -6,17 +6,18 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** Deeper values are refused, so that a hostile file cannot exhaust the stack. */
 const MAX_DEPTH = 64;
 
+const isHigh = (unit: number): boolean => unit >= 0xd800 && unit < 0xdc00;
+
 /** Orders strings by code point; JavaScript's own order is by UTF-16 unit, which puts U+1F600 before U+FF21. */
 export function byCodePoint(a: string, b: string): number {
-  const left = a[Symbol.iterator]();
-  const right = b[Symbol.iterator]();
-  for (;;) {
-    const x = left.next();
-    const y = right.next();
-    if (x.done || y.done) return Number(y.done ?? false) - Number(x.done ?? false);
-    const difference = (x.value.codePointAt(0) ?? 0) - (y.value.codePointAt(0) ?? 0);
-    if (difference !== 0) return difference;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const difference = a.charCodeAt(i) - b.charCodeAt(i);
+    if (difference === 0) continue;
+    const at = i > 0 && isHigh(a.charCodeAt(i - 1)) ? i - 1 : i;
+    return (a.codePointAt(at) as number) - (b.codePointAt(at) as number) || difference;
   }
+  return a.length - b.length;
 }
 
 /**

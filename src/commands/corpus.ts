@@ -1,4 +1,5 @@
 import { type BaseOptions, nameBase, type OpenHooks, type PrecisionOptions, superseded } from '../base/index.js';
+import { breathe } from '../breathe.js';
 import { CacheError, UsageError } from '../errors.js';
 import { hashedFiles } from '../extract/hashes.js';
 import { JoinedSets, type VectorTable } from '../heads/joined-sets.js';
@@ -78,13 +79,14 @@ export class Corpus {
    * @throws DataError, LabelError or UsageError
    */
   async label({ labels, task }: LabelOptions): Promise<LabelledData> {
-    const { data, onWarning, onLabels } = this.options;
+    const { data, onWarning, onLabels, signal } = this.options;
     const reading = { ...this.options, ...(task === undefined ? {} : { task }) };
     const files = labels === undefined ? await metadataFiles(data, reading, onWarning) : [labels];
     const labelled =
       files.length === 0
         ? labelsFromFolders(this.files, await emptyFolders(data, this.files), reading)
         : await labelsFromFile(files, data, this.files, reading);
+    await breathe(signal);
     onLabels?.(plain(labelled.understood));
     for (const warning of labelled.warnings) onWarning?.(plain(warning));
     const quarantined = await this.sets.quarantined();
@@ -108,7 +110,12 @@ export class Corpus {
    */
   async read(labelled: readonly LabelledData[]): Promise<VectorTable> {
     const keys = labelled.flatMap(({ examples }) => examples.map(({ sha256 }) => sha256));
-    const table = await this.sets.read(keys, this.options.memory);
+    const { memory, signal } = this.options;
+    const table = await this.sets.read(keys, {
+      ...(memory === undefined ? {} : { memory }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    await breathe(signal);
     const absent = keys.filter((key) => !table.rows.has(key)).length;
     if (absent > 0) {
       const what = `${absent} of ${keys.length} labelled images have no vectors in ${this.sets.dirs.join(' and ')}`;

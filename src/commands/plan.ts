@@ -1,4 +1,5 @@
 import { PermafrostError } from '../errors.js';
+import { examplesFile } from '../heads/examples.js';
 import { type FittedHead, fitHead } from '../heads/fit.js';
 import { resolveFit } from '../heads/fit-options.js';
 import { makeHead, saveHead } from '../heads/head.js';
@@ -84,9 +85,13 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
       noteGivenSplits(found, planned.fit.val, (message) => options.onWarning?.(`${planned.name}: ${message}`));
       const key = JSON.stringify([labelsKey(planned), seed, val, shots]);
       const problem =
-        problems.get(key) ?? divideExamples(found, (sha256) => table.rows.has(sha256), { seed, val, shots });
+        problems.get(key) ??
+        (await divideExamples(found, (sha256) => table.rows.has(sha256), { seed, val, shots }, options.signal));
       problems.set(key, problem);
-      const origin = originOf(corpus, headIdentity(corpus, problem, planned.options, planned.fit));
+      const origin = originOf(
+        corpus,
+        await headIdentity(corpus, problem, planned.options, planned.fit, options.signal),
+      );
       const cache = options.cache === undefined ? {} : { cache: options.cache };
       const place = placeOf({ ...cache, name: planned.name }, '');
       const { same, replaced } = await choosePlace(place, origin, { isGiven: true, replace: true });
@@ -96,8 +101,9 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
       }
       const started = performance.now();
       const save = async (fitted: FittedHead): Promise<void> => {
+        const examples = await examplesFile(problem, options.signal);
         await corpus.markUsed();
-        await saveHead(place.dir, makeHead(fitted, origin, problem));
+        await saveHead(place.dir, makeHead(fitted, origin, examples));
         const seconds = (performance.now() - started) / 1000;
         const what = { ...place, reused: false, replaced };
         end(at, { status: 'trained', ...resultOf(fitted.trained, fitted.learned, what, seconds) });

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { HeadError, LabelError, UsageError } from '../errors.js';
+import { examplesFile } from '../heads/examples.js';
 import { placeFiles, tryPlace } from '../heads/files.js';
 import { finishFolds, finishHead } from '../heads/fit.js';
 import { checkCoverage, decisiveFit, type FitOptions, resolveFit } from '../heads/fit-options.js';
@@ -95,9 +96,10 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const table = await corpus.read([labelled]);
   const { val, shots } = fit;
   noteGivenSplits(labelled, asked.fit.val, options.onWarning);
-  const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
+  const { signal } = options;
+  const problem = await divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots }, signal);
   checkCoverage(fit, problem);
-  const sweepIdentity = identityOf(
+  const sweepIdentity = await identityOf(
     problem,
     corpus.sets.facts.map(({ fingerprint }) => fingerprint),
     {
@@ -108,6 +110,7 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
       probe: options.probe === true,
       halving: options.halving === true,
     },
+    signal,
   );
   const { name, dir, place, replaced, same } = await chooseSweepPlace(
     { cache: options.cache ?? 'cache', name: options.name ?? `${path.basename(corpus.sets.dirs[0] ?? 'head')}-sweep` },
@@ -123,8 +126,8 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
   for (const folder of [place.dir, dir]) await tryPlace(folder);
   const { sides, parts } =
     fit.folds === null
-      ? { sides: await sidesOf(problem, table, options.onWarning), parts: null }
-      : await foldsOf(problem, table, { folds: fit.folds, seed }, options.onWarning);
+      ? { sides: await sidesOf(problem, table, options), parts: null }
+      : await foldsOf(problem, table, { folds: fit.folds, seed }, options);
   if (parts === null && sides.val.rows.length === 0) {
     throw new LabelError(
       'a sweep needs validation images to choose the best head on: give more to validation, or cross-validate',
@@ -157,9 +160,10 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
       : await finishFolds(sides, chosenHead.parts, chosenHead.options, fit, options);
   const chosen: Learned['chosen'] = [...(rows.length > 1 ? (['options'] as const) : []), ...(learned.chosen ?? [])];
   const fitted = { trained, learned: { ...learned, chosen } };
-  const identity = headIdentity(corpus, problem, chosenHead.options, asked.fit);
+  const identity = await headIdentity(corpus, problem, chosenHead.options, asked.fit, signal);
+  const examples = await examplesFile(problem, signal);
   await corpus.markUsed();
-  await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity), problem));
+  await saveHead(place.dir, makeHead(fitted, originOf(corpus, identity), examples));
   const names = differing(rows);
   const { task, classes } = problem;
   const facts = {

@@ -1,8 +1,10 @@
 import path from 'node:path';
 import type { BaseSpec } from '../base/index.js';
+import { breathe } from '../breathe.js';
 import type { Engine, EngineName } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { onnxEngine } from '../engine/onnx/engine.js';
+import { examplesFile } from '../heads/examples.js';
 import { tryPlace } from '../heads/files.js';
 import { fitHead } from '../heads/fit.js';
 import { decisiveFit, FIT_RULES, type FitOptions, resolveFit } from '../heads/fit-options.js';
@@ -78,11 +80,18 @@ function withoutLater({ shrinkage, alphas, ...options }: ResolvedOptions): objec
 }
 
 /** @returns the identity of a head that these options train on a problem */
-export const headIdentity = (corpus: Corpus, problem: Problem, options: HeadOptions, fit: FitOptions): string =>
+export const headIdentity = (
+  corpus: Corpus,
+  problem: Problem,
+  options: HeadOptions,
+  fit: FitOptions,
+  signal?: AbortSignal,
+): Promise<string> =>
   identityOf(
     problem,
     corpus.sets.facts.map(({ fingerprint }) => fingerprint),
     { head: withoutLater(resolveOptions(options)), fit: decisiveFit(resolveFit(fit)) },
+    signal,
   );
 
 /** @returns the folder of a head, absolute, and its name */
@@ -145,8 +154,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const labelled = await corpus.label(options);
   const table = await corpus.read([labelled]);
   noteGivenSplits(labelled, fit.val, options.onWarning);
-  const problem = divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots });
-  const origin = originOf(corpus, headIdentity(corpus, problem, head, fit), engine);
+  const { signal } = options;
+  await breathe(signal);
+  const problem = await divideExamples(labelled, (sha256) => table.rows.has(sha256), { seed, val, shots }, signal);
+  const origin = originOf(corpus, await headIdentity(corpus, problem, head, fit, signal), engine);
   const isGiven = options.name !== undefined || options.out !== undefined;
   const { same, replaced, ...chosen } = await choosePlace(place, origin, {
     isGiven,
@@ -155,8 +166,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const seconds = (): number => (performance.now() - started) / 1000;
   if (same !== null) return resultOf(same, same, { ...chosen, reused: true, replaced: null }, seconds());
   const fitted = await fitHead(problem, table, head, fit, options);
+  table.vectors.rest?.();
+  const examples = await examplesFile(problem, signal);
   await corpus.markUsed();
-  await saveHead(chosen.dir, makeHead(fitted, origin, problem));
+  await saveHead(chosen.dir, makeHead(fitted, origin, examples));
   return resultOf(fitted.trained, fitted.learned, { ...chosen, reused: false, replaced }, seconds());
 }
 

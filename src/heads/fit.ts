@@ -48,7 +48,7 @@ export async function fitHead(
   const fit = resolveFit(fitOptions);
   checkCoverage(fit, problem);
   if (fit.folds !== null) return crossValidate(problem, table, options, { ...fit, folds: fit.folds }, hooks);
-  const sides = await sidesOf(problem, table, hooks.onWarning);
+  const sides = await sidesOf(problem, table, hooks);
   return finishHead(sides, await trainOne(sides, sides.train, sides.val, options, hooks), options, fit, hooks);
 }
 
@@ -171,12 +171,7 @@ async function crossValidate(
   fit: ResolvedFit & { readonly folds: number },
   hooks: FitHooks,
 ): Promise<FittedHead> {
-  const { sides, parts } = await foldsOf(
-    problem,
-    table,
-    { folds: fit.folds, seed: options.seed ?? 0 },
-    hooks.onWarning,
-  );
+  const { sides, parts } = await foldsOf(problem, table, { folds: fit.folds, seed: options.seed ?? 0 }, hooks);
   const heads = await trainParts(sides, parts, options, hooks);
   const trained = parts.map((part, i): TrainedFold => ({ ...part, trained: heads[i] as TrainedHead }));
   return finishFolds(sides, trained, options, fit, hooks);

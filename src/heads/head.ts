@@ -5,12 +5,11 @@ import { errorCode, readNamed, type StoreOptions, whyUnreadable } from '../files
 import { HeadModel, writeHeadModel } from '../train/head-model.js';
 import { unitsOf } from '../train/net.js';
 import { bothClasses } from '../train/train.js';
-import { EXAMPLES, examplesFile } from './examples.js';
+import { EXAMPLES } from './examples.js';
 import { placeFiles } from './files.js';
 import type { FittedHead } from './fit.js';
 import { HEAD_VERSION, type HeadInfo, parseHeadInfo, printHeadInfo } from './head-info.js';
 import type { SetFacts } from './joined-sets.js';
-import type { Problem } from './problem.js';
 
 /** Bytes of the largest `head.json` and `head.onnx` that are read. */
 const LARGEST = { 'head.json': 2 ** 28, 'head.onnx': 2 ** 31 - 1 } as const;
@@ -36,19 +35,18 @@ export interface HeadOrigin {
 }
 
 /**
- * @param problem the images that it was trained and judged on
+ * @param examples the images that it was trained and judged on, as `examplesFile` gives them
  * @returns the head ready to be saved; the same training gives the same bytes
  */
 export function makeHead(
   { trained, learned }: FittedHead,
   { sets, versions, identity }: HeadOrigin,
-  problem?: Problem,
+  examples?: Uint8Array,
 ): Head {
   const { task, classes, d, standardization, options, history, net, closedForm } = trained;
   const [first, ...joined] = sets;
   if (first === undefined) throw new TypeError('a head comes from one feature set at least');
   const model = writeHeadModel(net, { classes: JSON.stringify(classes), fingerprint: first.fingerprint });
-  const examples = problem === undefined ? undefined : examplesFile(problem);
   const info: HeadInfo = {
     version: HEAD_VERSION,
     task,

@@ -1,5 +1,6 @@
+import { breathe, isBreath } from '../breathe.js';
 import { CacheError, UsageError } from '../errors.js';
-import { FeatureSet } from '../store/index.js';
+import { FeatureSet, KeySet } from '../store/index.js';
 import { memoryVectors, type VectorSource } from '../train/vectors.js';
 import { openVectors } from './stored-vectors.js';
 
@@ -22,16 +23,16 @@ interface Matrix {
   /** `[rows, d]` */
   readonly x: Float32Array;
   readonly d: number;
-  /** Content hash to row. */
-  readonly rows: ReadonlyMap<string, number>;
+  /** The content of each row. */
+  readonly rows: KeySet;
 }
 
 /** Vectors by content. */
 export interface VectorTable {
   /** In memory, or streamed from the parts. */
   readonly vectors: VectorSource;
-  /** Content hash to row. */
-  readonly rows: ReadonlyMap<string, number>;
+  /** The content of each row. */
+  readonly rows: KeySet;
 }
 
 /**
@@ -89,13 +90,22 @@ export class JoinedSets {
    * names nor on what else is read; others are not in `rows`. Vectors of one set that take more bytes than `memory` (1 GiB) are
    * read from its parts again each time; those of several sets are held in memory
    */
-  async read(keys: Iterable<string>, memory?: number): Promise<VectorTable> {
-    const asked = [...new Set(keys)].sort();
+  async read(
+    keys: readonly string[],
+    options: { readonly memory?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<VectorTable> {
+    const { signal } = options;
+    const asked = await distinctInOrder(keys, signal);
     const [only] = this.groups;
     const [set] = only?.sets ?? [];
     if (set !== undefined && this.groups.length === 1 && only?.sets.length === 1) {
-      const { source, found } = await openVectors(set, asked, memory === undefined ? {} : { memory });
-      return { vectors: source, rows: new Map(Array.from(found, (place, row) => [asked[place] as string, row])) };
+      const { source, found } = await openVectors(set, asked, options);
+      const rows = new KeySet();
+      for (const [row, place] of found.entries()) {
+        if (isBreath(row)) await breathe(signal);
+        rows.add(asked[place] as string);
+      }
+      return { vectors: source, rows };
     }
     const tables: Matrix[] = [];
     for (const group of this.groups) tables.push(await readGroup(group, asked));
@@ -107,26 +117,40 @@ export class JoinedSets {
       for (const [row, key] of complete.entries()) x.set(vectorOf(table, key), row * d + left);
       left += table.d;
     }
-    return { vectors: memoryVectors(x, d), rows: new Map(complete.map((key, row) => [key, row])) };
+    return { vectors: memoryVectors(x, d), rows: new KeySet(complete) };
   }
+}
+
+/** @returns each key once, sorted */
+async function distinctInOrder(keys: readonly string[], signal?: AbortSignal): Promise<string[]> {
+  const contents = new KeySet();
+  const first: string[] = [];
+  for (const [place, key] of keys.entries()) {
+    if (isBreath(place)) await breathe(signal);
+    if (contents.add(key) === first.length) first.push(key);
+  }
+  const order = contents.order();
+  await breathe(signal);
+  return Array.from(order, (content) => first[content] as string);
 }
 
 /** @returns the vector of a content that the table has */
 function vectorOf({ x, d, rows }: Matrix, key: string): Float32Array {
-  const row = rows.get(key) ?? 0;
+  const row = Math.max(rows.indexOf(key), 0);
   return x.subarray(row * d, (row + 1) * d);
 }
 
 async function readGroup({ sets }: Group, keys: readonly string[]): Promise<Matrix> {
   const d = sets[0]?.spec.features ?? 0;
-  let table: Matrix = { x: new Float32Array(0), d, rows: new Map() };
+  let table: Matrix = { x: new Float32Array(0), d, rows: new KeySet() };
   let missing = keys;
   for (const set of sets) {
     const wanted = missing;
     const { vectors, found, missing: absent } = await set.read(wanted);
-    const rows = new Map(table.rows);
-    for (const index of found) rows.set(wanted[index] as string, rows.size);
-    const x = table.rows.size === 0 ? vectors : new Float32Array(rows.size * d);
+    const { rows } = table;
+    const before = rows.size;
+    for (const index of found) rows.add(wanted[index] as string);
+    const x = before === 0 ? vectors : new Float32Array(rows.size * d);
     if (x !== vectors) {
       x.set(table.x);
       x.set(vectors, table.x.length);

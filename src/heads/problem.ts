@@ -1,10 +1,13 @@
-import { byCodePoint, canonicalJson, sha256Hex } from '../canonical.js';
+import { createHash } from 'node:crypto';
+import { breathe } from '../breathe.js';
+import { canonicalJson, sha256Hex } from '../canonical.js';
 import { LabelError } from '../errors.js';
 import { fewShots } from '../labels/folds.js';
 import type { Example, LabelledData } from '../labels/labels.js';
 import { keysOf, splitExamples } from '../labels/split.js';
-import type { Targets, Task } from '../labels/targets.js';
+import { type Targets, type Task, widthOf } from '../labels/targets.js';
 import { strataOf, targetsOf } from '../labels/task.js';
+import { inOrderOfTexts, placesInOrder } from './by-content.js';
 import type { VectorTable } from './joined-sets.js';
 
 /** Labelled images that have vectors, divided. */
@@ -18,10 +21,12 @@ export interface Problem {
 }
 
 /** @returns a function that works out once what several heads want to know of one problem */
-export function oncePerProblem<T>(make: (problem: Problem) => T): (problem: Problem) => T {
+export function oncePerProblem<T>(
+  make: (problem: Problem, signal?: AbortSignal) => T,
+): (problem: Problem, signal?: AbortSignal) => T {
   const known = new WeakMap<Problem, T>();
-  return (problem) => {
-    const value = known.has(problem) ? (known.get(problem) as T) : make(problem);
+  return (problem, signal) => {
+    const value = known.has(problem) ? (known.get(problem) as T) : make(problem, signal);
     known.set(problem, value);
     return value;
   };
@@ -39,13 +44,15 @@ export interface DivideOptions {
  * @param has whether a content has a vector; examples without are left out
  * @throws LabelError when a class is left without images, or when a few images a class are asked of a regression
  */
-export function divideExamples(
+export async function divideExamples(
   { task, classes, examples }: Pick<LabelledData, 'task' | 'classes' | 'examples'>,
   has: (sha256: string) => boolean,
   { seed, val, shots }: DivideOptions,
-): Problem {
+  signal?: AbortSignal,
+): Promise<Problem> {
   const usable = examples.filter(({ sha256 }) => has(sha256));
-  const there = new Set(usable.flatMap(({ label }) => strataOf(task, label)));
+  const there = new Set<string>();
+  for (const { label } of usable) for (const name of strataOf(task, label)) there.add(name);
   const bare = classes.find((name) => !there.has(name));
   if (bare !== undefined) {
     throw new LabelError(`class ${bare} has no image that can be used: add some, or remove the class`);
@@ -53,7 +60,8 @@ export function divideExamples(
   if (shots !== null && task === 'regression') {
     throw new LabelError('a regression has no classes to take a few images of: leave --shots out');
   }
-  const { train, ...sides } = splitExamples(usable, { seed, val, task });
+  await breathe(signal);
+  const { train, ...sides } = await splitExamples(usable, { seed, val, task }, signal);
   return { task, classes, train: shots === null ? train : fewShots(train, shots, seed, task), ...sides };
 }
 
@@ -84,14 +92,17 @@ export function labelledRows(
   table: VectorTable,
 ): LabelledRows {
   const keyOf = keysOf(examples);
-  const placed = examples
-    .map((example) => ({ row: table.rows.get(example.sha256) ?? 0, label: example.label, key: keyOf(example) }))
-    .sort((a, b) => a.row - b.row);
-  const labels = placed.map(({ label }) => label);
+  const rowOf = Uint32Array.from(examples, ({ sha256 }) => Math.max(table.rows.indexOf(sha256), 0));
+  const order = placesInOrder(rowOf);
+  const placed = Array.from(order, (i) => examples[i] as Example);
   return {
-    rows: Uint32Array.from(placed, ({ row }) => row),
-    y: targetsOf(task, labels, classes),
-    keys: placed.map(({ key }) => key),
+    rows: order.map((i) => rowOf[i] as number),
+    y: targetsOf(
+      task,
+      placed.map(({ label }) => label),
+      classes,
+    ),
+    keys: placed.map(keyOf),
   };
 }
 
@@ -101,33 +112,45 @@ export function joinRows(
   a: LabelledRows,
   b: LabelledRows,
 ): LabelledRows {
-  const width = task === 'multilabel' ? classes.length : 1;
-  const all = [a, b].flatMap(({ rows, y, keys }) =>
-    Array.from(rows, (row, i) => ({ row, y: y.subarray(i * width, (i + 1) * width), key: keys[i] as string })),
-  );
-  all.sort((one, other) => one.row - other.row);
-  const y = task === 'regression' ? new Float32Array(all.length) : new Int32Array(all.length * width);
-  for (const [i, one] of all.entries()) y.set(one.y, i * width);
-  return { rows: Uint32Array.from(all, ({ row }) => row), y, keys: all.map(({ key }) => key) };
+  const width = widthOf(task, classes.length);
+  const rows = new Uint32Array([...a.rows, ...b.rows]);
+  const order = placesInOrder(rows);
+  const y = task === 'regression' ? new Float32Array(rows.length) : new Int32Array(rows.length * width);
+  for (const [i, place] of order.entries()) {
+    const [side, at] = place < a.rows.length ? [a, place] : [b, place - a.rows.length];
+    y.set(side.y.subarray(at * width, (at + 1) * width), i * width);
+  }
+  const keys = [...a.keys, ...b.keys];
+  return { rows: order.map((place) => rows[place] as number), y, keys: Array.from(order, (i) => keys[i] as string) };
 }
 
-const identitiesOfSides = oncePerProblem(({ train, val, test }) =>
-  [train, val, test].map((examples) =>
-    sha256Hex(
-      examples
-        .map(({ sha256, label, group }) => JSON.stringify([sha256, label, group ?? null]))
-        .sort(byCodePoint)
-        .join('\n'),
-    ),
-  ),
-);
+const identitiesOfSides = oncePerProblem(async ({ train, val, test }, signal) => {
+  const identities: string[] = [];
+  const textOf = ({ sha256, label, group }: Example): string => JSON.stringify([sha256, label, group ?? null]);
+  for (const side of [train, val, test]) {
+    const digest = createHash('sha256');
+    let gap = '';
+    const add = (line: string): void => {
+      digest.update(gap + line);
+      gap = '\n';
+    };
+    await inOrderOfTexts(side, textOf, add, signal);
+    identities.push(digest.digest('hex'));
+  }
+  return identities;
+});
 
 /**
  * @returns 64 hex digits for what decides a head: its images, their labels and sides, the feature sets, and every option. A head of
  * the same identity need not be trained again.
  */
-export function identityOf(problem: Problem, fingerprints: readonly string[], options: object): string {
+export async function identityOf(
+  problem: Problem,
+  fingerprints: readonly string[],
+  options: object,
+  signal?: AbortSignal,
+): Promise<string> {
   const { task, classes } = problem;
-  const sides = identitiesOfSides(problem);
+  const sides = await identitiesOfSides(problem, signal);
   return sha256Hex(canonicalJson({ task, classes, fingerprints, sides, options: JSON.parse(JSON.stringify(options)) }));
 }

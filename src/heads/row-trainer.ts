@@ -25,12 +25,19 @@ export function rowJob(
   const width = widthOf(task, classes.length);
   const y = task === 'regression' ? new Float32Array(vectors.n) : new Int32Array(vectors.n * width);
   for (const side of [train, val]) {
-    for (const [i, row] of side.rows.entries()) y.set(side.y.subarray(i * width, (i + 1) * width), row * width);
+    for (const [i, row] of side.rows.entries()) {
+      for (let k = 0; k < width; k++) y[row * width + k] = side.y[i * width + k] as number;
+    }
   }
   const examples = (side: LabelledRows) => ({ vectors, y, rows: distinct(side.rows) });
-  const numbers = new Map([...new Set(train.keys)].map((key, number) => [key, number]));
+  const numbers = new Map<string, number>();
   const groups = new Uint32Array(vectors.n);
-  for (const [i, row] of train.rows.entries()) groups[row] = numbers.get(train.keys[i] as string) as number;
+  for (const [i, row] of train.rows.entries()) {
+    const key = train.keys[i] as string;
+    const number = numbers.get(key) ?? numbers.size;
+    if (number === numbers.size) numbers.set(key, number);
+    groups[row] = number;
+  }
   return {
     data: { ...examples(train), groups, task, classes },
     val: val.rows.length === 0 ? null : examples(val),

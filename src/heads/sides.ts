@@ -1,3 +1,4 @@
+import { breathe } from '../breathe.js';
 import { LabelError } from '../errors.js';
 import { dealFolds } from '../labels/folds.js';
 import type { Example } from '../labels/labels.js';
@@ -12,17 +13,22 @@ export interface Sides extends RowTask {
   readonly test: LabelledRows;
 }
 
+export interface SidesHooks {
+  readonly onWarning?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * @returns the rows of a problem; features that are the same in all training images are told
- * @throws LabelError without training images, CacheError when all training vectors are the same
+ * @throws the signal's reason, LabelError without training images, CacheError when all training vectors are the same
  */
 export async function sidesOf(
   problem: Problem,
   table: VectorTable,
-  onWarning?: (message: string) => void,
+  { onWarning, signal }: SidesHooks = {},
 ): Promise<Sides> {
   const rows = rowsOf(problem);
-  const found = rows.get(table) ?? findSides(problem, table);
+  const found = rows.get(table) ?? findSides(problem, table, signal);
   rows.set(table, found);
   const { sides, warnings } = await found;
   for (const warning of warnings) onWarning?.(warning);
@@ -31,11 +37,19 @@ export async function sidesOf(
 
 const rowsOf = oncePerProblem(() => new WeakMap<VectorTable, ReturnType<typeof findSides>>());
 
-async function findSides(problem: Problem, table: VectorTable): Promise<{ sides: Sides; warnings: string[] }> {
+async function findSides(
+  problem: Problem,
+  table: VectorTable,
+  signal?: AbortSignal,
+): Promise<{ sides: Sides; warnings: string[] }> {
   const { task, classes } = problem;
-  const [train, val, test] = [problem.train, problem.val, problem.test].map((side) =>
-    labelledRows(problem, side, table),
-  ) as [LabelledRows, LabelledRows, LabelledRows];
+  const rowsOfSide = async (side: readonly Example[]): Promise<LabelledRows> => {
+    await breathe(signal);
+    return labelledRows(problem, side, table);
+  };
+  const train = await rowsOfSide(problem.train);
+  const val = await rowsOfSide(problem.val);
+  const test = await rowsOfSide(problem.test);
   if (train.rows.length === 0) {
     throw new LabelError('no images to train on: label some, or give fewer to validation and test');
   }
@@ -66,11 +80,11 @@ export async function foldsOf(
   problem: Problem,
   table: VectorTable,
   { folds, seed }: { readonly folds: number; readonly seed: number },
-  onWarning?: (message: string) => void,
+  hooks: SidesHooks = {},
 ): Promise<{ sides: Sides; parts: readonly FoldRows[] }> {
   const pool = [...problem.train, ...problem.val];
   const foldOf = dealFolds(pool, folds, seed, problem.task);
-  const sides = await sidesOf({ ...problem, train: pool, val: [] }, table, onWarning);
+  const sides = await sidesOf({ ...problem, train: pool, val: [] }, table, hooks);
   const parts = Array.from({ length: folds }, (_, fold) => {
     const of = (inside: boolean): Example[] => pool.filter((_, i) => (foldOf[i] === fold) === inside);
     return { train: labelledRows(problem, of(false), table), val: labelledRows(problem, of(true), table) };

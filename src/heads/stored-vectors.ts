@@ -20,15 +20,16 @@ export interface StoredVectors {
  * The vectors of the asked keys: in memory where they fit into it, else read from the parts again each time, through a buffer.
  * @param keys 64 hexadecimal digits each
  * @param memory bytes of vectors held at once. Default 1 GiB
- * @throws CacheError when a part is damaged
+ * @param signal ends this, and what goes through the vectors later
+ * @throws CacheError when a part is damaged; the signal's reason
  */
 export async function openVectors(
   set: FeatureSet,
   keys: readonly string[],
-  { memory = DEFAULT_MEMORY }: { readonly memory?: number } = {},
+  { memory = DEFAULT_MEMORY, signal }: { readonly memory?: number; readonly signal?: AbortSignal } = {},
 ): Promise<StoredVectors> {
   const d = set.spec.features;
-  const { batches, have } = await set.locate(keys);
+  const { batches, have } = await set.locate(keys, signal);
   const found = Uint32Array.from(keys.keys()).filter((place) => have[place] === 1);
   const missing = Uint32Array.from(keys.keys()).filter((place) => have[place] === 0);
   const rowOf = new Uint32Array(keys.length);
@@ -38,10 +39,13 @@ export async function openVectors(
   const located = (list: readonly LocatedRows[]): LocatedRows[] =>
     list.map((one) => ({ ...one, places: one.places.map((place) => rowOf[place] as number) }));
   const relocate = async (): Promise<LocatedRows[]> => {
-    const again = await set.locate(Array.from(found, (place) => keys[place] as string));
+    const again = await set.locate(
+      Array.from(found, (place) => keys[place] as string),
+      signal,
+    );
     return again.batches;
   };
-  const stream = new StreamedVectors(set, found.length, located(batches), relocate, memory);
+  const stream = new StreamedVectors(set, found.length, located(batches), relocate, memory, signal);
   if (4 * found.length * d > memory) return { source: stream, found, missing };
   const x = new Float32Array(found.length * d);
   for await (const { x: part, at, rows } of stream.blocks(Uint32Array.from(found.keys()))) {
@@ -50,13 +54,15 @@ export async function openVectors(
       x.set(part.subarray(from * d, (from + 1) * d), row * d);
     }
   }
-  return { source: memoryVectors(x, d), found, missing };
+  return { source: memoryVectors(x, d, signal), found, missing };
 }
 
 /** Vectors that stay on disk: batches are read in order or shuffled, and gathered in a buffer. */
 class StreamedVectors implements VectorSource {
   readonly d: number;
   private readonly capacity: number;
+  /** The buffer of a pass that is over: the next one takes it, as the collector may leave several of them behind. */
+  private spare: Float32Array | undefined;
 
   /**
    * @param located where each row lies; `places` are rows of this source
@@ -68,6 +74,7 @@ class StreamedVectors implements VectorSource {
     private located: readonly LocatedRows[],
     private readonly relocate: () => Promise<LocatedRows[]>,
     memory: number,
+    private readonly signal?: AbortSignal,
   ) {
     this.d = set.spec.features;
     // The engine holds a copy of what it works on, so the buffer takes half.
@@ -78,7 +85,9 @@ class StreamedVectors implements VectorSource {
     const { d, capacity } = this;
     const wanted = new Uint8Array(this.n);
     for (const row of rows) wanted[row] = 1;
-    const x = new Float32Array(Math.min(capacity, rows.length) * d);
+    const buffer = this.spare ?? new Float32Array(capacity * d);
+    this.spare = undefined;
+    const x = buffer.subarray(0, Math.min(capacity, rows.length) * d);
     const held = new Uint32Array(x.length / d);
     let size = 0;
     /** Gives the buffer away but for what `multiple` leaves over, which moves to its front. */
@@ -93,14 +102,22 @@ class StreamedVectors implements VectorSource {
       held.copyWithin(0, given, size);
       size -= given;
     };
-    for await (const { vectors, at, places } of this.read(wanted, shuffle)) {
-      for (const [i, row] of at.entries()) {
-        if (size === held.length) yield* full();
-        x.set(vectors.subarray(row * d, (row + 1) * d), size * d);
-        held[size++] = places[i] as number;
+    try {
+      for await (const { vectors, at, places } of this.read(wanted, shuffle)) {
+        for (const [i, row] of at.entries()) {
+          if (size === held.length) yield* full();
+          x.set(vectors.subarray(row * d, (row + 1) * d), size * d);
+          held[size++] = places[i] as number;
+        }
       }
+      while (size > 0) yield* full();
+    } finally {
+      this.spare = buffer;
     }
-    while (size > 0) yield* full();
+  }
+
+  rest(): void {
+    this.spare = undefined;
   }
 
   /** The wanted rows of every batch; each row once, also where parts are merged while this reads. */
@@ -111,8 +128,9 @@ class StreamedVectors implements VectorSource {
       const order = shuffle?.permutation(all.length) ?? all.keys();
       let moved = false;
       for (const index of order) {
+        this.signal?.throwIfAborted();
         const one = all[index] as LocatedRows;
-        const chosen = Array.from(one.at.keys()).filter((i) => wanted[one.places[i] as number] === 1);
+        const chosen = Uint32Array.from(one.at.keys()).filter((i) => wanted[one.places[i] as number] === 1);
         if (chosen.length === 0) continue;
         const vectors = await this.set.readBatch(one, scratch);
         if (vectors === null) {

@@ -84,7 +84,7 @@ async function* entries(
     throw failure(error, nameOf(Buffer.from(dir as string)));
   }
   for (const entry of names) {
-    const relative = prefix + entry.shown;
+    const relative = [prefix, entry.shown].join(''); // flat in memory, where + leaves both halves beside their sum
     let { isFolder } = entry;
     if (entry.isLink)
       isFolder = await stat(entry.absolute).then(

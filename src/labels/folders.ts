@@ -39,11 +39,22 @@ export function labelsFromFolders(
   const divided = splits === 'auto' && areSplits(tops);
   const depth = divided ? 1 : 0;
   const examples: Example[] = [];
-  for (const file of files) {
-    const folders = parts(file.path).slice(0, -1);
+  /** What a folder says of its files, which are many. */
+  const said = new Map<string, Pick<Example, 'label' | 'split'> | null>();
+  const sayOf = (folder: string): Pick<Example, 'label' | 'split'> | null => {
+    const folders = parts(folder);
     const label = folders[depth];
     const split = divided ? splitNamed(folders[0] ?? '') : undefined;
-    if (label !== undefined) examples.push({ ...file, label: tidy(label), ...(split === undefined ? {} : { split }) });
+    return label === undefined ? null : { label: tidy(label), ...(split === undefined ? {} : { split }) };
+  };
+  for (const { path, sha256 } of files) {
+    const folder = path.slice(0, path.lastIndexOf('/') + 1);
+    const known = said.get(folder);
+    const one = known === undefined ? sayOf(folder) : known;
+    if (known === undefined) said.set(folder, one);
+    if (one === null) continue;
+    const { label, split } = one;
+    examples.push(split === undefined ? { path, sha256, label } : { path, sha256, label, split });
   }
   const unlabelled = files.length - examples.length;
   const warnings: string[] = [];
@@ -79,13 +90,18 @@ function topsOf(files: readonly DataFile[], emptyFolders: readonly string[]): Ma
     tops.set(name, top);
     return top;
   };
+  const counts = new Map<string, number>();
   for (const { path } of files) {
-    const [name, second, ...rest] = parts(path);
-    if (name === undefined || second === undefined) continue;
+    const folder = path.slice(0, path.lastIndexOf('/') + 1);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  for (const [folder, images] of counts) {
+    const [name, second] = parts(folder);
+    if (name === undefined) continue;
     const top = of(name);
-    if (rest.length === 0) top.own += 1;
+    if (second === undefined) top.own += images;
     else {
-      top.deeper += 1;
+      top.deeper += images;
       top.folders.add(second);
     }
   }

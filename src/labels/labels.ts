@@ -52,6 +52,36 @@ export interface FoundLabels {
 
 const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
+const NONE = -1;
+const SEVERAL = -2;
+
+/**
+ * What examples say of each content, without a set for every one of them.
+ * @returns `of`: the number of the content of each example; for each content the number of its one label and that of its one given
+ *   split, or NONE, or SEVERAL
+ */
+function contentsOf(examples: readonly Example[]) {
+  const numbers = new Map<string, number>();
+  const numberIn = (map: Map<string, number>, value: string): number => {
+    const number = map.get(value) ?? map.size;
+    if (number === map.size) map.set(value, number);
+    return number;
+  };
+  const labelNumbers = new Map<string, number>();
+  const splitNumbers = new Map<string, number>();
+  const of = Int32Array.from(examples, ({ sha256 }) => numberIn(numbers, sha256));
+  const labels = new Int32Array(numbers.size).fill(NONE);
+  const splits = new Int32Array(numbers.size).fill(NONE);
+  const note = (said: Int32Array, content: number, number: number): void => {
+    if (said[content] !== number) said[content] = said[content] === NONE ? number : SEVERAL;
+  };
+  for (const [i, { label, split }] of examples.entries()) {
+    note(labels, of[i] as number, numberIn(labelNumbers, label));
+    if (split !== undefined) note(splits, of[i] as number, numberIn(splitNumbers, split));
+  }
+  return { of, labels, splits };
+}
+
 /**
  * Drops contents whose labels contradict each other and checks what is left.
  * @throws LabelError, or UsageError for a task that the labels do not fit
@@ -59,26 +89,21 @@ const plural = (count: number, what: string): string => `${count} ${what}${count
 export function checkLabels(found: FoundLabels): LabelledData {
   const { task, examples, named = [], unlabelled } = found;
   const warnings = [...found.warnings];
-  const labels = new Map<string, Set<string>>();
-  const splits = new Map<string, Set<Split>>();
-  const note = <K, V>(map: Map<K, Set<V>>, key: K, value: V): void => {
-    map.set(key, (map.get(key) ?? new Set<V>()).add(value));
-  };
-  for (const example of examples) {
-    note(labels, example.sha256, example.label);
-    if (example.split !== undefined) note(splits, example.sha256, example.split);
-  }
-  const kept = examples.filter((example) => labels.get(example.sha256)?.size === 1);
-  const contradictory = [...labels].find(([, names]) => names.size > 1);
-  if (contradictory !== undefined) {
-    const contents = [...labels.values()].filter((names) => names.size > 1).length;
-    const first = examples.find((example) => example.sha256 === contradictory[0]);
+  const contents = contentsOf(examples);
+  const kept = examples.filter((_, i) => contents.labels[contents.of[i] as number] !== SEVERAL);
+  if (kept.length < examples.length) {
+    const dropped = contents.labels.reduce((count, label) => count + (label === SEVERAL ? 1 : 0), 0);
+    const first = examples.findIndex((_, i) => contents.labels[contents.of[i] as number] === SEVERAL);
+    const names = new Set(examples.filter((_, i) => contents.of[i] === contents.of[first]).map(({ label }) => label));
     warnings.push(
-      `${plural(contents, 'content')} with contradictory labels dropped (${plural(examples.length - kept.length, 'image')}, ` +
-        `the first ${first?.path || first?.sha256}: ${[...contradictory[1]].sort(byCodePoint).join(', ')})`,
+      `${plural(dropped, 'content')} with contradictory labels dropped (${plural(examples.length - kept.length, 'image')}, ` +
+        `the first ${examples[first]?.path || examples[first]?.sha256}: ${[...names].sort(byCodePoint).join(', ')})`,
     );
   }
-  const across = new Set(kept.map((one) => one.sha256).filter((sha256) => (splits.get(sha256)?.size ?? 0) > 1)).size;
+  const across = contents.labels.reduce(
+    (count, label, content) => count + (label !== SEVERAL && contents.splits[content] === SEVERAL ? 1 : 0),
+    0,
+  );
   if (across > 0) warnings.push(`${plural(across, 'content')} on more than one side of the given splits`);
   if (task === 'regression') {
     const values = checkNumbers(kept);
@@ -87,16 +112,26 @@ export function checkLabels(found: FoundLabels): LabelledData {
   }
 
   const namesOf = (example: Example): readonly string[] => strataOf(task ?? 'multiclass', example.label);
-  const contents = new Map<string, Set<string>>();
-  for (const example of kept) for (const name of namesOf(example)) note(contents, name, example.sha256);
-  const classes = [...new Set([...examples.flatMap(namesOf), ...named])].sort(byCodePoint);
-  const bare = classes.filter((name) => !contents.has(name));
+  /** The one content of a class, or SEVERAL. */
+  const contentOf = new Map<string, number>();
+  const all = new Set(named);
+  for (const [i, example] of examples.entries()) {
+    const content = contents.of[i] as number;
+    for (const name of namesOf(example)) {
+      all.add(name);
+      if (contents.labels[content] === SEVERAL) continue;
+      const known = contentOf.get(name);
+      if (known !== content) contentOf.set(name, known === undefined ? content : SEVERAL);
+    }
+  }
+  const classes = [...all].sort(byCodePoint);
+  const bare = classes.filter((name) => !contentOf.has(name));
   if (bare.length > 0) {
     throw new LabelError(
       `no usable images in the class${bare.length === 1 ? '' : 'es'} ${bare.join(', ')}: add some, or remove it`,
     );
   }
-  const lone = classes.filter((name) => contents.get(name)?.size === 1);
+  const lone = classes.filter((name) => contentOf.get(name) !== SEVERAL);
   if (lone.length > 0) {
     const [is, what] = lone.length === 1 ? ['class has', ''] : ['classes have', ' each'];
     warnings.push(

@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { breathe, isBreath } from '../breathe.js';
 import { byCodePoint } from '../canonical.js';
 import { UsageError } from '../errors.js';
 import type { Example } from './labels.js';
@@ -22,50 +23,76 @@ export interface Sides {
  * group ever lie on both sides.
  * @param options `val`: share of validation, from 0 (none at all) to below 1; `task`: of a multilabel one each label counts as a
  * class, of a regression all are one class. Default multiclass
- * @throws UsageError for a share or a seed out of range
+ * @throws UsageError for a share or a seed out of range; the signal's reason
  */
-export function splitExamples(
+export async function splitExamples(
   examples: readonly Example[],
   { seed, val, task = 'multiclass' }: { readonly seed: number; readonly val: number; readonly task?: Task },
-): Sides {
+  signal?: AbortSignal,
+): Promise<Sides> {
   if (!(val >= 0 && val < 1)) throw new UsageError(`val must be a share from 0 to below 1, not ${val}`);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`seed must be a whole number from 0, not ${seed}`);
   const given = val === 0 || examples.some((example) => example.split === 'val');
   const open = given ? [] : examples.filter((example) => example.split !== 'test');
-  const held = divide(open, seed, val, task);
+  const held = await divide(open, seed, val, task, signal);
   const sides: Sides = { train: [], val: [], test: [] };
+  let place = 0;
   for (const example of examples) {
-    const side = example.split === 'test' || example.split === 'val' ? example.split : 'train';
-    sides[held.has(example) ? 'val' : side].push(example);
+    if (example.split === 'test' || (given && example.split === 'val')) sides[example.split].push(example);
+    else sides[!given && held[place++] === 1 ? 'val' : 'train'].push(example);
   }
   return sides;
 }
 
-/** @returns the examples that validate */
-function divide(examples: readonly Example[], seed: number, val: number, task: Task): Set<Example> {
+/** @returns for each example 1 where it validates, else 0 */
+async function divide(
+  examples: readonly Example[],
+  seed: number,
+  val: number,
+  task: Task,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
   const keyOf = keysOf(examples);
-  const place = new Map<string, number>();
-  const byClass = new Map<string, Set<string>>();
-  for (const example of examples) {
+  const numbers = new Map<string, number>();
+  const members = new Map<string, number[]>();
+  const of = new Int32Array(examples.length);
+  for (const [i, example] of examples.entries()) {
+    if (isBreath(i)) await breathe(signal);
     const key = keyOf(example);
-    if (!place.has(key)) place.set(key, unit(seed, key));
-    for (const name of strataOf(task, example.label)) byClass.set(name, (byClass.get(name) ?? new Set()).add(key));
+    const number = numbers.get(key) ?? numbers.size;
+    if (number === numbers.size) numbers.set(key, number);
+    for (const name of strataOf(task, example.label)) {
+      const known = members.get(name);
+      if (known === undefined) members.set(name, [number]);
+      else known.push(number);
+    }
+    of[i] = number;
   }
-  const held = new Set([...place].filter(([, u]) => u < val).map(([key]) => key));
-  for (const [, members] of [...byClass].sort(([a], [b]) => byCodePoint(a, b))) {
-    const inOrder = [...members].sort((a, b) => (place.get(a) ?? 0) - (place.get(b) ?? 0) || byCodePoint(a, b));
-    const lowest = inOrder[0] ?? '';
-    const highest = inOrder.at(-1) ?? '';
-    if (members.size === 1 || inOrder.every((key) => held.has(key))) held.delete(highest);
-    else if (!inOrder.some((key) => held.has(key))) held.add(lowest);
+  const keys = [...numbers.keys()];
+  const places = new Float64Array(keys.length);
+  for (const [number, key] of keys.entries()) {
+    if (isBreath(number)) await breathe(signal);
+    places[number] = unit(seed, key);
   }
-  return new Set(examples.filter((example) => held.has(keyOf(example))));
+  const held = Uint8Array.from(places, (u) => Number(u < val));
+  const compare = (a: number, b: number): number =>
+    (places[a] as number) - (places[b] as number) || byCodePoint(keys[a] as string, keys[b] as string);
+  for (const [, all] of [...members].sort(([a], [b]) => byCodePoint(a, b))) {
+    let [lowest, highest] = [all[0] as number, all[0] as number];
+    for (const key of all) {
+      if (compare(key, lowest) < 0) lowest = key;
+      if (compare(key, highest) > 0) highest = key;
+    }
+    if (lowest === highest || all.every((key) => held[key] === 1)) held[highest] = 0;
+    else if (!all.some((key) => held[key] === 1)) held[lowest] = 1;
+  }
+  return Uint8Array.from(of, (key) => held[key] as number);
 }
 
 /** The top 48 bits of the digest decide; as a share of 2^48 they are exact in a double. */
 export function unit(seed: number | string, key: string): number {
   const bytes = key.startsWith('#') ? Buffer.from(key.slice(1)) : Buffer.from(key, 'hex');
-  return createHash('sha256').update(String(seed)).update(bytes).digest().readUIntBE(0, 6) / 2 ** 48;
+  return hash('sha256', Buffer.concat([Buffer.from(String(seed)), bytes]), 'buffer').readUIntBE(0, 6) / 2 ** 48;
 }
 
 /**
@@ -73,6 +100,7 @@ export function unit(seed: number | string, key: string): number {
  * under the first name by code point.
  */
 export function keysOf(examples: readonly Example[]): (example: Example) => string {
+  if (examples.every(({ group }) => group === undefined)) return ({ sha256 }) => sha256;
   const parents = new Map<string, string>();
   const root = (key: string): string => {
     let at = key;

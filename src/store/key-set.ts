@@ -10,7 +10,7 @@ export class KeySet {
   /** Open addressing with linear steps; an entry is the key's index + 1, and 0 where the place is free. */
   private table = new Uint32Array(1024);
   private readonly probe = new Uint32Array(WORDS);
-  private readonly probeBytes = new Uint8Array(this.probe.buffer);
+  private readonly probeBytes = Buffer.from(this.probe.buffer);
   private count = 0;
 
   constructor(keys: Iterable<string | Uint8Array> = []) {
@@ -57,14 +57,41 @@ export class KeySet {
     return new Uint8Array(chunk.buffer, (index % CHUNK) * 32, 32);
   }
 
-  private load(key: string | Uint8Array): void {
-    const bytes = typeof key === 'string' ? Buffer.from(key, 'hex') : key;
-    if (bytes.length !== 32 || (typeof key === 'string' && key.length !== 64)) {
-      throw new TypeError(
-        `a key is 32 bytes or 64 hexadecimal digits, found ${JSON.stringify(String(key).slice(0, 80))}`,
-      );
+  /**
+   * The indices of all keys in the order of their bytes, which is that of their hexadecimal digits. Leading bits and the index are
+   * sorted as one number; where these bits are the same, all decide.
+   */
+  order(): Uint32Array {
+    const { count } = this;
+    const places = 2 ** Math.ceil(Math.log2(Math.max(count, 1)));
+    const scale = 2 ** 21 / places; // of the 53 bits of a number
+    const numbers = new Float64Array(count);
+    for (let index = 0; index < count; index++) {
+      const bytes = this.at(index);
+      const high = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+      numbers[index] = Math.floor(high * Math.min(scale, 1)) * places + index;
     }
-    this.probeBytes.set(bytes);
+    numbers.sort();
+    const order = Uint32Array.from(numbers, (number) => number % places);
+    const compare = (a: number, b: number): number => Buffer.compare(this.at(a), this.at(b));
+    for (let from = 0, to = 1; to <= count; to++) {
+      const lead = Math.floor((numbers[from] as number) / places);
+      if (to < count && Math.floor((numbers[to] as number) / places) === lead) continue;
+      if (to - from > 1) order.subarray(from, to).sort(compare);
+      from = to;
+    }
+    return order;
+  }
+
+  private load(key: string | Uint8Array): void {
+    const isKey =
+      typeof key === 'string'
+        ? key.length === 64 && this.probeBytes.write(key, 'hex') === 32
+        : key.length === 32 && this.probeBytes.set(key) === undefined;
+    if (isKey) return;
+    throw new TypeError(
+      `a key is 32 bytes or 64 hexadecimal digits, found ${JSON.stringify(String(key).slice(0, 80))}`,
+    );
   }
 
   private insert(): number {

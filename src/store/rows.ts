@@ -73,10 +73,12 @@ export async function readRows(set: SetFolder, keys: Iterable<string | Uint8Arra
 /**
  * Where the vectors of the asked keys lie, parts by name. Reads no vectors.
  * @returns the batches that hold any, and for each asked key 1 where it was found, else 0
+ * @throws the signal's reason
  */
 export async function locateRows(
   set: SetFolder,
   keys: Iterable<string | Uint8Array>,
+  signal?: AbortSignal,
 ): Promise<{ batches: LocatedRows[]; have: Uint8Array }> {
   const unique = new KeySet();
   /** The last place asked for each unique key, and before each place the one of the same key: a list for each key. */
@@ -90,6 +92,7 @@ export async function locateRows(
   const have = new Uint8Array(before.length);
   const batches: LocatedRows[] = [];
   for await (const part of openParts(set)) {
+    signal?.throwIfAborted();
     for (let batch = 0; batch < part.batches; batch++) {
       const flat = await part.keys(batch);
       const at: number[] = [];

@@ -162,8 +162,11 @@ export class FeatureSet {
    * Where the vectors of the asked keys lie, parts by name. Reads no vectors.
    * @returns the batches that hold any, and for each asked key 1 where it was found, else 0
    */
-  locate(keys: Iterable<string | Uint8Array>): Promise<{ batches: LocatedRows[]; have: Uint8Array }> {
-    return locateRows(this, keys);
+  locate(
+    keys: Iterable<string | Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<{ batches: LocatedRows[]; have: Uint8Array }> {
+    return locateRows(this, keys, signal);
   }
 
   /**

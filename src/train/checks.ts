@@ -89,6 +89,9 @@ async function faultsOf(vectors: VectorSource, rows: Uint32Array): Promise<Reado
   const faults = new Map<number, string>();
   for await (const block of vectors.blocks(rows)) {
     for (const [i, at] of block.at.entries()) {
+      let sum = 0; // becomes NaN, which takes a third of the time of asking each
+      for (let j = at * d; j < (at + 1) * d; j++) sum += (block.x[j] as number) * 0;
+      if (sum === 0) continue;
       for (let j = at * d; j < (at + 1) * d; j++) {
         if (Number.isFinite(block.x[j])) continue;
         faults.set(block.rows[i] as number, `${j - at * d} ${block.x[j]}`);

@@ -1,3 +1,4 @@
+import { breathe } from '../breathe.js';
 import type { Random } from '../random.js';
 
 /** Some of the vectors of a source, held in memory at once. */
@@ -23,10 +24,15 @@ export interface VectorSource {
    * @param multiple every block but the last has a number of rows that this divides, if that many fit
    */
   blocks(rows: Uint32Array, shuffle?: Random, multiple?: number): AsyncIterable<VectorBlock>;
+  /** Lets go of what it holds for the next pass. */
+  rest?(): void;
 }
 
-/** @returns a source of vectors in memory: always one block, the matrix itself */
-export function memoryVectors(x: Float32Array, d: number): VectorSource {
+/**
+ * @param signal ends what goes through it
+ * @returns a source of vectors in memory: always one block, the matrix itself
+ */
+export function memoryVectors(x: Float32Array, d: number, signal?: AbortSignal): VectorSource {
   if (!Number.isInteger(d) || d < 1 || x.length % d !== 0) {
     throw new TypeError(`expected vectors of ${d} features, found ${x.length} values`);
   }
@@ -34,6 +40,7 @@ export function memoryVectors(x: Float32Array, d: number): VectorSource {
     n: x.length / d,
     d,
     async *blocks(rows) {
+      await breathe(signal);
       if (rows.length > 0) yield { x, at: rows, rows };
     },
   };

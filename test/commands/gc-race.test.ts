@@ -232,7 +232,7 @@ async function answers(cache: string): Promise<string[]> {
     );
     assert.equal(rows.size, 10);
     const predictor = await HeadPredictor.open(head);
-    for await (const { x } of vectors.blocks(Uint32Array.from(rows.values())))
+    for await (const { x } of vectors.blocks(Uint32Array.from({ length: rows.size }, (_, row) => row)))
       said.push(Buffer.from((await predictor.predict(x, 10)).buffer).toString('hex'));
     await predictor.release();
   }

@@ -16,7 +16,7 @@ import { labelsFromFile } from '../../src/labels/label-file.js';
 import type { DataFile } from '../../src/labels/labels.js';
 import { type Coverage, measureCoverage } from '../../src/metrics/conformal.js';
 import { Random } from '../../src/random.js';
-import { FeatureSet, FileIndex } from '../../src/store/index.js';
+import { FeatureSet, FileIndex, KeySet } from '../../src/store/index.js';
 import { trainHead, trainHeads } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
 import { fixture, needsShared, shared } from '../helpers/fixtures.js';
@@ -193,7 +193,7 @@ for (const base of Object.keys(bases) as Base[]) {
         sha256: keys[row] as string,
         label: classes[y[row] as number] as string,
       });
-      const table = { vectors: memoryVectors(x, d), rows: new Map(keys.map((key, row) => [key, row])) };
+      const table = { vectors: memoryVectors(x, d), rows: new KeySet(keys) };
       const task = { task: 'binary', classes, table } as const;
       const told: Coverage[] = [];
       for (let seed = 0; seed < SPLITS; seed++) {

@@ -2,7 +2,7 @@ import { type FittedHead, finishHead } from '../../src/heads/fit.js';
 import { makeHead, resolveFit, saveHead } from '../../src/heads/index.js';
 import type { SetFacts } from '../../src/heads/joined-sets.js';
 import { Random } from '../../src/random.js';
-import { fingerprint } from '../../src/store/index.js';
+import { fingerprint, KeySet } from '../../src/store/index.js';
 import { type TrainedHead, trainHead } from '../../src/train/train.js';
 import { memoryVectors } from '../../src/train/vectors.js';
 import { spec } from './store.js';
@@ -21,7 +21,7 @@ export async function quickHead(x: Float32Array, d: number, classes = 2): Promis
   const trained = await trainHead({ ...data, task, classes: names }, data, options);
   const keys = Array.from({ length: n }, (_, i) => String(i));
   const all = { rows: Uint32Array.from({ length: n }, (_, i) => i), y, keys };
-  const table = { vectors: memoryVectors(x, d), rows: new Map() };
+  const table = { vectors: memoryVectors(x, d), rows: new KeySet() };
   const none = { ...all, rows: all.rows.slice(0, 0) };
   const sides = { task, classes: names, table, train: all, val: all, test: none } as const;
   return finishHead(sides, trained, options, resolveFit({ bootstrap: 20, threshold: 0.5 }));

@@ -5,6 +5,7 @@ import { fitHead } from '../../src/heads/fit.js';
 import { scoresOf } from '../../src/heads/row-trainer.js';
 import { fitCoverage, measureCoverage, setOf } from '../../src/metrics/conformal.js';
 import { Random } from '../../src/random.js';
+import { KeySet } from '../../src/store/index.js';
 import { memoryVectors } from '../../src/train/vectors.js';
 
 test('the threshold is the ⌈(n + 1) level⌉-th smallest of one less the probability of the class', () => {
@@ -43,7 +44,7 @@ const random = new Random('conformal');
 const y = Array.from({ length: n }, (_, i) => i % classes);
 const x = Float32Array.from({ length: n * d }, (_, at) => random.normal(y[Math.floor(at / d)] === at % d ? 1.2 : 0, 1));
 const keys = y.map((_, i) => i.toString(16).padStart(64, '0'));
-const table = { vectors: memoryVectors(x, d), rows: new Map(keys.map((key, i) => [key, i])) };
+const table = { vectors: memoryVectors(x, d), rows: new KeySet(keys) };
 const names = ['a', 'b', 'c'];
 const example = (i: number) => ({
   path: `${i}`,

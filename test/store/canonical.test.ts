@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { canonicalJson, crc32c, fingerprint, type Json, KeySet, sha256Hex } from '../../src/store/index.js';
+import {
+  byCodePoint,
+  canonicalJson,
+  crc32c,
+  fingerprint,
+  type Json,
+  KeySet,
+  sha256Hex,
+} from '../../src/store/index.js';
 import { hex, key } from '../helpers/store.js';
 
 test('canonical JSON sorts keys by code point and leaves no spaces', () => {
@@ -66,5 +74,47 @@ test('what is no key is refused', () => {
   const keys = new KeySet();
   for (const bad of ['', 'ab', 'x'.repeat(64), `${'ab'.repeat(32)}0`, new Uint8Array(31), new Uint8Array(33)]) {
     assert.throws(() => keys.has(bad), TypeError);
+  }
+});
+
+test('keys are put in order by all of their bytes', () => {
+  // 1,500 that begin alike in one, four or 31 bytes, so that the leading bits do not decide.
+  const all = Array.from({ length: 1500 }, (_, i) => {
+    const digest = sha256Hex(`key ${i}`);
+    const same = [2, 8, 62][i % 3] as number;
+    return 'ab'.repeat(same / 2) + digest.slice(same);
+  });
+  const keys = new KeySet(all);
+  const distinct = [...new Set(all)];
+  assert.deepEqual(
+    Array.from(keys.order(), (index) => Buffer.from(keys.at(index)).toString('hex')),
+    [...distinct].sort(),
+  );
+  assert.deepEqual([...new KeySet().order()], []);
+});
+
+test('strings are ordered by code point, whatever their halves are', () => {
+  const texts = [
+    '',
+    'a',
+    'ab',
+    'b',
+    '\ud7ff',
+    '\ue000',
+    '\uffff',
+    '\u{1F600}',
+    '\u{1F600}a',
+    '\u{10000}',
+    '\ud83d',
+    '\ud83da',
+  ];
+  const points = (text: string): number[] => Array.from(text, (one) => one.codePointAt(0) as number);
+  const slow = (a: string, b: string): number => {
+    const [x, y] = [points(a), points(b)];
+    const at = x.findIndex((point, i) => point !== y[i]);
+    return at < 0 ? x.length - y.length : (x[at] as number) - (y[at] ?? -1);
+  };
+  for (const a of texts) {
+    for (const b of texts) assert.equal(Math.sign(byCodePoint(a, b)), Math.sign(slow(a, b)), JSON.stringify([a, b]));
   }
 });
