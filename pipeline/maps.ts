@@ -13,7 +13,11 @@ export async function run(given: Arguments): Promise<void> {
     onDownload: console.download,
     onWarning: (message) => console.line(`note: ${message}`),
   });
-  const { shown, channels, height, width, out } = result;
-  console.line(`${shown} of ${channels} feature maps of ${height}x${width} -> ${path.relative('', out)}`);
+  const { shown, channels, height, width, out, dead } = result;
+  const which = options.strongest === undefined ? '' : ', the strongest';
+  const framed = dead.length === 0 ? '' : `, ${dead.length} of them dead (framed)`;
+  console.line(
+    `${shown} of ${channels} feature maps of ${height}x${width}${which}${framed} -> ${path.relative('', out)}`,
+  );
   if (given.values.json) printJson(result);
 }

@@ -1,5 +1,5 @@
-import { type Base, loadBase, vectorGraph } from '../base/index.js';
-import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
+import { type Base, loadProven, type ProofOptions, vectorGraph } from '../base/index.js';
+import type { Engine, Runner } from '../engine/engine.js';
 import { ModelError } from '../errors.js';
 import type { Pixels } from '../extract/vectors.js';
 import type { Graph, Node } from '../graph/graph.js';
@@ -60,10 +60,10 @@ export class MapRunner {
     readonly spacing: readonly [Spacing, Spacing] | null,
   ) {}
 
-  /** @param base unpooled @throws as `loadBase` */
-  static async open(base: Base, engine: Engine, options: EngineOptions): Promise<MapRunner> {
+  /** @param base unpooled @throws as `loadProven` */
+  static async open(base: Base, engine: Engine, options: ProofOptions): Promise<MapRunner> {
     const input = base.spec.image.mode === 'keras-bilinear' ? 'float32' : 'uint8';
-    const runner = await loadBase(base, engine, { ...options, input });
+    const runner = await loadProven(base, engine, { ...options, input }, 1);
     return new MapRunner(runner, base.name, mapShape(base), mapSpacing(base));
   }
 

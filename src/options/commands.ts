@@ -136,11 +136,14 @@ export const COMMANDS = [
   },
   {
     name: 'maps',
-    describe: 'draw the first feature maps that a base gives for an image',
+    describe: 'draw the feature maps that a base gives for an image: the first ones, or the strongest',
     usage: '<path>',
     examples: [
       ['permafrost maps cat.jpg', '32 maps of xception-mini into maps.png'],
-      ['permafrost maps cat.jpg --base vgg16 --layer block1_conv2 --grid 2x4 --out maps.svg', 'of an early layer'],
+      [
+        'permafrost maps cat.jpg --base vgg16 --layer block1_conv2 --strongest 12 --photo',
+        'of an early layer, beside it',
+      ],
     ],
   },
   {

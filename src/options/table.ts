@@ -105,6 +105,18 @@ const BASES = [
   'export',
   'train plan',
 ] as const;
+/** All of these but what shows maps. */
+const VECTORS = [
+  'features',
+  'worker',
+  'train',
+  'sweep',
+  'predict',
+  'explain',
+  'classify',
+  'export',
+  'train plan',
+] as const;
 const PRECISE = ['features', 'worker', 'train', 'sweep', 'train plan'] as const;
 const LAYERS = [...BASES, 'summary'] as const;
 const RUNS = ['features', 'worker', 'predict', 'explain', ...MEASURES, 'classify', 'maps'] as const;
@@ -464,7 +476,7 @@ export const OPTIONS = [
     defaultText: 'avg',
     describe: 'how a feature map becomes a vector',
     group: 'Base',
-    commands: BASES,
+    commands: VECTORS,
     needs: ofBase,
   },
   {
@@ -494,7 +506,7 @@ export const OPTIONS = [
     defaultText: 'float32',
     describe: 'how values are stored',
     group: 'Base',
-    commands: BASES,
+    commands: VECTORS,
     needs: ofBase,
   },
   {
@@ -1333,9 +1345,27 @@ export const OPTIONS = [
     name: 'grid',
     type: 'grid',
     max: 64,
-    default: { rows: 4, columns: 8 },
-    defaultText: '4x8',
+    defaultText: '4x8, or one that fewer maps fill',
     describe: 'rows x columns',
+    group: 'Output',
+    commands: ['maps'],
+  },
+  {
+    name: 'strongest',
+    type: 'number',
+    min: 1,
+    max: 4096,
+    whole: true,
+    defaultText: 'the first 32 channels',
+    describe: 'show so many maps, those of the greatest mean activation',
+    group: 'Output',
+    commands: ['maps'],
+  },
+  {
+    name: 'photo',
+    type: 'switch',
+    default: false,
+    describe: 'show what the base saw beside its maps',
     group: 'Output',
     commands: ['maps'],
   },

@@ -6,10 +6,18 @@ import { after, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { openBase } from '../../src/base/index.js';
 
-import { DataError, FileError, type MapsOptions, ModelError, maps, UsageError } from '../../src/index.js';
+import {
+  DataError,
+  FileError,
+  type MapsOptions,
+  type MapsResult,
+  ModelError,
+  maps,
+  UsageError,
+} from '../../src/index.js';
 import { colors } from '../../src/maps/colormaps.js';
 
-import { boxes, type FeatureMaps, mapPng, mapSvg, shades } from '../../src/maps/picture.js';
+import { boxes, type FeatureMaps, gridFor, isDead, mapPng, mapSvg, shades, strongest } from '../../src/maps/picture.js';
 import { COLORMAPS } from '../../src/options/choices.js';
 import { permafrost } from '../helpers/cli.js';
 import { fixture } from '../helpers/fixtures.js';
@@ -93,6 +101,49 @@ test('the title needs no font: it is drawn, in the middle above the maps, the sa
   assert.equal(svg.match(/<image /g)?.length, channels);
 });
 
+test('fewer maps than the usual grid holds are shown as large as the page allows', () => {
+  const square = { height: 7, width: 7 };
+  const grids = [1, 2, 3, 8, 16, 32].map((count) => gridFor(count, square));
+  assert.deepEqual(
+    grids.map(({ rows, columns }) => `${rows}x${columns}`),
+    ['1x1', '1x2', '1x3', '2x4', '3x6', '4x8'],
+  );
+  for (const [i, count] of [1, 2, 3, 8, 16].entries()) {
+    const [here] = boxes(grids[i] as { rows: number; columns: number }, square);
+    const [usual] = boxes({ rows: 4, columns: 8 }, square);
+    assert.ok((here?.width ?? 0) > (usual?.width ?? 0), `${count} maps`);
+  }
+  assert.deepEqual(gridFor(4, { height: 1, width: 20 }), { rows: 4, columns: 1 });
+});
+
+test('the strongest maps are those of the greatest mean, and maps of one value are dead', () => {
+  const values = Float32Array.from([0, 3, 0, 5, 0, 1, 0, -9]); // [1, 2, 4]: means 0, 2, 0, -2
+  const maps = { values, height: 1, width: 2, channels: 4 };
+  assert.deepEqual(strongest(maps, 4), [1, 0, 2, 3]);
+  assert.deepEqual(strongest(maps, 2), [1, 0]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((channel) => isDead(maps, channel)),
+    [true, false, true, false],
+  );
+});
+
+test('maps lie where they are asked to, dead ones are framed, and what the base saw stands left of them', async () => {
+  const grid = { rows: 1, columns: 2 };
+  const values = Float32Array.from([0, 1, 0, 2]); // [2, 1, 2]: dead, and from 1 to 2
+  const maps = { values, height: 2, width: 1, channels: 2 };
+  const photo = { pixels: Uint8Array.of(200, 10, 30), height: 1, width: 1, channels: 3 };
+  const usual = (await mapSvg(maps, grid, 'gray', { chosen: [1, 0] })).toString();
+  const more = (await mapSvg(maps, grid, 'gray', { chosen: [1], numbered: true, line: 'a line', photo })).toString();
+  const count = (text: string, what: RegExp): number => text.match(what)?.length ?? 0;
+  const frame = /<rect [^>]*stroke=/g;
+  assert.deepEqual([count(usual, /<image /g), count(usual, frame), count(usual, /<g /g)], [2, 1, 1]);
+  assert.deepEqual([count(more, /<image /g), count(more, frame), count(more, /<g /g)], [2, 0, 3]);
+  const png = await mapPng(maps, grid, 'gray', { photo });
+  const { data } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+  const middle = (x: number, y: number): number[] => [...data.subarray((y * 3000 + x) * 3, (y * 3000 + x) * 3 + 3)];
+  assert.deepEqual(middle(530, 908), [200, 10, 30]);
+});
+
 describe('permafrost maps', () => {
   test('has as many maps as the layer has features', async () => {
     const out = inFolder('tiny.png');
@@ -100,6 +151,7 @@ describe('permafrost maps', () => {
     const { spec } = await openBase(tiny);
     assert.equal(result.channels, spec.features);
     assert.deepEqual(result.shown, Math.min(32, result.channels));
+    assert.deepEqual(result.shownChannels, [...Array(result.shown).keys()]);
     assert.ok(existsSync(out));
   });
 
@@ -110,6 +162,23 @@ describe('permafrost maps', () => {
     const { out, shown } = JSON.parse(stdout) as { out: string; shown: number };
     assert.deepEqual([path.basename(out), shown], ['a.svg', 2]);
     assert.equal(readFileSync(out, 'utf8').match(/<image /g)?.length, 2);
+  });
+
+  test('the strongest maps and the photo; an option without effect is refused', async () => {
+    const args = ['maps', picture, '--base', tiny.base, '--layer', 'maps', '--preprocess', 'tf', '--json'];
+    const { code, stdout, stderr } = await permafrost(
+      [...args, '--strongest', '3', '--photo', '--out', 'b.png'],
+      folder,
+    );
+    assert.equal(code, 0, stderr);
+    const { shown, shownChannels, channels } = JSON.parse(stdout) as MapsResult;
+    assert.deepEqual([shown, new Set(shownChannels).size], [3, 3]);
+    assert.match(stderr, new RegExp(`3 of ${channels} feature maps of .*the strongest`));
+    for (const flag of ['--pooling=max', '--store=float16']) {
+      const wrong = await permafrost([...args, flag], folder);
+      assert.equal(wrong.code, 2);
+      assert.match(wrong.stderr, /belongs to/);
+    }
   });
 
   const broken = inFolder('broken.jpg');
