@@ -6,7 +6,7 @@ import type { Coverage } from '../src/metrics/conformal.js';
 import { usage } from '../src/options/check.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { counted, interrupt, printJson } from './io.js';
-import { confused, eachClass, metricsLine, percent, reportLine } from './outcome.js';
+import { confused, eachClass, metricsLine, percent, reportLine, seenLine } from './outcome.js';
 import { Console } from './progress.js';
 
 /** Tries where the wrong images go, before any is measured. */
@@ -30,7 +30,7 @@ export async function run(given: Arguments): Promise<void> {
   });
   const { head, images, metrics, classes, wrong } = result;
   console.line(`${head} on ${counted(images, 'image')}: ${metricsLine(metrics)}`);
-  console.line(seenLine(result));
+  console.line(seenLine('the head', result));
   if ('classes' in metrics) {
     for (const line of [...eachClass(classes, metrics), ...confused(classes, metrics)]) console.line(line);
   }
@@ -40,8 +40,13 @@ export async function run(given: Arguments): Promise<void> {
     console.line(`${counted(wrong.length, 'wrong image')} -> ${errors}`);
   }
   console.line(`see them: ${reportLine(head, String(given.values.path), given)}`);
-  const { wrong: _, ...json } = result;
-  if (given.values.json) printJson(json);
+  if (given.values.json) printJson(evaluationJson(result));
+}
+
+/** What is said beside the metrics is not said in them again. */
+function evaluationJson({ wrong: _, ...json }: Evaluation): object {
+  const metrics = Object.entries(json.metrics).filter(([name]) => name !== 'intervals' && name !== 'confusion');
+  return { ...json, metrics: Object.fromEntries(metrics) };
 }
 
 /** How sets of classes do. */
@@ -49,18 +54,4 @@ function coverageLine({ level, found, interval, meanSize, empty }: Coverage): st
   const ends = interval === null ? '' : ` [${interval.map((end) => (100 * end).toFixed(1)).join(', ')}]`;
   const none = empty > 0 ? `, ${percent(empty)} empty` : '';
   return `sets at ${percent(level)}: hold the class of ${percent(found)}${ends} of images, ${meanSize.toFixed(2)} classes each${none}`;
-}
-
-/** What the head has seen of these images before. */
-function seenLine({ images, trainedOn, chosenOn }: Evaluation): string {
-  if (trainedOn === null || chosenOn === null) {
-    return 'note: the head was saved without its images, so it may have been trained on these';
-  }
-  const seen = [
-    ...(trainedOn > 0 ? [`trained on ${trainedOn}`] : []),
-    ...(chosenOn > 0 ? [`chosen on ${chosenOn}`] : []),
-  ].join(' and ');
-  return seen === ''
-    ? 'the head has seen none of them before'
-    : `note: the head was ${seen} of these ${counted(images, 'image')}, so expect less on new ones`;
 }

@@ -1,3 +1,4 @@
+import type { SeenBefore } from '../src/commands/evaluate.js';
 import type { TrainResult } from '../src/commands/train.js';
 import type { CoverageRule } from '../src/metrics/conformal.js';
 import type { Intervals } from '../src/metrics/intervals.js';
@@ -250,6 +251,23 @@ function confusion(classes: readonly string[], matrix: readonly (readonly number
   const names = classes.map((name) => name.slice(0, 20));
   const rows = matrix.map((counts, i) => ({ cells: [names[i] ?? '', ...counts.map(String)] }));
   return table(['is \\ said', ...names], rows).map((line) => `  ${line}`);
+}
+
+/** @returns what a head has seen of some images before */
+export function seenLine(
+  head: string,
+  { images, trainedOn, chosenOn }: SeenBefore & { readonly images: number },
+): string {
+  if (trainedOn === null || chosenOn === null) {
+    return `note: ${head} was saved without its images, so it may have been trained on these`;
+  }
+  const seen = [
+    ...(trainedOn > 0 ? [`trained on ${trainedOn}`] : []),
+    ...(chosenOn > 0 ? [`chosen on ${chosenOn}`] : []),
+  ].join(' and ');
+  return seen === ''
+    ? `${head} has seen none of them before`
+    : `note: ${head} was ${seen} of these ${counted(images, 'image')}, so expect less on new ones`;
 }
 
 /** A word as a shell takes it. */

@@ -43,6 +43,7 @@ export {
   type Evaluation,
   evaluate,
   type MeasuredOn,
+  type SeenBefore,
   type WrongAnswer,
 } from './commands/evaluate.js';
 export { type ExplainedImage, type ExplainedPicture, type ExplainOptions, explain } from './commands/explain.js';
@@ -53,6 +54,7 @@ export {
   type CompareOptions,
   type Comparison,
   compareHeads,
+  type HeadsCompared,
   type ListedHead,
   listHeads,
   removeHead,

@@ -1,6 +1,7 @@
 import { type CompareOptions, compareHeads } from '../../src/commands/heads.js';
 import { type Arguments, optionsOf } from '../arguments.js';
 import { counted, interrupt, printJson } from '../io.js';
+import { seenLine } from '../outcome.js';
 import { Console } from '../progress.js';
 
 export async function run(given: Arguments): Promise<void> {
@@ -22,6 +23,7 @@ export async function run(given: Arguments): Promise<void> {
     ],
   }));
   console.line(`on ${counted(result.images, 'image')}`);
+  for (const { head, ...seen } of result.heads) console.line(seenLine(head, { ...seen, images: result.images }));
   console.table(['heads', 'of', 'difference', '95 %', 'p'], rows);
   if (given.values.json) printJson(result);
 }

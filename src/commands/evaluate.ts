@@ -67,16 +67,20 @@ export interface WrongAnswer {
   readonly scores: readonly LabelScore[];
 }
 
-export interface Evaluation {
+/** How many of some images a head has seen before. */
+export interface SeenBefore {
+  /** How many of them the head was trained on; null of a head that was saved without its images. */
+  readonly trainedOn: number | null;
+  /** How many of them were its validation, and so chose its epoch or threshold; null as above. */
+  readonly chosenOn: number | null;
+}
+
+export interface Evaluation extends SeenBefore {
   readonly head: string;
   readonly task: HeadInfo['task'];
   readonly classes: readonly string[];
   /** Labelled images that were measured. */
   readonly images: number;
-  /** How many of them the head was trained on; null of a head that was saved without its images. */
-  readonly trainedOn: number | null;
-  /** How many of them were its validation, and so chose its epoch or threshold; null as above. */
-  readonly chosenOn: number | null;
   readonly metrics: Metrics;
   readonly intervals: Intervals | null;
   /** Images by true class (row) and answer (column); null of several labels and of regressions. */
@@ -148,6 +152,19 @@ export async function measure(
   return { examples, answers: answersOn(head.info, examples, scores) };
 }
 
+/** @returns how many of some images a head was trained or chosen on */
+export async function seenBefore(
+  { dir, info }: Pick<OpenedHead, 'dir' | 'info'>,
+  examples: readonly Pick<Example, 'sha256'>[],
+): Promise<SeenBefore> {
+  const seen = await readSeen(dir, info);
+  const among = (contents: ReadonlySet<string>): number => examples.filter(({ sha256 }) => contents.has(sha256)).length;
+  return {
+    trainedOn: seen === null ? null : among(seen.trained),
+    chosenOn: seen === null ? null : among(seen.chose),
+  };
+}
+
 /** @param scores of these examples, in their order */
 export function answersOn(
   { task, classes }: Pick<HeadInfo, 'task' | 'classes'>,
@@ -171,9 +188,6 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const { bootstrap = 1000 } = options;
     const metrics = metricsOf(answers, info.threshold, { resamples: bootstrap, seed: info.seed }) as Metrics;
     const columns = answers.scores.length / examples.length;
-    const seen = await readSeen(head.dir, info);
-    const among = (contents: ReadonlySet<string>): number =>
-      examples.filter(({ sha256 }) => contents.has(sha256)).length;
     const wrong = examples.flatMap(({ path, label: is }, i): WrongAnswer[] => {
       const one = said(info, Array.from(answers.scores.subarray(i * columns, (i + 1) * columns)));
       return info.task === 'regression' || isSame(info, one.label, is) ? [] : [{ path, is, ...one }];
@@ -184,8 +198,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       task: info.task,
       classes: info.classes,
       images: examples.length,
-      trainedOn: seen === null ? null : among(seen.trained),
-      chosenOn: seen === null ? null : among(seen.chose),
+      ...(await seenBefore(head, examples)),
       metrics,
       intervals: metrics.intervals,
       confusion: 'confusion' in metrics ? metrics.confusion : null,

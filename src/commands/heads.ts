@@ -10,7 +10,7 @@ import { mcNemar, pairedDifference } from '../metrics/paired.js';
 import { checkOptions } from '../options/check.js';
 import type { ComparedPair, Comparison } from '../report/comparison.js';
 import { FeatureSet } from '../store/index.js';
-import { isSame, type Measured, type MeasuredOn, measure } from './evaluate.js';
+import { isSame, type Measured, type MeasuredOn, measure, type SeenBefore, seenBefore } from './evaluate.js';
 import { headDir, openHead } from './predict.js';
 import { said } from './prediction.js';
 
@@ -66,6 +66,11 @@ async function setName(cache: string, print: string): Promise<string> {
 
 export type { ComparedPair, Comparison };
 
+/** Heads beside each other, and which of the images each has seen before. */
+export interface HeadsCompared extends Comparison {
+  readonly heads: readonly ({ readonly head: string } & SeenBefore)[];
+}
+
 export interface CompareOptions extends MeasuredOn {
   /** Two heads or more, by name or folder. */
   readonly heads: readonly string[];
@@ -77,14 +82,20 @@ export interface CompareOptions extends MeasuredOn {
  * Compares heads on the same labelled images, each with each.
  * @throws UsageError for fewer than two, or of different tasks or classes; else as `evaluate`
  */
-export async function compareHeads(options: CompareOptions): Promise<Comparison> {
+export async function compareHeads(options: CompareOptions): Promise<HeadsCompared> {
   checkOptions('heads compare', options);
   const { heads, data, bootstrap = 1000 } = options;
   if (heads.length < 2) throw new UsageError('give two heads or more to compare');
-  const all: ComparedHead[] = [];
+  const told = new Set<string>();
+  const once = (say?: (message: string) => void) => (message: string) => {
+    if (!told.has(message)) say?.(message);
+    told.add(message);
+  };
+  const own = { ...options, onLabels: once(options.onLabels), onWarning: once(options.onWarning) };
+  const all: (ComparedHead & { readonly dir: string })[] = [];
   let first: HeadInfo | undefined;
   for (const name of heads) {
-    const head = await openHead(name, options);
+    const head = await openHead(name, own);
     try {
       first ??= head.info;
       if (
@@ -93,12 +104,28 @@ export async function compareHeads(options: CompareOptions): Promise<Comparison>
       ) {
         throw new UsageError(`${heads[0]} and ${name} do not say the same classes: compare heads of one task`);
       }
-      all.push({ name, info: head.info, measured: await measure(head, data, options) });
+      all.push({ name, info: head.info, dir: head.dir, measured: await measure(head, data, own) });
     } finally {
       await head.close();
     }
   }
-  return compare(all, bootstrap);
+  const common = new Set(commonTo(all.map(({ measured }) => measured.examples.map(keyOf))));
+  const seen: ({ readonly head: string } & SeenBefore)[] = [];
+  for (const head of all) {
+    const images = head.measured.examples.filter((one) => common.has(keyOf(one)));
+    seen.push({ head: head.name, ...(await seenBefore(head, images)) });
+  }
+  return { ...compare(all, bootstrap), heads: seen };
+}
+
+const keyOf = ({ path: file, sha256 }: { readonly path: string; readonly sha256: string }): string =>
+  `${sha256} ${file}`;
+
+/** @returns what all lists hold, in order */
+function commonTo(lists: readonly (readonly string[])[]): string[] {
+  const [first = [], ...others] = lists;
+  const rest = others.map((list) => new Set(list));
+  return first.filter((key) => rest.every((keys) => keys.has(key))).sort();
 }
 
 /** A head that was asked about labelled images. */
@@ -113,15 +140,16 @@ export function compare(heads: readonly ComparedHead[], resamples: number): Comp
   const values = heads.map(({ info, measured: { examples, answers } }) => {
     const columns = answers.scores.length / examples.length;
     return new Map(
-      examples.map(({ path: file, sha256, label }, i) => {
+      examples.map((example, i) => {
         const one = said(info, Array.from(answers.scores.subarray(i * columns, (i + 1) * columns)));
         const isNumber = info.task === 'regression';
+        const { label } = example;
         const value = isNumber ? Math.abs(one.score - Number(label)) : Number(isSame(info, one.label, label));
-        return [`${sha256} ${file}`, value];
+        return [keyOf(example), value];
       }),
     );
   });
-  const common = [...(values[0]?.keys() ?? [])].filter((key) => values.every((one) => one.has(key))).sort();
+  const common = commonTo(values.map((one) => [...one.keys()]));
   const columns = values.map((one) => common.map((key) => one.get(key) as number));
   const isRegression = heads[0]?.info.task === 'regression';
   const pairs = heads.flatMap(({ name: a }, i) =>

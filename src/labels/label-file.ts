@@ -125,17 +125,24 @@ export async function labelsFromFile(
 }
 
 /**
+ * @param names of the files that it may be about, for the guess which column holds names
  * @returns which images a label file is about, as it says itself
- * @throws DataError when the file cannot be read, LabelError for what it holds
+ * @throws DataError when the file cannot be read, LabelError for what it holds, and where that is nothing
  */
-export async function labelRows(file: string, options: ColumnOptions = {}): Promise<Row[]> {
-  const table = await readTable(file);
+export async function labelRows(file: string, names: FileNames | null = null): Promise<Row[]> {
+  const table = await filledTable(file);
   const name = basename(file);
   return rowsOf(
     table,
-    findColumns(table, options, () => false, name),
+    findColumns(table, {}, (text) => names?.mayName(text) ?? false, name),
     name,
   );
+}
+
+async function filledTable(file: string): Promise<LabelTable> {
+  const table = await readTable(file);
+  if (table.rows.length > 0) return table;
+  throw new LabelError(`${basename(file)} holds no labels: expected rows below its header`);
 }
 
 async function understand(
@@ -145,8 +152,7 @@ async function understand(
   options: LabelFileOptions,
 ): Promise<Source> {
   const name = basename(file);
-  const table = await readTable(file);
-  if (table.rows.length === 0) throw new LabelError(`${name} holds no labels: expected rows below its header`);
+  const table = await filledTable(file);
   const names = new FileNames(files, dataDir, file);
   const columns = findColumns(table, options, (text) => names.mayName(text), name);
   const rows = rowsOf(table, columns, name);

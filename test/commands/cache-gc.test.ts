@@ -125,7 +125,8 @@ test('unreferenced with labels: vectors that no file names go, whatever is named
   const labels = [byHash, byPath];
   await assert.rejects(collectGarbage(cache, { unreferenced: true, labels }), {
     name: 'DataError',
-    message: /labels\.csv line 2: there is no image a\.jpg/,
+    message:
+      /labels\.csv: 1 of its 1 images not found, the first a\.jpg on line 2 \(give the folder of the images with --data\)/,
   });
   const before = await bits(set);
   await collectGarbage(cache, { unreferenced: true, labels, data, yes: true });
@@ -139,6 +140,39 @@ test('unreferenced with labels: vectors that no file names go, whatever is named
   const later = { ...realSystem, now: () => Date.now() + DAY };
   await collectGarbage(cache, { unreferenced: true, labels: [byHash], yes: true, system: later });
   assert.deepEqual(await names(cache), ['base0'], 'a head was trained on it');
+});
+
+test('unreferenced with labels: names are matched as train matches them, and none goes where one leads nowhere', async (t) => {
+  const { cache, sets } = await three(t);
+  const data = join(await folder(t), 'data');
+  await mkdir(join(data, 'Ants'), { recursive: true });
+  const [set] = sets as [FeatureSet];
+  const writer = set.writer(MAKER);
+  const pictures: string[] = [];
+  for (const [i, name] of ['A1.jpg', 'caf\u00e9.jpg', 'c.jpg'].entries()) {
+    const place = join(data, 'Ants', name);
+    await writeFile(place, Buffer.concat([await readFile(fixture('images/rgb.jpg')), Buffer.of(i)]));
+    pictures.push(sha256Hex(await readFile(place)));
+    await writer.add(Buffer.from(pictures[i] as string, 'hex'), vector(70 + i, 4));
+  }
+  await writer.close();
+  const later = { ...realSystem, now: () => Date.now() + DAY };
+  const labels = [join(cache, 'labels.csv')];
+  const gc = { unreferenced: true, labels, data, system: later };
+  const lines = ['path,label', 'ants\\a1.JPG,x', 'cafe\u0301,y'];
+  await writeFile(labels[0] as string, [...lines, 'd.jpg,y', 'e.jpg,y'].join('\n'));
+  const before = await bits(set);
+  await assert.rejects(collectGarbage(cache, { ...gc, yes: true }), {
+    name: 'DataError',
+    message:
+      /2 of its 4 images not found, the first d\.jpg on line 4 \(the nearest file is Ants\/c\.jpg: the name differs\)/,
+  });
+  await writeFile(labels[0] as string, 'path,label\n');
+  await assert.rejects(collectGarbage(cache, { ...gc, yes: true }), { name: 'LabelError', message: /holds no labels/ });
+  assert.deepEqual(await bits(set), before, 'nothing went');
+  await writeFile(labels[0] as string, lines.join('\n'));
+  await collectGarbage(cache, { ...gc, yes: true });
+  assert.deepEqual([...(await bits(set)).keys()].sort(), pictures.slice(0, 2).sort());
 });
 
 test('a set that may be in use is left alone; leftovers of dead runs go, those of live ones stay', async (t) => {

@@ -103,6 +103,18 @@ test('heads are measured, compared, listed and removed, from stored vectors alon
 
   const same = await compareHeads({ heads: ['good', 'good'], data, cache, bootstrap: 100 });
   assert.deepEqual(same.pairs, [{ a: 'good', b: 'good', of: 'accuracy', difference: 0, interval: [0, 0], p: 1 }]);
+  assert.deepEqual(
+    same.heads,
+    ['good', 'good'].map((head) => ({ head, trainedOn: 20, chosenOn: 20 })),
+  );
+  const onVal = await permafrost(
+    ['heads', 'compare', 'good', 'poor', '--data', data, '--cache', cache, '--labels', val],
+    work,
+  );
+  assert.match(
+    onVal.stderr,
+    /^on 20 images\nnote: good was chosen on 20 of these 20 images, so.*\nnote: poor was chosen/m,
+  );
   const { pairs, images } = await compareHeads({ heads: ['good', 'poor'], data, cache, bootstrap: 100 });
   const best = await evaluate({ path: data, head: 'good', cache, bootstrap: 0 });
   const other = 'accuracy' in best.metrics ? best.metrics.accuracy : Number.NaN;
@@ -133,6 +145,8 @@ test('heads are measured, compared, listed and removed, from stored vectors alon
     'intervals',
     'confusion',
   ]);
+  const own = JSON.parse(said.stdout).metrics;
+  assert.ok('accuracy' in own && !('intervals' in own) && !('confusion' in own), 'they stand beside it');
   assert.match(said.stderr, /poor on 40 images: accuracy/);
   assert.match(
     said.stderr,

@@ -6,6 +6,8 @@ import { errorCode, isTemporary, readWhole, realSystem, type StoreSystem } from 
 import { parseHeadInfo } from '../../heads/head-info.js';
 import { readSweepFacts } from '../../heads/sweep-facts.js';
 import { labelRows } from '../../labels/label-file.js';
+import type { DataFile } from '../../labels/labels.js';
+import { FileNames } from '../../labels/names.js';
 import { FileIndex, KeySet, type StoreOptions } from '../../store/index.js';
 
 const LARGEST_HEAD = 2 ** 28;
@@ -86,9 +88,9 @@ async function* headFiles(system: StoreSystem, folder: string, depth: number): A
 }
 
 /**
- * The contents that label files name, by hash or by path.
- * @param data where paths lie that are not beside their label file
- * @throws DataError for a path that leads to no image, as its content is not known then; LabelError for a damaged label file
+ * The contents that label files name, by hash or by path: a path beside its label file, else one of `data`, matched as `train` does.
+ * @param data the folder of images
+ * @throws DataError for names that lead to no image, as their contents are not known then; LabelError for a damaged label file
  */
 export async function labelledContents(
   cache: string,
@@ -98,37 +100,54 @@ export async function labelledContents(
 ): Promise<KeySet> {
   const index = await FileIndex.open(cache, options);
   const contents = new KeySet();
+  const images = data === undefined ? [] : await imagesOf(data, index);
   for (const file of files) {
-    for (const row of await labelRows(file)) {
-      if (row.sha256 !== undefined) {
-        contents.add(row.sha256.toLowerCase());
+    const names = data === undefined ? null : new FileNames(images, data, file);
+    const rows = await labelRows(file, names);
+    const matches = names?.match(rows.flatMap(({ path: name, sha256 }) => (sha256 === undefined ? (name ?? '') : [])));
+    const lost: { readonly line: number; readonly name: string; readonly why: string }[] = [];
+    for (const { line, sha256, path: name = '' } of rows) {
+      if (sha256 !== undefined) {
+        contents.add(sha256.toLowerCase());
         continue;
       }
-      const given = row.path ?? '';
-      const places = [
-        path.resolve(path.dirname(file), given),
-        ...(data === undefined ? [] : [path.resolve(data, given)]),
-      ];
-      const sha256 = await hashOfFirst(places, index);
-      if (sha256 === null) {
-        throw new DataError(
-          `${file} line ${row.line}: there is no image ${given}, so which vector is its own is not known; put the path right, or give --data`,
-        );
+      const match = matches?.get(name);
+      const found =
+        names?.exact(name)?.sha256 ??
+        (await hashAt(path.resolve(path.dirname(file), name), index)) ??
+        (match !== undefined && 'file' in match ? match.file.sha256 : null);
+      if (found !== null) contents.add(found);
+      else {
+        const why = match !== undefined && 'why' in match ? match.why : null;
+        lost.push({ line, name, why: why ?? names?.nearest(name) ?? 'give the folder of the images with --data' });
       }
-      contents.add(sha256);
     }
+    const [first] = lost;
+    if (first === undefined) continue;
+    throw new DataError(
+      `${file}: ${lost.length} of its ${rows.length} images not found, the first ${first.name} on line ${first.line} (${first.why}), ` +
+        'so which vectors are theirs is not known and none goes: put the names right, or take out the lines',
+    );
   }
   await index.save();
   return contents;
 }
 
-async function hashOfFirst(places: readonly string[], index: FileIndex): Promise<string | null> {
-  for (const place of places) {
-    try {
-      for await (const { sha256 } of hashedFiles(place, index)) if (sha256 !== null) return sha256;
-    } catch (error) {
-      if (!(error instanceof DataError)) throw error;
-    }
+async function imagesOf(data: string, index: FileIndex): Promise<DataFile[]> {
+  const images: DataFile[] = [];
+  for await (const { path: name, sha256 } of hashedFiles(data, index)) {
+    if (sha256 !== null) images.push({ path: name, sha256 });
+  }
+  return images;
+}
+
+/** @returns the content of an image file; null where there is none */
+async function hashAt(place: string, index: FileIndex): Promise<string | null> {
+  if ((await realSystem.kind(place).catch(() => null)) !== 'file') return null;
+  try {
+    for await (const { sha256 } of hashedFiles(place, index)) return sha256;
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
   }
   return null;
 }
