@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,24 +17,24 @@ export interface Measured {
   readonly stderr: string;
 }
 
-/** Starts `permafrost` with arguments. @param nodeOptions before the program */
+interface MeasureOptions {
+  /** Default: the command line. */
+  readonly program?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onStart?: (child: ChildProcess) => void;
+}
+
+/** Runs a program of Node's with arguments. */
 export async function measure(
   args: readonly string[],
-  { nodeOptions = [], onStart }: { nodeOptions?: readonly string[]; onStart?: (child: ChildProcess) => void } = {},
+  { program = path.join(root, 'dist/pipeline/cli.js'), env, onStart }: MeasureOptions = {},
 ): Promise<Measured> {
   const rss = path.join(tmpdir(), `permafrost-rss-${process.pid}-${Math.random()}`);
   const started = performance.now();
-  const child = spawn(
-    process.execPath,
-    [
-      ...nodeOptions,
-      '--import',
-      path.join(root, 'dist/bench/rss.js'),
-      path.join(root, 'dist/pipeline/cli.js'),
-      ...args,
-    ],
-    { env: { ...process.env, PERMAFROST_RSS: rss }, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const child = spawn(process.execPath, ['--import', path.join(root, 'dist/bench/rss.js'), program, ...args], {
+    env: { ...process.env, ...env, PERMAFROST_RSS: rss },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {
@@ -46,7 +46,9 @@ export async function measure(
   onStart?.(child);
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   const seconds = (performance.now() - started) / 1000;
-  return { seconds, megabytes: Number(readFileSync(rss, 'utf8')) / 1e6, code, stdout, stderr };
+  const megabytes = Number(readFileSync(rss, 'utf8')) / 1e6;
+  rmSync(rss);
+  return { seconds, megabytes, code, stdout, stderr };
 }
 
 /** As `measure`. @throws where it ends with anything but 0 */

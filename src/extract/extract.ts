@@ -122,14 +122,16 @@ export async function extract(
 }
 
 /** What a set holds, whatever takes parts or the set itself away meanwhile. */
-async function holdings(set: FeatureSet, onWarning: ExtractOptions['onWarning']) {
+async function holdings(set: FeatureSet, { onWarning, shard }: Pick<ExtractOptions, 'onWarning' | 'shard'>) {
+  // A machine of many holds the keys of its own share only.
+  const isWanted = shard === undefined ? undefined : (key: Uint8Array) => isMine(key, shard);
   for (let tries = 1; ; tries++) {
     await set.hold();
     try {
       const parts = await set.partNames();
       return {
         parts,
-        held: await set.keys((error) => onWarning?.(`${error.message}: its images are extracted again`)),
+        held: await set.keys((error) => onWarning?.(`${error.message}: its images are extracted again`), isWanted),
       };
     } catch (error) {
       if (errorCode((error as Error).cause ?? error) !== 'ENOENT' || tries === 5) throw error;
@@ -147,7 +149,7 @@ async function pass(
   const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
   const spec = set.spec as unknown as BaseSpec;
   const engine = await openEngine(options);
-  const { parts, held } = await holdings(set, options.onWarning);
+  const { parts, held } = await holdings(set, options);
   const quarantine = await set.quarantine();
   if (retryFailed) await quarantine.forget();
   const index = await FileIndex.open(cache, options);
@@ -166,8 +168,7 @@ async function pass(
   let firstDecode = 0;
 
   /** Counts a content whose fate is known; false where it must be extracted, by whoever asks first. */
-  const settled = (sha256: string): boolean => {
-    const isHeld = held.has(sha256);
+  const settled = (sha256: string, isHeld = held.has(sha256)): boolean => {
     const isBad = !isHeld && quarantine.has(sha256);
     const size = claimed.size;
     if (claimed.add(sha256) < size) return true;
@@ -196,7 +197,7 @@ async function pass(
       if (!isHeld && !quarantine.has(known.sha256)) return false;
       if (isHeld && small?.has(known.sha256) === false) return false;
       count.images++;
-      settled(known.sha256);
+      settled(known.sha256, isHeld);
     }
     count.done++;
     return true;
@@ -306,7 +307,7 @@ async function pass(
   report();
   const left = new Set(await set.partNames().catch(() => []));
   if (![...parts, ...writer.names].every((name) => left.has(name))) {
-    const { held: now } = await holdings(set, options.onWarning);
+    const { held: now } = await holdings(set, options);
     const isLost = (i: number): boolean => {
       const sha256 = Buffer.from(claimed.at(i)).toString('hex');
       return !now.has(sha256) && !quarantine.has(sha256);
@@ -332,7 +333,15 @@ async function pass(
   };
 }
 
-/** Whether a content falls to a shard: by the first 52 bits of its hash, so by nothing but the content. */
-export function isMine(sha256: string, shard: ExtractOptions['shard']): boolean {
-  return shard === undefined || Number.parseInt(sha256.slice(0, 13), 16) % shard.count === shard.index - 1;
+/**
+ * Whether a content falls to a shard: by the first 52 bits of its hash, so by nothing but the content.
+ * @param sha256 its digits, or its bytes
+ */
+export function isMine(sha256: string | Uint8Array, shard: ExtractOptions['shard']): boolean {
+  if (shard === undefined) return true;
+  const lead =
+    typeof sha256 === 'string'
+      ? Number.parseInt(sha256.slice(0, 13), 16)
+      : sha256.subarray(0, 6).reduce((sum, byte) => sum * 256 + byte, 0) * 16 + ((sha256[6] as number) >> 4);
+  return lead % shard.count === shard.index - 1;
 }

@@ -61,13 +61,16 @@ const SEPARATOR = Buffer.from(path.sep);
 const isWithin = (folder: Buffer, root: Buffer): boolean =>
   folder.equals(root) || folder.subarray(0, root.length + 1).equals(Buffer.concat([root, SEPARATOR]));
 
-/** Files in order, one folder's names in memory at a time; hidden ones left out, links followed, loops of links cut. */
+/**
+ * Files in order, one folder's names in memory at a time; hidden ones left out, links followed, loops of links cut. They come in
+ * runs that lie side by side in one folder: handed over one by one, most of the time of a large folder would go into that.
+ */
 async function* entries(
   dir: SystemPath,
   prefix: string,
   above: readonly Buffer[],
   bounds: Bounds,
-): AsyncGenerator<Entry> {
+): AsyncGenerator<readonly Entry[]> {
   let here: Buffer;
   let names: readonly Named[];
   try {
@@ -83,6 +86,7 @@ async function* entries(
   } catch (error) {
     throw failure(error, nameOf(Buffer.from(dir as string)));
   }
+  let run: Entry[] = [];
   for (const entry of names) {
     const relative = [prefix, entry.shown].join(''); // flat in memory, where + leaves both halves beside their sum
     let { isFolder } = entry;
@@ -91,9 +95,15 @@ async function* entries(
         (found) => found.isDirectory(),
         () => false,
       );
-    if (isFolder) yield* entries(entry.absolute, `${relative}/`, [...above, here], bounds);
-    else yield { relative, absolute: entry.absolute };
+    if (!isFolder) {
+      run.push({ relative, absolute: entry.absolute });
+      continue;
+    }
+    if (run.length > 0) yield run;
+    run = [];
+    yield* entries(entry.absolute, `${relative}/`, [...above, here], bounds);
   }
+  if (run.length > 0) yield run;
 }
 
 interface Named {
@@ -137,24 +147,29 @@ async function list(dir: SystemPath): Promise<Named[]> {
  */
 export async function* walk(dir: string, options: WalkOptions = {}): AsyncGenerator<FoundFile> {
   let waiting: Entry[] = [];
-  for await (const entry of await candidates(dir, options)) {
-    waiting.push(entry);
-    if (waiting.length < STATS_AT_ONCE) continue;
-    yield* await found(waiting);
-    waiting = [];
+  for await (const run of await candidates(dir, options)) {
+    for (const entry of run) {
+      waiting.push(entry);
+      if (waiting.length < STATS_AT_ONCE) continue;
+      yield* await found(waiting);
+      waiting = [];
+    }
   }
   yield* await found(waiting);
 }
 
 /** What `walk` looks at, by name alone. */
-async function candidates(dir: string, options: WalkOptions = {}): Promise<AsyncIterable<Entry> | readonly Entry[]> {
+async function candidates(
+  dir: string,
+  options: WalkOptions = {},
+): Promise<AsyncIterable<readonly Entry[]> | readonly (readonly Entry[])[]> {
   const root = path.resolve(dir);
   const top = await stat(root).catch((error: unknown) => {
     throw failure(error, dir);
   });
   return top.isDirectory()
     ? entries(root, '', [], { ...options, root: await realpath(root, { encoding: 'buffer' }) })
-    : [{ relative: path.basename(root), absolute: root }];
+    : [[{ relative: path.basename(root), absolute: root }]];
 }
 
 /** One after the other, most of the time would go by between the calls. */
@@ -185,7 +200,7 @@ async function found(entries: readonly Entry[]): Promise<FoundFile[]> {
 /** @returns how many files `walk` gives, or will nearly */
 export async function countFiles(dir: string): Promise<number> {
   let count = 0;
-  for await (const _ of await candidates(dir)) count++;
+  for await (const run of await candidates(dir)) count += run.length;
   return count;
 }
 

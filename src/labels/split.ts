@@ -92,7 +92,8 @@ async function divide(
 /** The top 48 bits of the digest decide; as a share of 2^48 they are exact in a double. */
 export function unit(seed: number | string, key: string): number {
   const bytes = key.startsWith('#') ? Buffer.from(key.slice(1)) : Buffer.from(key, 'hex');
-  return hash('sha256', Buffer.concat([Buffer.from(String(seed)), bytes]), 'buffer').readUIntBE(0, 6) / 2 ** 48;
+  const digits = hash('sha256', Buffer.concat([Buffer.from(String(seed)), bytes]), 'hex'); // faster than bytes
+  return Number.parseInt(digits.slice(0, 12), 16) / 2 ** 48;
 }
 
 /**
