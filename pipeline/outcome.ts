@@ -4,8 +4,10 @@ import type { CoverageRule } from '../src/metrics/conformal.js';
 import type { Intervals } from '../src/metrics/intervals.js';
 import type { ClassificationMetrics, ClassMetrics, Metrics, MultilabelMetrics } from '../src/metrics/metrics.js';
 import { flagOf, typedOptions } from '../src/options/check.js';
+import type { EpochRecord } from '../src/train/run.js';
 import type { Arguments } from './arguments.js';
 import { counted } from './io.js';
+import { confusionPicture, curveLines } from './pictures.js';
 import { table } from './table.js';
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
@@ -81,8 +83,11 @@ const SHOWN = 12;
 /** Of more, how many of the worst. */
 const WORST = 5;
 
-/** What people read at the end of a training. */
-export function trainReport(result: TrainResult): string[] {
+/**
+ * What people read at the end of a training.
+ * @param history the epochs of the head that is kept, where it is one
+ */
+export function trainReport(result: TrainResult, history: readonly EpochRecord[] = []): string[] {
   const {
     task,
     classes,
@@ -100,7 +105,7 @@ export function trainReport(result: TrainResult): string[] {
   const sides = folds === null ? `${result.val} to validate` : `${folds.length} parts, each predicted by the others`;
   const best = closedForm !== null ? 'solved, ' : folds === null ? `best of ${epochs} epochs is ${bestEpoch}, ` : '';
   const lines = [`${what}: ${result.train} images to train on, ${sides}, ${best}${result.seconds.toFixed(1)} s`];
-  lines.push(...unfinished(result), ...solution(result));
+  lines.push(...curveLines(history), ...unfinished(result), ...solution(result));
   if (metrics) {
     lines.push(`${folds === null ? 'validation' : 'cross-validation'}: ${metricsLine(metrics, result)}`);
     lines.push(...chosenOnThese(result));
@@ -115,8 +120,9 @@ export function trainReport(result: TrainResult): string[] {
     }
     if (temperature !== null) lines.push(`temperature ${decimals(temperature)}, folded in`);
     if ('classes' in metrics) {
-      if (classes.length > SHOWN) lines.push(...lowestRecall(classes, metrics));
+      lines.push(...(classes.length > SHOWN ? lowestRecall(classes, metrics) : eachClass(classes, metrics)));
       lines.push(...confused(classes, metrics), ...unseen(classes, metrics));
+      if (classes.length <= SHOWN) lines.push(...surestMistakes(result));
     }
     if ('r2' in metrics && metrics.r2 !== null && metrics.r2 < 0) {
       const how = closedForm === null ? '--l2, fewer --epochs, or more images' : 'more images, or another --base';
@@ -173,6 +179,15 @@ function chosenOnThese({ chosen, testMetrics }: TrainResult): string[] {
   return [`these images also chose ${list}, so expect a little less on new ones`];
 }
 
+/** Images to look at first. */
+function surestMistakes({ mistakes }: TrainResult): string[] {
+  if (mistakes === null || mistakes.length === 0) return [];
+  const rows = mistakes.map(({ path, is, label, score }) => ({
+    cells: [path, is, `${label} ${decimals(score)}`],
+  }));
+  return ['surest mistakes:', ...table(['file', 'is', 'said'], rows).map((line) => `  ${line}`)];
+}
+
 /** Classes of which nothing was recognised. */
 function unseen(classes: readonly string[], { classes: each }: Pick<ClassificationMetrics, 'classes'>): string[] {
   const missed = classes.flatMap((name, k) => {
@@ -188,7 +203,8 @@ function unseen(classes: readonly string[], { classes: each }: Pick<Classificati
 /** @returns which classes are taken for which: all of a few, the worst of many; nothing where an image may have several */
 export function confused(classes: readonly string[], metrics: ClassificationMetrics | MultilabelMetrics): string[] {
   if (!('confusion' in metrics)) return [];
-  return classes.length <= SHOWN ? confusion(classes, metrics.confusion) : mostConfused(classes, metrics);
+  const whole = classes.length <= SHOWN ? confusionPicture(classes, metrics.confusion) : null;
+  return whole ?? mostConfused(classes, metrics);
 }
 
 /** @returns a table of the classes with what is measured of each; of many classes the worst, by F1 */
@@ -245,13 +261,6 @@ function mostConfused(classes: readonly string[], { confusion: matrix }: Classif
 /** @returns the names of a few classes, of many their number */
 export const shortList = (classes: readonly string[]): string =>
   classes.length <= SHOWN ? classes.join(' / ') : `of ${classes.length} classes`;
-
-/** @returns a table of images by class and answer */
-function confusion(classes: readonly string[], matrix: readonly (readonly number[])[]): string[] {
-  const names = classes.map((name) => name.slice(0, 20));
-  const rows = matrix.map((counts, i) => ({ cells: [names[i] ?? '', ...counts.map(String)] }));
-  return table(['is \\ said', ...names], rows).map((line) => `  ${line}`);
-}
 
 /** @returns what a head has seen of some images before */
 export function seenLine(

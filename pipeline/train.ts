@@ -84,13 +84,16 @@ export async function run(given: Arguments): Promise<void> {
     return;
   }
   const total = epochsOf(given.values);
+  const history: EpochRecord[] = [];
   const result = await train({
     ...optionsOf<TrainOptions>(given),
     ...hooks(console),
-    onEpoch: (record) =>
-      console.progress({ done: record.epoch, total, what: 'epochs', isAtMost: true, facts: epochFacts(record) }),
+    onEpoch: (record) => {
+      if (record.epoch === history.length + 1) history.push(record); // a training on all images begins anew
+      console.progress({ done: record.epoch, total, what: 'epochs', isAtMost: true, facts: epochFacts(record) });
+    },
   });
-  for (const line of trainReport(result)) console.line(line);
+  for (const line of trainReport(result, result.folds === null ? history : [])) console.line(line);
   for (const line of placeLines(result)) console.line(line);
   if (given.values.json) printJson(result);
 }

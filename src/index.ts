@@ -73,7 +73,7 @@ export {
   type SweepResult,
   sweep,
 } from './commands/sweep.js';
-export { type TrainOptions, type TrainResult, train } from './commands/train.js';
+export { type TrainOptions, type TrainResult, train, type WrongImage } from './commands/train.js';
 export { type WorkerOptions, worker } from './commands/worker.js';
 export type { Device, Engine, EngineName, EngineOptions, Runner } from './engine/engine.js';
 export { openEngine } from './engine/index.js';

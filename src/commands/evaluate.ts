@@ -19,6 +19,7 @@ import { FileIndex } from '../store/index.js';
 import type { ReadingOptions } from './corpus.js';
 import { type OpenedHead, type Outputs, openHead } from './predict.js';
 import { type LabelScore, said } from './prediction.js';
+import type { WrongImage } from './train.js';
 
 /** What heads are measured on. */
 export interface MeasuredOn extends ReadingOptions, EngineOptions {
@@ -56,14 +57,7 @@ function withThreshold(info: HeadInfo, threshold: number | undefined): HeadInfo 
 }
 
 /** An image of which a head says something else than its label. */
-export interface WrongAnswer {
-  /** Relative to the folder. */
-  readonly path: string;
-  /** What it is. */
-  readonly is: string;
-  /** What the head says, and how sure it is. */
-  readonly label: string;
-  readonly score: number;
+export interface WrongAnswer extends WrongImage {
   readonly scores: readonly LabelScore[];
 }
 

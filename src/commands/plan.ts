@@ -11,7 +11,7 @@ import { checkOptions } from '../options/check.js';
 import { checkEffect, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import { Corpus, type CorpusOptions } from './corpus.js';
-import { headIdentity, originOf, placeOf, resultOf, type TrainResult, tryHeadPlaces } from './train.js';
+import { headIdentity, mistakesOf, originOf, placeOf, resultOf, type TrainResult, tryHeadPlaces } from './train.js';
 
 export interface TrainPlanOptions extends CorpusOptions {
   /** A YAML file, or the heads themselves. */
@@ -106,7 +106,8 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
         await saveHead(place.dir, makeHead(fitted, origin, examples));
         const seconds = (performance.now() - started) / 1000;
         const what = { ...place, reused: false, replaced };
-        end(at, { status: 'trained', ...resultOf(fitted.trained, fitted.learned, what, seconds) });
+        const mistakes = mistakesOf(problem, table, fitted);
+        end(at, { status: 'trained', ...resultOf(fitted.trained, fitted.learned, what, seconds, mistakes) });
       };
       waiting.push({ at, planned, problem, save });
     });

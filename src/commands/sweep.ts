@@ -24,6 +24,7 @@ import {
   fitOptionsOf,
   headIdentity,
   headOptionsOf,
+  mistakesOf,
   originOf,
   resultOf,
   type TrainResult,
@@ -154,12 +155,12 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
       `all ${rows.length} heads of the sweep diverged: ${first?.message ?? 'lower the learning rates'}`,
     );
   }
-  const { trained, learned } =
+  const { learned, ...found } =
     chosenHead.parts === undefined
       ? await finishHead(sides, chosenHead.outcome, chosenHead.options, fit, options)
       : await finishFolds(sides, chosenHead.parts, chosenHead.options, fit, options);
   const chosen: Learned['chosen'] = [...(rows.length > 1 ? (['options'] as const) : []), ...(learned.chosen ?? [])];
-  const fitted = { trained, learned: { ...learned, chosen } };
+  const fitted = { ...found, learned: { ...learned, chosen } };
   const identity = await headIdentity(corpus, problem, chosenHead.options, asked.fit, signal);
   const examples = await examplesFile(problem, signal);
   await corpus.markUsed();
@@ -176,12 +177,13 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     identity: sweepIdentity,
     head: identity,
   };
-  const found = sweepTable(rows, names);
+  const tableOfAll = sweepTable(rows, names);
   await placeFiles(dir, [
-    ['results.csv', Buffer.from(sweepCsv(found))],
-    ['results.arrow', sweepFile(found, facts)],
+    ['results.csv', Buffer.from(sweepCsv(tableOfAll))],
+    ['results.arrow', sweepFile(tableOfAll, facts)],
   ]);
-  const best = resultOf(fitted.trained, fitted.learned, { ...place, reused: false, replaced }, seconds());
+  const what = { ...place, reused: false, replaced };
+  const best = resultOf(fitted.trained, fitted.learned, what, seconds(), mistakesOf(problem, table, fitted));
   return { sweep: name, results, by, tried: names, reused: false, heads: rows, best, seconds: seconds() };
 }
 

@@ -1,15 +1,17 @@
 import path from 'node:path';
 import type { BaseSpec } from '../base/index.js';
 import { breathe } from '../breathe.js';
+import { byCodePoint } from '../canonical.js';
 import type { Engine, EngineName } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { onnxEngine } from '../engine/onnx/engine.js';
 import { examplesFile } from '../heads/examples.js';
 import { tryPlace } from '../heads/files.js';
-import { fitHead } from '../heads/fit.js';
+import { type FittedHead, fitHead } from '../heads/fit.js';
 import { decisiveFit, FIT_RULES, type FitOptions, resolveFit } from '../heads/fit-options.js';
 import { type HeadOrigin, makeHead, saveHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
+import type { VectorTable } from '../heads/joined-sets.js';
 import { type Learned, learnedOf } from '../heads/learned.js';
 import { choosePlace } from '../heads/place.js';
 import { checkName } from '../heads/plan-file.js';
@@ -46,9 +48,25 @@ export interface TrainResult extends Learned {
   readonly replaced: string | null;
   /** What lda or ridge chose; null of other heads. */
   readonly closedForm: ClosedForm | null;
+  /**
+   * Of the images that `metrics` are from those of which the head is surest and wrong, at most five, the surest first; none where an image
+   * may have several classes, and of numbers. Null of a head that was there already.
+   */
+  readonly mistakes: readonly WrongImage[] | null;
   /** Epochs run. */
   readonly epochs: number;
   readonly seconds: number;
+}
+
+/** An image of which a head says another class. */
+export interface WrongImage {
+  /** Relative to the folder; where a label file names a content that lies in no file there, its SHA-256. */
+  readonly path: string;
+  /** What it is. */
+  readonly is: string;
+  /** What the head says, and how sure it is. */
+  readonly label: string;
+  readonly score: number;
 }
 
 type Given = Readonly<Record<string, unknown>>;
@@ -128,9 +146,34 @@ export function resultOf(
   learned: Learned,
   place: Pick<TrainResult, 'head' | 'dir' | 'reused' | 'replaced'>,
   seconds: number,
+  mistakes: TrainResult['mistakes'] = null,
 ): TrainResult {
   const epochs = history.at(-1)?.epoch ?? 0;
-  return { ...place, task, classes, ...learnedOf(learned), closedForm, epochs, seconds };
+  return { ...place, task, classes, ...learnedOf(learned), closedForm, mistakes, epochs, seconds };
+}
+
+/** @returns the surest mistakes of a head by name; a content of several files by the first */
+export function mistakesOf(
+  { classes, train, val }: Problem,
+  { rows }: VectorTable,
+  { mistakes }: FittedHead,
+): WrongImage[] {
+  const paths = new Map(mistakes.map(({ at }) => [Buffer.from(rows.at(at)).toString('hex'), '']));
+  for (const side of mistakes.length === 0 ? [] : [val, train]) {
+    for (const { sha256, path: file } of side) {
+      const known = paths.get(sha256);
+      if (known === '' || (known !== undefined && byCodePoint(file, known) < 0)) paths.set(sha256, file);
+    }
+  }
+  return mistakes.map(({ at, is, said, score }) => {
+    const sha256 = Buffer.from(rows.at(at)).toString('hex');
+    return {
+      path: paths.get(sha256) || sha256,
+      is: classes[is] as string,
+      label: classes[said] as string,
+      score,
+    };
+  });
 }
 
 /**
@@ -170,7 +213,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const examples = await examplesFile(problem, signal);
   await corpus.markUsed();
   await saveHead(chosen.dir, makeHead(fitted, origin, examples));
-  return resultOf(fitted.trained, fitted.learned, { ...chosen, reused: false, replaced }, seconds());
+  const mistakes = mistakesOf(problem, table, fitted);
+  return resultOf(fitted.trained, fitted.learned, { ...chosen, reused: false, replaced }, seconds(), mistakes);
 }
 
 /** The spec that a set or a head carries, as the base's own. */

@@ -1,6 +1,7 @@
 import type { EngineName } from '../engine/engine.js';
 import type { Targets } from '../labels/targets.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { type Mistake, surestMistakes } from '../metrics/mistakes.js';
 import { type HeadOptions, isByMinibatch } from '../train/options.js';
 import type { EpochRecord, TrainHooks } from '../train/run.js';
 import type { TrainedHead } from '../train/train.js';
@@ -19,7 +20,12 @@ export interface FittedHead {
   /** Its weights, a temperature folded in. */
   readonly trained: TrainedHead;
   readonly learned: Learned;
+  /** On the images that the metrics are from, the surest first, `at` a row of the table; none where an image may have several classes. */
+  readonly mistakes: readonly Mistake[];
 }
+
+/** Mistakes that are told. */
+const TOLD = 5;
 
 export interface FitHooks {
   /** What trains. Default `onnx`. */
@@ -92,13 +98,16 @@ function baselines({ task, classes }: RowTask, parts: readonly Part[]): Baseline
 type Baselines = Pick<Learned, 'majority' | 'commonest' | 'meanAnswer'>;
 
 /** lbfgs goes to its minimum and closed forms are solved, whatever validation says. */
-const chosenBy = (heads: readonly TrainedHead[], { threshold, temperature }: Judged): Choice[] => [
+const chosenBy = (
+  heads: readonly TrainedHead[],
+  { threshold, temperature }: Pick<Judged, 'threshold' | 'temperature'>,
+): Choice[] => [
   ...(heads.some(({ options }) => isByMinibatch(options.optimizer)) ? (['epoch'] as const) : []),
   ...(threshold !== null && threshold.criterion !== 'fixed' ? (['threshold'] as const) : []),
   ...(temperature !== null ? (['temperature'] as const) : []),
 ];
 
-type Judged = Pick<Learned, 'temperature' | 'threshold' | 'coverage' | 'metrics'>;
+type Judged = Pick<Learned, 'temperature' | 'threshold' | 'coverage' | 'metrics'> & Pick<FittedHead, 'mistakes'>;
 
 /** What the images that heads did not train on say about them, each head asked about its own. */
 async function judge(
@@ -119,8 +128,16 @@ async function judge(
   const all = { task, classes: classes.length, scores: joinFloats(answers.map(({ scores }) => scores)), y };
   const threshold = thresholdOf(all, fit);
   const metrics = metricsOf(all, threshold, { resamples: fit.bootstrap, seed });
-  return { temperature, threshold, coverage: coverageOf(all, fit), metrics, answers };
+  const rows = heads.flatMap(({ val }) => Array.from(val.rows));
+  const mistakes = mistakesOf(all, threshold).map((one) => ({ ...one, at: rows[one.at] as number }));
+  return { temperature, threshold, coverage: coverageOf(all, fit), metrics, answers, mistakes };
 }
+
+/** @returns the surest mistakes; none of several labels an image, and of numbers */
+const mistakesOf = ({ task, classes, scores, y }: Answers, threshold: Learned['threshold']): Mistake[] =>
+  task === 'binary' || task === 'multiclass'
+    ? surestMistakes(scores, y, classes, threshold?.values[0] ?? 0.5, TOLD)
+    : [];
 
 const cooled = (trained: TrainedHead, temperature: number | null): TrainedHead =>
   temperature === null ? trained : withTemperature(trained, temperature);
@@ -156,6 +173,7 @@ async function finish(
       end,
       bestEpoch: trained.bestEpoch,
     },
+    mistakes: told.mistakes,
   };
 }
 

@@ -39,7 +39,7 @@ export interface HeadOrigin {
  * @returns the head ready to be saved; the same training gives the same bytes
  */
 export function makeHead(
-  { trained, learned }: FittedHead,
+  { trained, learned }: Pick<FittedHead, 'trained' | 'learned'>,
   { sets, versions, identity }: HeadOrigin,
   examples?: Uint8Array,
 ): Head {

@@ -65,5 +65,5 @@ export function unmeasured(trained: TrainedHead): FittedHead {
     coverage: null,
     folds: null,
   };
-  return { trained, learned: { ...counts, ...nothing, bestEpoch } };
+  return { trained, learned: { ...counts, ...nothing, bestEpoch }, mistakes: [] };
 }

@@ -30,6 +30,7 @@ const RESULT: TrainResult = {
   end: 'patience',
   bestEpoch: 20,
   closedForm: null,
+  mistakes: null,
   epochs: 30,
   seconds: 1,
 };

@@ -60,8 +60,9 @@ export const shownOf = ({ task }: Pick<HeadInfo, 'task'>): readonly Shown[] =>
 export const metricOf = (metrics: Metrics, name: string): number | null =>
   (metrics as unknown as Readonly<Record<string, number | null | undefined>>)[name] ?? null;
 
+/** @returns its interval; none of the calibration error, which resampling moves itself: its interval may lie beside the value */
 const endsOf = (metrics: Metrics, name: string): readonly [number, number] | null =>
-  metrics.intervals?.of[name] ?? null;
+  name === CALIBRATION.name ? null : (metrics.intervals?.of[name] ?? null);
 
 /** Metrics of a head, and where they were measured. */
 interface MeasuredAt {
