@@ -1,4 +1,4 @@
-import { listSets } from '../../src/commands/cache/index.js';
+import { listSets, listThumbnails } from '../../src/commands/cache/index.js';
 import type { Arguments } from '../arguments.js';
 import { fidelityLine } from '../int8.js';
 import { counted, megabytes, printJson } from '../io.js';
@@ -22,5 +22,10 @@ export async function run(given: Arguments): Promise<void> {
     );
     if (int8 !== null) process.stdout.write(`  ${fidelityLine(int8)}\n`);
     for (const line of damaged) process.stdout.write(`  ${line}\n`);
+  }
+  const pictures = await listThumbnails(cache);
+  if (pictures.parts > 0) {
+    const { parts, bytes } = pictures;
+    process.stdout.write(`small pictures: ${counted(parts, 'part')}, ${megabytes(bytes)}\n`);
   }
 }

@@ -96,7 +96,7 @@ export async function labelledImages(
   const files: DataFile[] = [];
   for await (const { path, sha256 } of hashedFiles(data, index, options.signal))
     if (sha256 !== null) files.push({ path, sha256 });
-  const reading = { ...options, task };
+  const reading = { ...options, task, known: classes };
   const found = labels === undefined ? await metadataFiles(data, reading, onWarning) : [labels];
   const labelled =
     found.length === 0 ? labelsFromFolders(files, [], reading) : await labelsFromFile(found, data, files, reading);

@@ -1,7 +1,7 @@
 import { byCodePoint } from '../canonical.js';
 import { LabelError, UsageError } from '../errors.js';
 import { tidy } from './cell.js';
-import { checkLabels, type DataFile, type Example, type LabelledData } from './labels.js';
+import { checkLabels, type DataFile, type Example, type FoundLabels, type LabelledData } from './labels.js';
 import { countSplits, splitNamed } from './splits.js';
 import type { Task } from './targets.js';
 
@@ -23,14 +23,18 @@ interface Top {
  * @param files paths relative to the data folder
  * @param emptyFolders folders that hold no image, relative to the data folder
  * @param options `task`: what to train, by default two folders ask for a binary head, more for a multiclass one; `splits`: `none`
- * takes every first folder as a class
+ * takes every first folder as a class; `known`: the classes of a head that is measured on them
  * @throws LabelError when there are no labels, one class only, a class without images to train on, or folders beside splits;
  * UsageError for a task that does not fit
  */
 export function labelsFromFolders(
   files: readonly DataFile[],
   emptyFolders: readonly string[] = [],
-  { task, splits = 'auto' }: { readonly task?: Task; readonly splits?: 'auto' | 'none' } = {},
+  {
+    task,
+    splits = 'auto',
+    known,
+  }: { readonly task?: Task; readonly splits?: 'auto' | 'none'; readonly known?: FoundLabels['known'] } = {},
 ): LabelledData {
   if (task === 'regression' || task === 'multilabel') {
     throw new UsageError(`a ${task} head needs a label file: folders give one class an image`);
@@ -71,7 +75,8 @@ export function labelsFromFolders(
     );
   }
   const [[only, top] = []] = tops;
-  if (tops.size === 1 && !divided && top !== undefined && top.folders.size >= 2) {
+  const isClass = only !== undefined && known?.includes(tidy(only)) === true;
+  if (tops.size === 1 && !divided && !isClass && top !== undefined && top.folders.size >= 2) {
     const inside = [...top.folders].sort(byCodePoint).slice(0, 3).join(', ');
     throw new LabelError(
       `one class only, ${only}: a head needs images of at least two classes; it holds folders (${inside}), so give that folder with --data`,
@@ -80,7 +85,7 @@ export function labelsFromFolders(
   const understood = divided
     ? `splits ${countSplits(examples.map(({ split }) => split))} from folders`
     : 'labels from folders';
-  return checkLabels({ task, examples, named, warnings, unlabelled, understood });
+  return checkLabels({ task, examples, known, named, warnings, unlabelled, understood });
 }
 
 function topsOf(files: readonly DataFile[], emptyFolders: readonly string[]): Map<string, Top> {

@@ -4,7 +4,7 @@ import { MISSING_WORDS, textOf } from './cell.js';
 import { type ColumnOptions, type Columns, findColumns } from './columns.js';
 import { areWhole, canonicalLabel, numbersAsNames, type PlacedLabel, taskOf } from './file-task.js';
 import { splitsOfFiles } from './folders.js';
-import { checkLabels, type DataFile, type Example, type LabelledData } from './labels.js';
+import { checkLabels, type DataFile, type Example, type FoundLabels, type LabelledData } from './labels.js';
 import { FileNames, type Match, matchedHow } from './names.js';
 import { readTable } from './read-table.js';
 import { type RowLabels, rowLabels, type WordOptions } from './row-labels.js';
@@ -49,13 +49,14 @@ interface Source {
  * multilabel, numbers that are not all whole a regression, else they are names of classes.
  * @param given one file, or several of one kind (a `metadata.csv` in each folder)
  * @param files the images of the data folder; those without a row are counted, not used
+ * @param options `known`: the classes of a head that is measured on these images
  * @throws DataError when a file cannot be read, LabelError with the line for what it holds
  */
 export async function labelsFromFile(
   given: string | readonly string[],
   dataDir: string,
   files: readonly DataFile[],
-  options: LabelFileOptions = {},
+  options: LabelFileOptions & Pick<FoundLabels, 'known'> = {},
 ): Promise<LabelledData> {
   const sources: Source[] = [];
   for (const file of [given].flat()) sources.push(await understand(file, dataDir, files, options));
@@ -109,19 +110,20 @@ export async function labelsFromFile(
   if (how !== null) warnings.push(`${name}: images matched: ${how}`);
   checkLost(lost, labelled.length, dataDir, options.missing ?? 'error', warnings);
 
-  const known = [...examples.values()];
-  const cut = options.splits === 'none' || known.some(({ split }) => split !== undefined) ? null : splitsOfFiles(known);
-  const contents = new Set(known.map((example) => example.sha256));
+  const found = [...examples.values()];
+  const cut = options.splits === 'none' || found.some(({ split }) => split !== undefined) ? null : splitsOfFiles(found);
+  const contents = new Set(found.map((example) => example.sha256));
   const unlabelled = files.filter((file) => !contents.has(file.sha256.toLowerCase())).length;
   if (unlabelled > 0) {
     warnings.push(`${unlabelled} image${unlabelled === 1 ? '' : 's'} without a label in ${name}: ignored`);
   }
   const parts = [`${name}: ${toldOf(first)}`];
-  const sides = (cut ?? known).map(({ split }) => split);
+  const sides = (cut ?? found).map(({ split }) => split);
   if (sides.some((split) => split !== undefined)) {
     parts.push(`splits ${countSplits(sides)}${cut === null ? '' : ' from folders'}`);
   }
-  return checkLabels({ task, examples: cut ?? known, warnings, unlabelled, understood: parts.join('; ') });
+  const understood = parts.join('; ');
+  return checkLabels({ task, examples: cut ?? found, known: options.known, warnings, unlabelled, understood });
 }
 
 /**

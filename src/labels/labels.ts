@@ -42,6 +42,11 @@ export interface FoundLabels {
   /** Where it is not given, the number of classes decides between binary and multiclass. */
   readonly task: Task | undefined;
   readonly examples: readonly Example[];
+  /**
+   * The classes of a head that is measured on these images, which may be of some of them only: nothing is asked then that only training needs.
+   * Default: a head is to be trained.
+   */
+  readonly known?: readonly string[] | undefined;
   /** Classes that must have images besides those of the examples. Default none. */
   readonly named?: readonly string[];
   readonly warnings: readonly string[];
@@ -82,12 +87,15 @@ function contentsOf(examples: readonly Example[]) {
   return { of, labels, splits };
 }
 
+const toldClasses = (classes: readonly string[]): string =>
+  classes.length <= SHOWN ? `classes ${classes.join(', ')}` : `${classes.length} classes`;
+
 /**
  * Drops contents whose labels contradict each other and checks what is left.
  * @throws LabelError, or UsageError for a task that the labels do not fit
  */
 export function checkLabels(found: FoundLabels): LabelledData {
-  const { task, examples, named = [], unlabelled } = found;
+  const { task, examples, known, named = [], unlabelled } = found;
   const warnings = [...found.warnings];
   const contents = contentsOf(examples);
   const kept = examples.filter((_, i) => contents.labels[contents.of[i] as number] !== SEVERAL);
@@ -125,6 +133,10 @@ export function checkLabels(found: FoundLabels): LabelledData {
     }
   }
   const classes = [...all].sort(byCodePoint);
+  if (known !== undefined && kept.length > 0) {
+    const understood = `${found.understood}; ${toldClasses(classes)}`;
+    return { task: task ?? 'multiclass', examples: kept, classes, unlabelled, warnings, understood };
+  }
   const bare = classes.filter((name) => !contentOf.has(name));
   if (bare.length > 0) {
     throw new LabelError(
@@ -152,7 +164,7 @@ export function checkLabels(found: FoundLabels): LabelledData {
   }
   warnings.push(...lookAlikes(classes));
   checkTraining(kind, classes, kept, warnings);
-  const understood = `${found.understood}; ${classes.length <= SHOWN ? `classes ${classes.join(', ')}` : `${classes.length} classes`}`;
+  const understood = `${found.understood}; ${toldClasses(classes)}`;
   return { task: kind, examples: kept, classes, unlabelled, warnings, understood };
 }
 

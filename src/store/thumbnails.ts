@@ -80,10 +80,11 @@ const damaged = (path: string, reason: string, cause?: unknown): CacheError =>
 
 /**
  * @param path for messages; ends in the part's name
+ * @param made how they must be made. Default: however they were
  * @returns the rows of a part; null of one that was made otherwise
  * @throws CacheError for bytes that its name does not stand for, or that are no such part
  */
-export function decodeThumbnails(bytes: Uint8Array, path: string, made: string): Thumbnail[] | null {
+export function decodeThumbnails(bytes: Uint8Array, path: string, made?: string): Thumbnail[] | null {
   if (!path.endsWith(`part-${sha256Hex(bytes).slice(0, 32)}.arrow`)) {
     throw damaged(path, 'its bytes are not those that its name stands for');
   }
@@ -93,7 +94,7 @@ export function decodeThumbnails(bytes: Uint8Array, path: string, made: string):
   } catch (error) {
     throw damaged(path, 'it is not a whole Arrow file', error);
   }
-  if (table.schema.metadata.get(METADATA) !== made) return null;
+  if (made !== undefined && table.schema.metadata.get(METADATA) !== made) return null;
   const names = table.schema.fields.map(({ name, type }) => `${name} ${type}`).join(', ');
   if (names !== fields.map(({ name, type }) => `${name} ${type}`).join(', ')) {
     throw damaged(path, `its columns must be sha256 and webp, found ${names}`);
@@ -201,6 +202,21 @@ export class ThumbnailStore {
       onDamaged?.(told);
       return null;
     }
+  }
+}
+
+/**
+ * @param file a part, whatever way its pictures were made
+ * @returns how many pictures it holds; why it cannot be used; null where it is not there any more
+ */
+export async function checkThumbnails(system: StoreSystem, file: string): Promise<number | string | null> {
+  try {
+    return decodeThumbnails(await readNamed(file, LARGEST.part, system), file)?.length ?? 0;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    const told = storeError(error, 'to read small pictures', file);
+    if (told instanceof CacheError) return told.message;
+    throw told;
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
@@ -60,6 +60,24 @@ test('sets of classes: trained with, predicted, measured', async (t) => {
     [...(column ?? [])].filter((set) => set !== null),
     rows.map(({ set }) => set.join('|')),
   );
+});
+
+test('images of one class only are measured, as the head knows its classes; others are not', async (t) => {
+  const data = await pictures(t, 20);
+  const cache = await folder(t);
+  await features({ ...BASE, data, cache, threads: 1 });
+  await train({ ...BASE, data, cache, name: 'both', bootstrap: 0, epochs: 5 });
+  const one = await folder(t);
+  cpSync(path.join(data, 'light'), path.join(one, 'light'), { recursive: true });
+  const found = await evaluate({ path: one, head: 'both', cache, bootstrap: 0 });
+  assert.equal(found.images, 10);
+  assert.ok('auc' in found.metrics && found.metrics.auc === null, 'one class has no AUC');
+  const labels = path.join(one, 'labels.csv');
+  writeFileSync(labels, 'path,label\nlight/0.png,light\n');
+  assert.equal((await evaluate({ path: one, head: 'both', cache, bootstrap: 0, labels })).images, 1);
+  await assert.rejects(train({ ...BASE, data: one, cache, labels, name: 'one' }), /one class only, light/);
+  renameSync(path.join(one, 'light'), path.join(one, 'grey'));
+  await assert.rejects(evaluate({ path: one, head: 'both', cache, bootstrap: 0 }), /grey is no class of this head/);
 });
 
 test('heads are measured, compared, listed and removed, from stored vectors alone', async (t) => {

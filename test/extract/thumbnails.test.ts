@@ -4,10 +4,12 @@ import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, rmSync,
 import path from 'node:path';
 import { test } from 'node:test';
 import sharp from 'sharp';
+import { collectGarbage, type GcOptions, verifySets } from '../../src/commands/cache/index.js';
 import { thumbnails } from '../../src/extract/thumbnails.js';
 import { decodeBoth, decodeImage } from '../../src/images/index.js';
 import { thumbnail } from '../../src/images/thumbnail.js';
 import { features } from '../../src/index.js';
+import { realSystem } from '../../src/store/index.js';
 import { encodeThumbnails, ThumbnailStore } from '../../src/store/thumbnails.js';
 import { permafrost } from '../helpers/cli.js';
 import { fixture } from '../helpers/fixtures.js';
@@ -148,4 +150,33 @@ test('features --thumbnails: the command', async (t) => {
   );
   assert.equal(code, 0, stderr);
   assert.equal(partsOf(cache).length, 1);
+});
+
+test('verify finds damaged small pictures, and its repair deletes them; gc takes them out first where a cache is too large', async (t) => {
+  const data = await pictures(t, 4);
+  const cache = await folder(t);
+  const { set } = await features({ ...TINY, data, cache, thumbnails: true });
+  const listed = await permafrost(['cache', 'ls', '--cache', cache], cache);
+  assert.match(listed.stdout, /small pictures: 1 part, \d/);
+  const [sound, small] = await verifySets(cache);
+  assert.deepEqual([sound?.set, small?.set, small?.parts, small?.rows, small?.damaged], [set, 'thumbnails', 1, 4, []]);
+  const [name = ''] = partsOf(cache);
+  const part = path.join(cache, 'thumbnails', name);
+  writeFileSync(part, readFileSync(part).subarray(0, -9));
+  const told = await permafrost(['cache', 'verify', '--cache', cache], cache);
+  assert.equal(told.code, 1);
+  assert.match(told.stderr, /thumbnails: 1 part, 0 sound rows, 1 damaged part\n/);
+  const [, mended] = await verifySets(cache, { repair: true });
+  assert.deepEqual([mended?.damaged.length, mended?.repaired], [1, true]);
+  assert.deepEqual(partsOf(cache), []);
+  await features({ ...TINY, data, cache, thumbnails: true });
+  writeFileSync(path.join(cache, 'thumbnails', `_tmp-${realSystem.host}-99999999-0123456789ab`), 'left');
+  const kinds = async (options: GcOptions): Promise<string[]> =>
+    (await collectGarbage(cache, options)).garbage.map(({ kind }) => kind);
+  assert.deepEqual(await kinds({}), ['temporary']);
+  const { size, garbage } = await collectGarbage(cache, { maxSize: 1 });
+  assert.equal(garbage[0]?.kind, 'thumbnails');
+  assert.deepEqual(await kinds({ maxSize: size - 1, yes: true }), ['thumbnails']);
+  assert.ok(!existsSync(path.join(cache, 'thumbnails')));
+  assert.equal((await thumbnails(cache, imagesOf(data))).size, 4, 'they are made again');
 });

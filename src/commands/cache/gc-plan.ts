@@ -11,13 +11,17 @@ import {
 } from '../../files/index.js';
 import { compactSet } from '../../store/compact.js';
 import { type FeatureSet, fingerprint, type SetSpec, type StoreOptions } from '../../store/index.js';
+import { THUMBNAILS } from '../../store/thumbnails.js';
 import { openSets } from './list.js';
 import { DEPTH, labelledContents, type Needed, neededIn } from './references.js';
 
 export interface GcOptions extends StoreOptions {
   /** Sets that were not used for so long go, in ms. */
   readonly olderThan?: number;
-  /** Of the whole cache, in bytes: while it is larger the sets go that were not used for the longest time. */
+  /**
+   * Of the whole cache, in bytes: while it is larger the small pictures go, which are made again when they are needed, then the sets that
+   * were not used for the longest time.
+   */
   readonly maxSize?: number;
   /** Sets go that were made from pixels of an older revision. Default false. */
   readonly superseded?: boolean;
@@ -33,8 +37,11 @@ export interface GcOptions extends StoreOptions {
 
 /** Something that goes. */
 export interface Garbage {
-  /** `vectors`: rows of a set; `shortcut`: what names a base without opening it; `temporary`: what a dead run left. */
-  readonly kind: 'set' | 'vectors' | 'base' | 'shortcut' | 'temporary';
+  /**
+   * `vectors`: rows of a set; `thumbnails`: all small pictures; `shortcut`: what names a base without opening it; `temporary`: what a dead
+   * run left.
+   */
+  readonly kind: 'set' | 'vectors' | 'thumbnails' | 'base' | 'shortcut' | 'temporary';
   /** Absolute. */
   readonly path: string;
   readonly reason: string;
@@ -136,8 +143,14 @@ export async function planGarbage(cache: string, options: GcOptions): Promise<Gc
       going.set(set, { kind: 'vectors', path: set.dir, reason, bytes, rows: found.dropped, set, used, keep });
     }
   }
-  const left = (): number => size - [...going.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  const pictures: Planned[] = [];
+  const left = (): number => size - [...pictures, ...going.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   if (maxSize !== undefined) {
+    const place = path.join(path.resolve(cache), THUMBNAILS);
+    const bytes = (await listed(system, place)).length === 0 ? 0 : await treeSize(system, place);
+    if (bytes > 0 && left() > maxSize) {
+      pictures.push({ kind: 'thumbnails', path: place, reason: 'made again when they are needed', bytes });
+    }
     for (const candidate of candidates) {
       if (left() <= maxSize) break;
       drop(candidate, 'used least recently');
@@ -147,8 +160,9 @@ export async function planGarbage(cache: string, options: GcOptions): Promise<Gc
   const staying = candidates.filter(({ set }) => going.get(set)?.kind !== 'set').map(({ set }) => set);
   const bases = await unusedBases(system, path.resolve(cache), staying, needed);
   const places = new Set(bases.map((item) => item.path));
+  for (const { path: place } of pictures) places.add(place);
   const stale = await leftovers(system, path.resolve(cache), staying, places);
-  return { items: [...sets, ...bases, ...stale], inUse: [...inUse], size };
+  return { items: [...pictures, ...sets, ...bases, ...stale], inUse: [...inUse], size };
 }
 
 /** @returns the name of the folder that keeps the base of a set; null of a set that has none */
@@ -200,7 +214,9 @@ async function leftovers(
     ...(await foldersBelow(system, path.join(cache, 'heads'), DEPTH)),
     ...(await foldersBelow(system, path.join(cache, 'sweeps'), DEPTH)),
   ];
-  for (const folder of [cache, bases, path.join(cache, '_index'), ...kept, ...made, ...sets.map(({ dir }) => dir)]) {
+  const pictures = [path.join(cache, THUMBNAILS)].filter((place) => !going.has(place));
+  const others = [path.join(cache, '_index'), ...pictures, ...kept, ...made, ...sets.map(({ dir }) => dir)];
+  for (const folder of [cache, bases, ...others]) {
     for (const name of await staleNames(system, folder)) {
       const place = path.join(folder, name);
       const bytes = await treeSize(system, place);

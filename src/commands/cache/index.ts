@@ -2,7 +2,7 @@ export { type CompactedSet, type CompactSetsOptions, compactSets } from './compa
 export { type ExportedSet, type ExportFormat, type ExportSetOptions, exportSet } from './export.js';
 export { collectGarbage, type Garbage, type GcOptions, type GcResult } from './gc.js';
 export { type ImportedSet, type ImportSetOptions, importSet } from './import.js';
-export { listSets, type SetSummary } from './list.js';
+export { listSets, listThumbnails, type SetSummary } from './list.js';
 export { type MigratedSet, type MigrateOptions, migrateSets } from './migrate.js';
 export type { CacheProgress } from './progress.js';
 export type { Recomputed } from './recompute.js';

@@ -2,10 +2,11 @@ import path from 'node:path';
 import { type BaseSpec, calibrationOf, keptSpeed } from '../../base/index.js';
 import { byCodePoint } from '../../canonical.js';
 import { CacheError } from '../../errors.js';
-import { errorCode, realSystem, restoreAside, whyUnreadable } from '../../files/index.js';
+import { errorCode, realSystem, restoreAside, treeSize, whyUnreadable } from '../../files/index.js';
 import { checkOptions } from '../../options/check.js';
 import type { Int8Report } from '../../quantize/index.js';
 import { FeatureSet, type Maker, type StoreOptions, type StoreSystem } from '../../store/index.js';
+import { THUMBNAILS, thumbnailParts } from '../../store/thumbnails.js';
 
 /** What `cache ls` shows of a set. */
 export interface SetSummary {
@@ -131,4 +132,13 @@ export async function listSets(cache: string, options: StoreOptions = {}): Promi
     });
   }
   return found;
+}
+
+/** @returns how many parts of small pictures a cache holds, and their bytes @throws CacheError when it cannot be read */
+export async function listThumbnails(
+  cache: string,
+  { system = realSystem }: StoreOptions = {},
+): Promise<{ readonly parts: number; readonly bytes: number }> {
+  const parts = (await thumbnailParts(cache, system)).length;
+  return { parts, bytes: parts === 0 ? 0 : await treeSize(system, path.join(cache, THUMBNAILS)) };
 }

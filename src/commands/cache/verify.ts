@@ -4,15 +4,16 @@ import type { EngineOptions } from '../../engine/engine.js';
 import { CacheError } from '../../errors.js';
 import { extract, type FeaturesProgress } from '../../extract/extract.js';
 import { hashedFiles } from '../../extract/hashes.js';
-import { errorCode, storeError } from '../../files/index.js';
+import { errorCode, realSystem, type StoreSystem, storeError } from '../../files/index.js';
 import { checkOptions } from '../../options/check.js';
 import { type FeatureSet, FileIndex, firstUnstorable, KeySet, type StoreOptions } from '../../store/index.js';
 import { listParts, Part } from '../../store/part.js';
+import { checkThumbnails, THUMBNAILS, thumbnailParts } from '../../store/thumbnails.js';
 import { chooseSets } from './list.js';
 import type { CacheProgressHook } from './progress.js';
 import { baseOf, type Known, pick, type Recomputed, recompute } from './recompute.js';
 
-/** What `cache verify` found in one set. */
+/** What `cache verify` found in one set, or in the small pictures of the cache (`set` is `thumbnails`), of which none is ever lost. */
 export interface Verified {
   readonly set: string;
   readonly dir: string;
@@ -136,11 +137,36 @@ export async function verifySets(cache: string, options: VerifyOptions = {}): Pr
   const chosen: { readonly set: FeatureSet; readonly parts: readonly string[] }[] = [];
   for (const set of await chooseSets(cache, sets, options))
     chosen.push({ set, parts: await listParts(set.system, set.dir) });
-  const total = chosen.reduce((sum, { parts }) => sum + parts.length, 0);
+  const pictures = sets.length === 0 ? await thumbnailParts(cache, options.system) : [];
+  const total = chosen.reduce((sum, { parts }) => sum + parts.length, pictures.length);
   let done = 0;
   const onPart = (): void => options.onProgress?.({ done: ++done, total, what: 'parts' });
   for (const { set, parts } of chosen) results.push(await verifySet(cache, set, parts, options, onPart));
+  if (pictures.length > 0) results.push(await verifyThumbnails(cache, pictures, options, onPart));
   return results;
+}
+
+/** Damaged parts of small pictures are deleted with `repair`: what they held is made again when it is needed. */
+async function verifyThumbnails(
+  cache: string,
+  names: readonly string[],
+  { system = realSystem, repair = false, signal }: VerifyOptions,
+  onPart: () => void,
+): Promise<Verified> {
+  const dir = path.resolve(cache, THUMBNAILS);
+  const damaged: DamagedPart[] = [];
+  let [parts, rows] = [0, 0];
+  for (const part of names) {
+    signal?.throwIfAborted();
+    const found = await checkThumbnails(system, path.join(dir, part));
+    if (found !== null) parts++;
+    if (typeof found === 'number') rows += found;
+    if (typeof found === 'string') damaged.push({ part, reason: found });
+    onPart();
+  }
+  if (repair) for (const { part } of damaged) await removePart(system, path.join(dir, part));
+  const nothing = { lost: [], unknown: 0, recomputed: null, extracted: 0 };
+  return { set: THUMBNAILS, dir, parts, rows, damaged, ...nothing, repaired: repair && damaged.length > 0 };
 }
 
 async function verifySet(
@@ -194,7 +220,7 @@ async function verifySet(
           ),
           options,
         );
-  if (repair) for (const { part } of damaged) await removePart(set, part);
+  if (repair) for (const { part } of damaged) await removePart(set.system, path.join(set.dir, part));
   const again = repair && data !== undefined && lost.length > 0 ? await extractAgain(cache, set, data, options) : 0;
   return {
     set: path.basename(set.dir),
@@ -239,9 +265,9 @@ function lostImages(sound: KeySet, broken: KeySet, guess: boolean, here: readonl
   return lost;
 }
 
-async function removePart(set: FeatureSet, name: string): Promise<void> {
-  await set.system.unlink(path.join(set.dir, name)).catch((error: unknown) => {
-    if (errorCode(error) !== 'ENOENT') throw storeError(error, 'to remove a damaged part', path.join(set.dir, name));
+async function removePart(system: StoreSystem, file: string): Promise<void> {
+  await system.unlink(file).catch((error: unknown) => {
+    if (errorCode(error) !== 'ENOENT') throw storeError(error, 'to remove a damaged part', file);
   });
 }
 
