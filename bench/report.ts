@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { features, sample, train } from '../src/index.js';
 import { tell } from './tables.js';
 
-// A report of a head on 5,000 labelled images that it has not seen: seconds of the whole command, which makes the small pictures too,
-// and megabytes of the page.
+// A report of a head on 5,000 labelled images that it has not seen: seconds of the whole command, which makes the small pictures the first
+// time, and megabytes of the page.
 
 const cli = path.join(path.dirname(fileURLToPath(import.meta.url)), '../pipeline/cli.js');
 const IMAGES = Number(process.env.IMAGES ?? 5000);
-const RUNS = 3;
+const RUNS = 4;
 
 const root = mkdtempSync(path.join(tmpdir(), 'permafrost-report-'));
 try {
@@ -35,9 +35,14 @@ try {
     sizes.push(statSync(out).size / 1e6);
   }
   const common = { command: 'node dist/bench/report.js', over: [], versions: {} };
-  const text = 'A head judged on images that it has not seen, whose vectors are stored; the small pictures made by it.';
+  const text = 'A head judged on images that it has not seen, whose vectors are stored.';
   const name = `${IMAGES.toLocaleString('en')} images`;
-  tell({ ...common, title: 'A report', text, unit: 's', rows: [{ name, values: times }] });
+  const [first, ...others] = times as [number, ...number[]];
+  const rows = [
+    { name: `${name}, the small pictures made by it`, values: [first] },
+    { name: `${name}, the small pictures ready`, values: others },
+  ];
+  tell({ ...common, title: 'A report', text, unit: 's', rows });
   tell({ ...common, title: 'Its page', text: 'The HTML file.', unit: 'MB', rows: [{ name, values: sizes }] });
 } finally {
   rmSync(root, { recursive: true, force: true });

@@ -142,6 +142,48 @@ describe('a report, opened from disk in Chromium', needsChromium, () => {
     }
   });
 
+  test('of several labels an image, the cells of each label hold its files', async () => {
+    const { page } = await openFile(browser, files.get('multilabel') as string);
+    const truth = new Map(
+      readFileSync(made.valOf('multilabel'), 'utf8')
+        .trim()
+        .split('\n')
+        .slice(1)
+        .map((line) => line.split(',') as [string, string]),
+    );
+    const names = await page.$$eval('[data-choose=label] option', (all) => all.map((one) => one.textContent ?? ''));
+    assert.deepEqual(names, ['blue', 'green', 'red']);
+    for (const [k, name] of names.entries()) {
+      await page.selectOption('[data-choose=label]', String(k));
+      for (const step of [null, 20, 90]) {
+        if (step !== null) {
+          await page.$eval(
+            'input[type=range]',
+            (range, value) => {
+              (range as HTMLInputElement).value = String(value);
+              range.dispatchEvent(new Event('input'));
+            },
+            step,
+          );
+        }
+        const counts = await page.$$eval('.confusion .matrix .count', (all) =>
+          all.map((one) => Number(one.textContent)),
+        );
+        const seen: string[] = [];
+        for (const [at, count] of counts.entries()) {
+          const [is, said] = [Math.floor(at / 2), at % 2];
+          await page.click(`[data-cell="${is}-${said}"]`);
+          const shown = await shownFiles(page);
+          assert.equal(shown.length, count, `${name} ${is}-${said}`);
+          for (const file of shown) assert.equal(Number(truth.get(file)?.split('|').includes(name)), is, file);
+          seen.push(...shown);
+        }
+        assert.deepEqual(seen.sort(), [...truth.keys()].sort());
+      }
+    }
+    await page.context().close();
+  });
+
   test('the slider says what evaluate says at the same threshold, and its cells hold those files', async () => {
     const { data, cache, valOf } = made;
     const { page } = await openFile(browser, files.get('binary') as string);

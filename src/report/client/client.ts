@@ -107,15 +107,32 @@ class Confusion {
     return this.step === null ? rates.own : this.step / rates.steps;
   }
 
+  /** Whether a cell says yes or no to one class: of the second of two, or of a label. */
+  private get isYesOrNo(): boolean {
+    return this.head.task !== 'multiclass';
+  }
+
+  /** Where a row's class and probability stand: of several labels an image those of the one that is looked at. */
+  private at(row: number): number {
+    return this.head.task === 'multilabel' ? row * this.head.classes.length + this.label : row;
+  }
+
+  private scoreOf(row: number): number {
+    return this.head.score[this.at(row)] as number;
+  }
+
+  /** What rows and columns are called. */
+  private get names(): readonly string[] {
+    return this.head.task === 'multilabel' ? ['absent', 'present'] : this.head.classes;
+  }
+
   /** Rows of a cell at the present threshold, the surest first. */
   private rowsOf(is: number, said: number): number[] {
-    const { task, score } = this.head;
     const limit = this.threshold;
     const answer = (row: number): number =>
-      task === 'binary' ? Number(Math.fround(score[row] as number) > limit) : (this.head.said[row] as number);
-    const sure = (row: number): number =>
-      task === 'binary' && said === 0 ? -(score[row] as number) : (score[row] as number);
-    const rows = this.head.is.flatMap((one, row) => (one === is && answer(row) === said ? [row] : []));
+      this.isYesOrNo ? Number(Math.fround(this.scoreOf(row)) > limit) : (this.head.said[row] as number);
+    const sure = (row: number): number => (this.isYesOrNo && said === 0 ? -this.scoreOf(row) : this.scoreOf(row));
+    const rows = [...this.head.place.keys()].filter((row) => this.head.is[this.at(row)] === is && answer(row) === said);
     return rows.sort((a, b) => sure(b) - sure(a) || a - b);
   }
 
@@ -131,12 +148,14 @@ class Confusion {
     const place = find('[data-cell-images]', this.root);
     if (place === null || this.chosen === null) return;
     const [is, said] = this.chosen;
-    const { classes, task, score, isCut } = this.head;
+    const { classes, task, isCut } = this.head;
+    const { names } = this;
     const rows = this.rowsOf(is, said);
+    const label = task === 'multilabel' ? `${classes[this.label]}: ` : '';
     const title = element(
       'p',
       'title',
-      is === said ? `${classes[is]}, right` : `${classes[is]} taken for ${classes[said]}`,
+      `${label}${is === said ? `${names[is]}, right` : `${names[is]} taken for ${names[said]}`}`,
     );
     const most = isCut ? ' of which this page has the names' : '';
     const count = element('p', 'note', `${whole(rows.length)} ${rows.length === 1 ? 'image' : 'images'}${most}`);
@@ -147,23 +166,24 @@ class Confusion {
       const at = this.head.place[row] as number;
       const item = document.createElement('li');
       item.dataset.path = data.paths[at] ?? '';
-      const probability = task === 'binary' && said === 0 ? 1 - (score[row] as number) : (score[row] as number);
+      const score = this.scoreOf(row);
+      const probability = this.isYesOrNo && said === 0 ? 1 - score : score;
       item.append(
         thumbnail(at),
-        element('p', 'said', `${classes[said]} ${percent(probability)}`),
+        element('p', 'said', `${names[said]} ${percent(probability)}`),
         element('p', 'file', data.paths[at]),
       );
       list.append(item);
     }
     const rest = rows.filter((row) => !pictured.includes(row));
-    const names = element('ul', 'names');
+    const unseen = element('ul', 'names');
     for (const row of rest.slice(0, MOST_NAMES)) {
       const item = element('li', '', data.paths[this.head.place[row] as number]);
       item.dataset.path = item.textContent ?? '';
-      names.append(item);
+      unseen.append(item);
     }
-    if (rest.length > MOST_NAMES) names.append(element('li', '', `and ${whole(rest.length - MOST_NAMES)} more`));
-    place.replaceChildren(title, count, list, ...(rest.length > 0 ? [names] : []));
+    if (rest.length > MOST_NAMES) unseen.append(element('li', '', `and ${whole(rest.length - MOST_NAMES)} more`));
+    place.replaceChildren(title, count, list, ...(rest.length > 0 ? [unseen] : []));
   }
 
   /** @param step of the slider, null for the head's own threshold */
@@ -211,7 +231,7 @@ class Confusion {
         const [number, share] = [find('.count', cell), find('.share', cell)];
         if (number !== null) number.textContent = whole(count);
         if (share !== null) share.textContent = total === 0 ? '' : percent(count / total);
-        const names = this.head.classes;
+        const { names } = this;
         find('button', cell)?.setAttribute(
           'aria-label',
           `${whole(count)}${total === 0 ? '' : ` ${percent(count / total)}`}: ${names[is]} taken for ${names[said]}`,

@@ -143,6 +143,9 @@ function slider(id: string, classes: readonly string[], rates: readonly Rates[],
   )}</dl></div>`;
 }
 
+/** Where the images of a cell are shown. */
+const CELL = html`<div class="cell" data-cell-images aria-live="polite"><p class="note">Choose a cell to see its images.</p></div>`;
+
 /** Right and wrong answers by class, with the images behind them. */
 export function confusionBody(id: string, head: HeadReport, counts: readonly (readonly number[])[]): Html {
   const { classes } = head.info;
@@ -157,7 +160,7 @@ export function confusionBody(id: string, head: HeadReport, counts: readonly (re
         }`;
   return html`<div class="confusion" data-confusion="${id}"><div class="side">${drawn}${
     rates.length > 0 && slider(id, classes, rates, true)
-  }</div>${hasImages && html`<div class="cell" data-cell-images aria-live="polite"><p class="note">Choose a cell to see its images.</p></div>`}</div>`;
+  }</div>${hasImages && CELL}</div>`;
 }
 
 /** Of several labels: one label at a time. */
@@ -167,5 +170,5 @@ export function labelSlider(id: string, head: HeadReport, rates: readonly Rates[
     [first.negatives - first.ownWrong, first.ownWrong],
     [first.positives - first.ownHits, first.ownHits],
   ];
-  return html`<div class="confusion" data-confusion="${id}"><div class="side">${matrix(['absent', 'present'], counts, false)}${slider(id, head.info.classes, rates, false)}</div></div>`;
+  return html`<div class="confusion" data-confusion="${id}"><div class="side">${matrix(['absent', 'present'], counts, true)}${slider(id, head.info.classes, rates, false)}</div>${CELL}</div>`;
 }
