@@ -89,7 +89,7 @@ export class Corpus {
     await breathe(signal);
     onLabels?.(plain(labelled.understood));
     for (const warning of labelled.warnings) onWarning?.(plain(warning));
-    const quarantined = await this.sets.quarantined();
+    const quarantined = await this.sets.quarantined(signal);
     const examples = labelled.examples.filter(({ sha256 }) => !quarantined.has(sha256));
     const aside = labelled.examples.length - examples.length;
     if (aside > 0) onWarning?.(`${aside} labelled image${aside === 1 ? ' is' : 's are'} in quarantine: left out`);

@@ -151,6 +151,9 @@ async function pass(
   const engine = await openEngine(options);
   const { parts, held } = await holdings(set, options);
   const quarantine = await set.quarantine();
+  for (const name of quarantine.damaged) {
+    options.onWarning?.(`${path.join(set.dir, name)} is damaged: the images that it names are tried again`);
+  }
   if (retryFailed) await quarantine.forget();
   const index = await FileIndex.open(cache, options);
   const small = options.thumbnails

@@ -26,8 +26,8 @@ export interface FileIdentity {
 
 /** All that the store asks of the machine: file operations, clock and process, as one object, so that tests can make each fail. */
 export interface StoreSystem {
-  /** `read` takes regular files only (see `openRegular`); `create` fails where the file exists; `append` makes it where it is absent. */
-  open(path: string, mode: 'read' | 'create' | 'append'): Promise<StoreFile>;
+  /** `read` takes regular files only (see `openRegular`); `create` fails where the file exists. */
+  open(path: string, mode: 'read' | 'create'): Promise<StoreFile>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   /** Gives a file a second name, which must not be there. */
@@ -67,8 +67,6 @@ export interface StoreOptions {
   /** Default: the real one. */
   readonly system?: StoreSystem;
 }
-
-const FLAGS = { create: 'wx', append: 'a' } as const;
 
 /** Answers of file systems that cannot sync a folder. */
 const NO_FOLDER_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EACCES', 'EPERM', 'EBADF']);
@@ -124,8 +122,7 @@ const isThere = (path: string): Promise<boolean> =>
 
 /** The machine as it is. */
 export const realSystem: StoreSystem = {
-  open: async (path, mode) =>
-    new RealFile(mode === 'read' ? await openRegular(path) : await fs.open(path, FLAGS[mode])),
+  open: async (path, mode) => new RealFile(mode === 'read' ? await openRegular(path) : await fs.open(path, 'wx')),
   rename: (from, to) => fs.rename(from, to),
   unlink: (path) => fs.unlink(path),
   link: (from, to) => fs.link(from, to),

@@ -79,10 +79,20 @@ export class JoinedSets {
     return areThere;
   }
 
-  /** The contents that are in quarantine in any of the sets. */
-  async quarantined(): Promise<{ has(key: string): boolean }> {
-    const lists = await Promise.all(this.groups.flatMap(({ sets }) => sets.map((set) => set.quarantine())));
-    return { has: (key) => lists.some((list) => list.has(key)) };
+  /**
+   * The contents that are in quarantine and have no vector: what one machine could not use another may have, as where its disk failed.
+   * @throws CacheError when a part is damaged; the signal's reason
+   */
+  async quarantined(signal?: AbortSignal): Promise<ReadonlySet<string>> {
+    const aside = new Set<string>();
+    for (const { sets } of this.groups) {
+      const lists = await Promise.all(sets.map((set) => set.quarantine()));
+      const keys = [...new Set(lists.flatMap((list) => list.entries().flatMap(({ sha256 }) => sha256 ?? [])))];
+      if (keys.length === 0) continue;
+      const found = await Promise.all(sets.map((set) => set.locate(keys, signal)));
+      for (const [i, key] of keys.entries()) if (!found.some(({ have }) => have[i] === 1)) aside.add(key);
+    }
+    return aside;
   }
 
   /**

@@ -38,9 +38,12 @@ const PART = /^part-[0-9a-f]{32}\.arrow$/;
 const MAGIC = 'ARROW1';
 const MAX_FOOTER = 64 * 2 ** 20;
 
+/** @returns whether files of that name are parts */
+export const isPartName = (name: string): boolean => PART.test(name);
+
 /** @returns the names of the parts in a folder, in order */
 export async function listParts(system: StoreSystem, folder: string): Promise<string[]> {
-  return (await system.list(folder)).filter((name) => PART.test(name)).sort();
+  return (await system.list(folder)).filter(isPartName).sort();
 }
 
 type Checksums = Record<'sha256' | 'features', string[]>;

@@ -9,10 +9,10 @@ import {
   type StoreSystem,
 } from '../files/index.js';
 import { KeySet } from './key-set.js';
-import { listParts, type Maker } from './part.js';
+import { isPartName, listParts, type Maker } from './part.js';
 import { PartWriter } from './part-writer.js';
 import { openParts } from './parts.js';
-import { Quarantine } from './quarantine.js';
+import { isQuarantineName, Quarantine } from './quarantine.js';
 import {
   type FoundVectors,
   type LocatedRows,
@@ -53,6 +53,17 @@ export async function lastUsed(system: StoreSystem, dir: string): Promise<number
   const names = [USED_FILE, SPEC_FILE, ...(await listParts(system, dir).catch(() => []))];
   const times = await Promise.all(names.map((name) => system.modified(join(dir, name)).catch(() => 0)));
   return Math.max(...times);
+}
+
+/** @returns why a folder without a description is no feature set: a copy may have brought its other files first */
+async function noSet(system: StoreSystem, dir: string): Promise<CacheError> {
+  const names = await system.list(dir).catch((): string[] => []);
+  if (!names.some((name) => isPartName(name) || isQuarantineName(name))) {
+    return new CacheError(`${dir} is not a feature set: it has no ${SPEC_FILE}; make one with permafrost features`);
+  }
+  return new CacheError(
+    `${dir} has files of a feature set but no ${SPEC_FILE}, which says what they are: copy that file of the set here too`,
+  );
 }
 
 /** A feature set on disk: image content → vector. docs/format.md is its contract. */
@@ -104,9 +115,7 @@ export class FeatureSet {
     const folder = resolve(dir);
     let spec = await readSpec(system, folder);
     if (spec === null && (await restoreAside(system, dirname(folder)))) spec = await readSpec(system, folder);
-    if (spec === null) {
-      throw new CacheError(`${folder} is not a feature set: it has no ${SPEC_FILE}; make one with permafrost features`);
-    }
+    if (spec === null) throw await noSet(system, folder);
     return new FeatureSet(folder, spec, fingerprint(spec), system, options.partRows);
   }
 

@@ -114,3 +114,19 @@ test('a foreign part is found, a merged set is sound, a missing base is said', a
   await assert.rejects(verifySets(cache, { sample: 3 }), UsageError);
   await assert.rejects(verifySets(cache, { sets: ['none'] }), CacheError);
 });
+
+test('a file of the quarantine that is cut is found, and repaired by trying its images again', async (t) => {
+  const { data, cache, set } = await extracted(t);
+  const quarantine = (await readdir(set.dir)).filter((name) => name.startsWith('_quarantine-'));
+  assert.equal(quarantine.length, 1);
+  const file = join(set.dir, quarantine[0] as string);
+  const whole = await readFile(file);
+  await writeFile(file, whole.subarray(0, whole.length - 3));
+  const [found] = await verifySets(cache);
+  assert.deepEqual([found?.damaged.map(({ part }) => part), found?.lost], [quarantine, []]);
+  assert.match(found?.damaged[0]?.reason ?? '', /its bytes are not those that it is named after/);
+  await verifySets(cache, { repair: true });
+  assert.deepEqual((await verifySets(cache))[0]?.damaged, []);
+  await features({ base: 'xception-mini', inputSize: [48, 48], data, cache });
+  assert.equal((await set.quarantine()).size, 1);
+});

@@ -95,7 +95,7 @@ async function state(cache: string) {
     .map((entry) => path.relative(cache, path.join(entry.parentPath, entry.name)))
     .filter(
       (name) =>
-        !/part-[0-9a-f]{32}\.arrow$|_index.\d{10}-[0-9a-f]{12}\.index$|_(?:proof|opened)-[0-9a-f]{16}\.json$/.test(
+        !/part-[0-9a-f]{32}\.arrow$|_quarantine-[0-9a-f]{32}\.jsonl$|_index.\d{10}-[0-9a-f]{12}\.index$|_(?:proof|opened)-[0-9a-f]{16}\.json$/.test(
           name,
         ),
     )

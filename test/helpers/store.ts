@@ -132,7 +132,7 @@ export function faulty(
     };
   return {
     ...realSystem,
-    open: checked('open', async (path: string, mode: 'read' | 'create' | 'append') =>
+    open: checked('open', async (path: string, mode: 'read' | 'create') =>
       wrap(path, await realSystem.open(path, mode)),
     ),
     rename: checked('rename', realSystem.rename),

@@ -274,7 +274,7 @@ test('a part that another process merges away is not missed', async (t) => {
   });
   const merging = {
     ...system,
-    open: async (path: string, mode: 'read' | 'create' | 'append') => {
+    open: async (path: string, mode: 'read' | 'create') => {
       try {
         return await system.open(path, mode);
       } catch (error) {

@@ -20,7 +20,7 @@ export interface CompactedSet extends Compacted {
 }
 
 /**
- * Merges the small parts of sets into full ones and takes out rows whose content stands twice. Vectors keep their bits; parts of
+ * Merges the small parts of sets into full ones, takes out rows whose content stands twice, and makes one file of a quarantine of several. Vectors keep their bits; parts of
  * different engines and versions are not mixed. Sets stay valid at every moment, and may be read and written meanwhile.
  * @throws CacheError for a folder that is no set, when the disk fails, or for a damaged part where `onDamaged` is not given
  */
@@ -33,6 +33,7 @@ export async function compactSets(cache: string, options: CompactSetsOptions = {
     const onPart = (done: number, total: number): void => onProgress?.({ done, total, what: 'parts' });
     try {
       const done = await compactSet(set, { onPart, ...(onDamaged === undefined ? {} : { onDamaged }) });
+      await (await set.quarantine()).merge();
       results.push({ set: path.basename(set.dir), dir: set.dir, ...done });
     } catch (error) {
       if (!(await isGone(set.system, set.dir)) && errorCode((error as Error).cause) !== 'ENOENT') throw error;

@@ -34,7 +34,7 @@ export interface Verified {
 }
 
 export interface DamagedPart {
-  /** File name. */
+  /** File name; of the quarantine too. */
   readonly part: string;
   readonly reason: string;
 }
@@ -205,6 +205,12 @@ async function verifySet(
   }
   const here = data === undefined || (damaged.length === 0 && sample === 0) ? [] : await imagesOf(cache, data, options);
   const unusable = await set.quarantine();
+  for (const part of unusable.damaged) {
+    damaged.push({
+      part,
+      reason: 'its bytes are not those that it is named after, so the images that it names are tried again',
+    });
+  }
   const usable = here.filter(({ sha256 }) => !unusable.has(sha256));
   const lost = lostImages(sound, broken, unknown > 0, data === undefined ? null : usable);
   const recomputed =
