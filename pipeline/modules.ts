@@ -20,6 +20,7 @@ export const MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'heads rm': () => import('./heads/remove.js'),
   report: () => import('./report.js'),
   worker: () => import('./worker.js'),
+  estimate: () => import('./estimate.js'),
   classify: () => import('./classify.js'),
   maps: () => import('./maps.js'),
   bases: () => import('./bases.js'),

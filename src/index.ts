@@ -38,6 +38,7 @@ export {
 } from './commands/cache/index.js';
 export { type Classification, type ClassifyOptions, type ClassScore, classify } from './commands/classify.js';
 export type { CorpusOptions, LabelOptions } from './commands/corpus.js';
+export { type Estimate, type EstimateOptions, estimate } from './commands/estimate.js';
 export {
   type EvaluateOptions,
   type Evaluation,

@@ -36,6 +36,14 @@ export const COMMANDS = [
     ],
   },
   {
+    name: 'estimate',
+    describe: 'say what so many images will take: time, vectors, parts; measured here for some seconds',
+    examples: [
+      ['permafrost estimate --images 1000000 --base xception --data pictures', 'reading and decoding included'],
+      ['permafrost estimate --images 1e9 --base xception --machines 500 --json', 'of many machines, for programs'],
+    ],
+  },
+  {
     name: 'train',
     describe: 'train a head on the stored vectors, or many with --plan',
     examples: [

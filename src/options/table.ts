@@ -76,6 +76,7 @@ const HEAD_CARE = ['heads ls', 'heads show', 'heads rm'] as const;
 const TAKES_CACHE = [
   'features',
   'worker',
+  'estimate',
   'train',
   'sweep',
   'predict',
@@ -96,6 +97,7 @@ const SETS = [
 const BASES = [
   'features',
   'worker',
+  'estimate',
   'train',
   'sweep',
   'predict',
@@ -109,6 +111,7 @@ const BASES = [
 const VECTORS = [
   'features',
   'worker',
+  'estimate',
   'train',
   'sweep',
   'predict',
@@ -117,9 +120,9 @@ const VECTORS = [
   'export',
   'train plan',
 ] as const;
-const PRECISE = ['features', 'worker', 'train', 'sweep', 'train plan'] as const;
+const PRECISE = ['features', 'worker', 'estimate', 'train', 'sweep', 'train plan'] as const;
 const LAYERS = [...BASES, 'summary'] as const;
-const RUNS = ['features', 'worker', 'predict', 'explain', ...MEASURES, 'classify', 'maps'] as const;
+const RUNS = ['features', 'worker', 'estimate', 'predict', 'explain', ...MEASURES, 'classify', 'maps'] as const;
 
 const isOptimizer =
   (...names: string[]) =>
@@ -290,6 +293,38 @@ export const OPTIONS = [
     commands: ['completion'],
   },
   {
+    name: 'images',
+    type: 'number',
+    min: 1,
+    max: 1e12,
+    whole: true,
+    required: true,
+    value: 'N',
+    describe: 'how many images, each of another content',
+    group: 'Images',
+    commands: ['estimate'],
+  },
+  {
+    name: 'machines',
+    type: 'number',
+    min: 1,
+    max: 1e6,
+    whole: true,
+    default: 1,
+    describe: 'machines like this one that share the work',
+    group: 'Run',
+    commands: ['estimate'],
+  },
+  {
+    name: 'data',
+    type: 'text',
+    value: 'DIR',
+    defaultText: 'made pixels, which are not decoded',
+    describe: 'folder of images to measure on, reading and decoding included',
+    group: 'Images',
+    commands: ['estimate'],
+  },
+  {
     name: 'data',
     type: 'text',
     value: 'DIR',
@@ -378,7 +413,7 @@ export const OPTIONS = [
     typedDefault: 'xception-mini',
     describe: 'a base by name (permafrost bases lists them) or a model file',
     group: 'Base',
-    commands: ['features', 'worker', 'maps'],
+    commands: ['features', 'worker', 'estimate', 'maps'],
   },
   {
     name: 'base',
@@ -645,7 +680,7 @@ export const OPTIONS = [
     default: 8,
     describe: 'images a run of the base',
     group: 'Run',
-    commands: ['features', 'worker', 'predict', 'explain', ...MEASURES, 'classify'],
+    commands: ['features', 'worker', 'estimate', 'predict', 'explain', ...MEASURES, 'classify'],
   },
   {
     name: 'batchSize',
@@ -1674,7 +1709,7 @@ export const OPTIONS = [
     only: 'command line',
     describe: 'print one JSON object on stdout',
     group: 'Output',
-    commands: [...ALL_BUT_CACHE, ...MEASURES, ...HEAD_CARE, ...SETS, 'bases', 'summary'],
+    commands: [...ALL_BUT_CACHE, ...MEASURES, ...HEAD_CARE, ...SETS, 'bases', 'summary', 'estimate'],
   },
   {
     name: 'quiet',
@@ -1683,7 +1718,7 @@ export const OPTIONS = [
     only: 'command line',
     describe: 'print nothing but errors',
     group: 'Output',
-    commands: [...ALL_BUT_CACHE, 'worker', ...MEASURES, ...HEAD_CARE, ...SETS],
+    commands: [...ALL_BUT_CACHE, 'worker', 'estimate', ...MEASURES, ...HEAD_CARE, ...SETS],
   },
 
   // What only a program gives.
@@ -1705,7 +1740,7 @@ export const OPTIONS = [
     only: 'library',
     describe: 'stops the work',
     group: 'Run',
-    commands: [...ALL_BUT_CACHE, 'worker', ...MEASURES, 'cache verify'],
+    commands: [...ALL_BUT_CACHE, 'worker', 'estimate', ...MEASURES, 'cache verify'],
   },
   {
     name: 'onWarning',
@@ -1716,6 +1751,7 @@ export const OPTIONS = [
     commands: [
       'features',
       'worker',
+      'estimate',
       'train',
       'sweep',
       'train plan',

@@ -4,6 +4,7 @@ import type {
   ClassifyOptions,
   CompactSetsOptions,
   CompareOptions,
+  EstimateOptions,
   EvaluateOptions,
   ExplainOptions,
   ExportOptions,
@@ -80,6 +81,7 @@ test('the table and the interfaces of the library have the same options of the s
     readonly compareHeads: Agrees<'heads compare', CompareOptions>;
     readonly report: Agrees<'report', ReportOptions>;
     readonly worker: Agrees<'worker', WorkerOptions>;
+    readonly estimate: Agrees<'estimate', EstimateOptions>;
     readonly classify: Agrees<'classify', ClassifyOptions>;
     readonly maps: Agrees<'maps', MapsOptions>;
     readonly summary: Agrees<'summary', SummaryOptions>;
@@ -103,6 +105,7 @@ test('the table and the interfaces of the library have the same options of the s
       compareHeads: true,
       report: true,
       worker: true,
+      estimate: true,
       classify: true,
       maps: true,
     },
