@@ -48,7 +48,7 @@ try {
 
   began = performance.now();
   const keys = Array.from({ length: n }, (_, i) => keyOf(i).toString('hex'));
-  const { source } = await openVectors(set, keys, { memory });
+  const { source } = await openVectors([set], keys, { memory });
   console.log(`opened in ${seconds()}, peak ${megabytes()}`);
   const inVal = (i: number): boolean => i % 10 === 0;
   const rowsOf = (side: boolean) => Uint32Array.from(y.keys()).filter((i) => inVal(i) === side);

@@ -97,8 +97,8 @@ export class JoinedSets {
 
   /**
    * @returns the vectors of the contents that have one everywhere, in the order of their hashes, so that a head depends neither on
-   * names nor on what else is read; others are not in `rows`. Vectors of one set that take more bytes than `memory` (1 GiB) are
-   * read from its parts again each time; those of several sets are held in memory
+   * names nor on what else is read; others are not in `rows`. Vectors of sets of one fingerprint that take more bytes than `memory`
+   * (1 GiB) are read from their parts again each time; those that are joined are held in memory
    */
   async read(
     keys: readonly string[],
@@ -107,9 +107,8 @@ export class JoinedSets {
     const { signal } = options;
     const asked = await distinctInOrder(keys, signal);
     const [only] = this.groups;
-    const [set] = only?.sets ?? [];
-    if (set !== undefined && this.groups.length === 1 && only?.sets.length === 1) {
-      const { source, found } = await openVectors(set, asked, options);
+    if (only !== undefined && this.groups.length === 1) {
+      const { source, found } = await openVectors(only.sets, asked, options);
       const rows = new KeySet();
       for (const [row, place] of found.entries()) {
         if (isBreath(row)) await breathe(signal);

@@ -18,34 +18,36 @@ export interface StoredVectors {
 
 /**
  * The vectors of the asked keys: in memory where they fit into it, else read from the parts again each time, through a buffer.
+ * @param sets of one fingerprint, as many machines have made: of a content that several of them hold the first counts
  * @param keys 64 hexadecimal digits each
  * @param memory bytes of vectors held at once. Default 1 GiB
  * @param signal ends this, and what goes through the vectors later
  * @throws CacheError when a part is damaged; the signal's reason
  */
 export async function openVectors(
-  set: FeatureSet,
+  sets: readonly FeatureSet[],
   keys: readonly string[],
   { memory = DEFAULT_MEMORY, signal }: { readonly memory?: number; readonly signal?: AbortSignal } = {},
 ): Promise<StoredVectors> {
-  const d = set.spec.features;
-  const { batches, have } = await set.locate(keys, signal);
+  const d = sets[0]?.spec.features ?? 0;
+  const { batches, have } = await locateIn(sets, keys, signal);
   const found = Uint32Array.from(keys.keys()).filter((place) => have[place] === 1);
   const missing = Uint32Array.from(keys.keys()).filter((place) => have[place] === 0);
   const rowOf = new Uint32Array(keys.length);
   found.forEach((place, row) => {
     rowOf[place] = row;
   });
-  const located = (list: readonly LocatedRows[]): LocatedRows[] =>
+  const located = (list: readonly PlacedRows[]): PlacedRows[] =>
     list.map((one) => ({ ...one, places: one.places.map((place) => rowOf[place] as number) }));
-  const relocate = async (): Promise<LocatedRows[]> => {
-    const again = await set.locate(
+  const relocate = async (): Promise<PlacedRows[]> => {
+    const again = await locateIn(
+      sets,
       Array.from(found, (place) => keys[place] as string),
       signal,
     );
     return again.batches;
   };
-  const stream = new StreamedVectors(set, found.length, located(batches), relocate, memory, signal);
+  const stream = new StreamedVectors(sets, d, found.length, located(batches), relocate, memory, signal);
   if (4 * found.length * d > memory) return { source: stream, found, missing };
   const x = new Float32Array(found.length * d);
   for await (const { x: part, at, rows } of stream.blocks(Uint32Array.from(found.keys()))) {
@@ -57,9 +59,34 @@ export async function openVectors(
   return { source: memoryVectors(x, d, signal), found, missing };
 }
 
+/** Some rows of one batch of one of several sets. */
+interface PlacedRows extends LocatedRows {
+  readonly set: FeatureSet;
+}
+
+/** As `FeatureSet.locate`, in each set what those before it lack. */
+async function locateIn(
+  sets: readonly FeatureSet[],
+  keys: readonly string[],
+  signal?: AbortSignal,
+): Promise<{ batches: PlacedRows[]; have: Uint8Array }> {
+  const have = new Uint8Array(keys.length);
+  const batches: PlacedRows[] = [];
+  for (const set of sets) {
+    const left = Uint32Array.from(keys.keys()).filter((place) => have[place] === 0);
+    if (left.length === 0) break;
+    const asked = left.length === keys.length ? keys : Array.from(left, (place) => keys[place] as string);
+    for (const one of (await set.locate(asked, signal)).batches) {
+      const places = one.places.map((place) => left[place] as number);
+      for (const place of places) have[place] = 1;
+      batches.push({ ...one, set, places });
+    }
+  }
+  return { batches, have };
+}
+
 /** Vectors that stay on disk: batches are read in order or shuffled, and gathered in a buffer. */
 class StreamedVectors implements VectorSource {
-  readonly d: number;
   private readonly capacity: number;
   /** The buffer of a pass that is over: the next one takes it, as the collector may leave several of them behind. */
   private spare: Float32Array | undefined;
@@ -69,16 +96,16 @@ class StreamedVectors implements VectorSource {
    * @param relocate finds them again after parts were merged
    */
   constructor(
-    private readonly set: FeatureSet,
+    private readonly sets: readonly FeatureSet[],
+    readonly d: number,
     readonly n: number,
-    private located: readonly LocatedRows[],
-    private readonly relocate: () => Promise<LocatedRows[]>,
+    private located: readonly PlacedRows[],
+    private readonly relocate: () => Promise<PlacedRows[]>,
     memory: number,
     private readonly signal?: AbortSignal,
   ) {
-    this.d = set.spec.features;
     // The engine holds a copy of what it works on, so the buffer takes half.
-    this.capacity = Math.max(1, Math.min(n, Math.floor(memory / 2 / (4 * this.d))));
+    this.capacity = Math.max(1, Math.min(n, Math.floor(memory / 2 / (4 * d))));
   }
 
   async *blocks(rows: Uint32Array, shuffle?: Random, multiple = 1): AsyncGenerator<VectorBlock> {
@@ -129,10 +156,10 @@ class StreamedVectors implements VectorSource {
       let moved = false;
       for (const index of order) {
         this.signal?.throwIfAborted();
-        const one = all[index] as LocatedRows;
+        const one = all[index] as PlacedRows;
         const chosen = Uint32Array.from(one.at.keys()).filter((i) => wanted[one.places[i] as number] === 1);
         if (chosen.length === 0) continue;
-        const vectors = await this.set.readBatch(one, scratch);
+        const vectors = await one.set.readBatch(one, scratch);
         if (vectors === null) {
           moved = true;
           break;
@@ -147,7 +174,7 @@ class StreamedVectors implements VectorSource {
       const rows = this.located.reduce((sum, { places }) => sum + places.length, 0);
       if (rows < this.n || tries > 9) {
         throw new CacheError(
-          `vectors of ${this.set.dir} were removed while they were read: run the same command again when nothing else changes the set`,
+          `vectors of ${this.sets.map(({ dir }) => dir).join(' or ')} were removed while they were read: run the same command again when nothing else changes the set`,
         );
       }
     }

@@ -5,8 +5,10 @@ import path, { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { CacheError } from '../../src/errors.js';
+import { JoinedSets } from '../../src/heads/joined-sets.js';
 import { openVectors } from '../../src/heads/stored-vectors.js';
 import { Random } from '../../src/random.js';
+import { compactSet } from '../../src/store/compact.js';
 import { FeatureSet } from '../../src/store/index.js';
 import type { VectorBlock } from '../../src/train/vectors.js';
 import { root } from '../helpers/fixtures.js';
@@ -46,7 +48,7 @@ test('in memory or streamed, every asked row comes once with its vector', async 
   const keys = images.map(hex);
   const small = 2 * 4 * D * 10;
   for (const memory of [2 ** 20, small]) {
-    const { source, found, missing } = await openVectors(set, keys, { memory });
+    const { source, found, missing } = await openVectors([set], keys, { memory });
     assert.equal(source.n, 51);
     assert.deepEqual([...missing], [50]);
     assert.equal(found[50], 51);
@@ -69,7 +71,7 @@ test('in memory or streamed, every asked row comes once with its vector', async 
 test('a streamed source is shuffled anew each time, the same for the same seed', async (t) => {
   const set = await setOf(await folder(t), 50);
   const { source } = await openVectors(
-    set,
+    [set],
     Array.from({ length: 50 }, (_, i) => hex(i)),
     { memory: 2 * 4 * D * 10 },
   );
@@ -84,7 +86,7 @@ test('a streamed source is shuffled anew each time, the same for the same seed',
 test('parts merged while a source streams: it finds the rows again; removed ones are an error', async (t) => {
   const set = await setOf(await folder(t), 50);
   const { source } = await openVectors(
-    set,
+    [set],
     Array.from({ length: 50 }, (_, i) => hex(i)),
     { memory: 2 * 4 * D * 10 },
   );
@@ -118,4 +120,63 @@ test('training on more vectors than the memory it may take stays within it', asy
   // The vectors alone are 205 MB, Node with the engine about 100.
   assert.ok(peak < 280, stdout);
   assert.ok(Number(/(\S+) % of new vectors right/.exec(stdout)?.[1]) > 70, stdout);
+});
+
+test('sets of many machines, which hold some images twice, are one source, in memory or streamed', async (t) => {
+  const sets: FeatureSet[] = [];
+  for (const machine of [0, 1, 2]) {
+    const set = await FeatureSet.create(await folder(t), 'streamed', spec(D));
+    for (let from = 0; from < 60; from += 6) {
+      const writer = set.writer(MAKER);
+      for (let i = from; i < from + 6; i++) {
+        if (i % 3 === machine || i % 5 === 0) await writer.add(key(i), vector(i, D));
+      }
+      await writer.close();
+    }
+    sets.push(set);
+  }
+  const images = [...Array.from({ length: 60 }, (_, i) => 59 - i), 99];
+  const rows = Uint32Array.from({ length: 60 }, (_, i) => i);
+  for (const memory of [2 ** 20, 2 * 4 * D * 10]) {
+    const { source, missing } = await openVectors(sets, images.map(hex), { memory });
+    assert.deepEqual([source.n, source.d, ...missing], [60, D, 60]);
+    for (const shuffle of [undefined, new Random(2)]) {
+      const { seen } = await collect(source.blocks(rows, shuffle));
+      assert.deepEqual(
+        seen.map(({ row }) => row).sort((a, b) => a - b),
+        [...rows],
+      );
+      for (const { row, x } of seen) assert.deepEqual(x, Array.from(vector(images[row] as number, D)), `row ${row}`);
+    }
+    for (const set of sets) await compactSet(set);
+    assert.equal((await collect(source.blocks(rows))).seen.length, 60, 'also after their parts were merged');
+  }
+});
+
+test('a head sees the same rows of several sets as of one that holds all', async (t) => {
+  const one = await setOf(await folder(t), 40);
+  const parts = await Promise.all([0, 1].map(async () => FeatureSet.create(await folder(t), 'streamed', spec(D))));
+  for (const [p, set] of parts.entries()) {
+    const writer = set.writer(MAKER);
+    for (let i = 0; i < 40; i++) if (i % 2 === p || i < 9) await writer.add(key(i), vector(i, D));
+    await writer.close();
+  }
+  const keys = Array.from({ length: 40 }, (_, i) => hex(i));
+  const everyRow = Uint32Array.from({ length: 40 }, (_, i) => i);
+  const tables = await Promise.all([[one], parts].map((sets) => JoinedSets.of(sets).read(keys)));
+  const found = await Promise.all(tables.map(({ vectors }) => collect(vectors.blocks(everyRow))));
+  assert.deepEqual(found[1], found[0]);
+  const [whole, united] = tables.map(({ rows }) => Array.from({ length: rows.size }, (_, i) => rows.at(i)));
+  assert.deepEqual(united, whole);
+});
+
+test('what one machine put aside and another has a vector of is not left out', async (t) => {
+  const sets = await Promise.all([0, 1].map(async () => FeatureSet.create(await folder(t), 'streamed', spec(D))));
+  const quarantine = await sets[0]?.quarantine();
+  for (const i of [1, 2]) quarantine?.add({ sha256: hex(i), path: `${i}.jpg`, stage: 'read', message: 'EIO' });
+  await quarantine?.flush();
+  const writer = sets[1]?.writer(MAKER);
+  await writer?.add(key(1), vector(1, D));
+  await writer?.close();
+  assert.deepEqual([...(await JoinedSets.of(sets).quarantined())], [hex(2)]);
 });
