@@ -31,7 +31,7 @@ const TRIED: Readonly<Record<string, Tried>> = {
   'xception-mini': { title: 'xception-mini', size: 96, images: 2400, options: {} },
   mobilenet: { title: 'MobileNet 0.25', size: 224, images: 1600, options: { alpha: '0.25' } },
   xception: { title: 'Xception', size: 200, images: 160, options: {} },
-  'efficientnet-b0': { title: 'EfficientNetB0', size: 224, images: 320, options: {} },
+  'efficientnet-b0': { title: 'EfficientNetB0', size: 224, images: 160, options: {} },
 };
 const PEERS = {
   keras: 'Keras predict',
@@ -201,7 +201,7 @@ async function measure(name: string, rounds: number, photos: readonly string[], 
 }
 
 const args = process.argv.slice(2);
-const rounds = Number(args.find((arg) => /^\d+$/.test(arg)) ?? (QUICK ? 1 : 3));
+const rounds = Number(args.find((arg) => /^\d+$/.test(arg)) ?? process.env.ROUNDS ?? (QUICK ? 1 : 3));
 const asked = args.filter((arg) => !/^\d+$/.test(arg));
 for (const name of asked) {
   if (!(name in TRIED)) throw new Error(`stage_one knows ${Object.keys(TRIED).join(', ')}; found ${name}`);
