@@ -1,4 +1,5 @@
 export { type Base, type BaseModel, layerGraph } from './base.js';
+export { DEFAULT_BATCH_SIZE, fittingBatch } from './batch.js';
 export {
   calibratedFor,
   calibrationFile,
@@ -11,7 +12,7 @@ export {
   keptSpeed,
 } from './calibrations.js';
 export { classNames } from './class-names.js';
-export { dropBase, isKept, keepBase, keptBase } from './kept.js';
+export { dropBase, isKept, keepBase, keptBase, moveToCache } from './kept.js';
 export { type Named, readBase, readShortcut } from './known.js';
 export { type ListedBase, listBases } from './list.js';
 export { floatNamed, openNamed } from './named.js';

@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Json } from '../canonical.js';
 import { CacheError } from '../errors.js';
 import {
   errorCode,
+  readSlice,
   realSystem,
   removeStale,
   restoreAside,
@@ -11,7 +12,7 @@ import {
   storeError,
   writeFiles,
 } from '../files/index.js';
-import type { Node, Op, Tensor } from '../graph/graph.js';
+import { lazily, type Node, type Op, type Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
 import { plain } from '../plain.js';
@@ -25,6 +26,8 @@ import { type BaseSpec, digestGraph } from './spec.js';
 /** The files that hold the weights of a kept base: of layers, in the order of the nodes; of an ONNX model, the model. */
 const WEIGHTS = 'weights.f32';
 const ONNX = 'model.onnx';
+/** Bytes from which on a tensor is not held in memory. */
+const LARGE = 2 ** 16;
 
 /** @returns whether a cache keeps the base of a spec; what dead runs left half kept is removed */
 export async function isKept(
@@ -73,6 +76,18 @@ export async function dropBase(
       if (errorCode(error) !== 'ENOENT') throw storeError(error, 'to take a damaged base away', path.join(dir, name));
     });
   }
+}
+
+/**
+ * Keeps a base as `keepBase` does.
+ * @returns the same base as it is kept: large weights are in the file, not in memory
+ * @throws CacheError when it cannot be written, or is damaged
+ */
+export async function moveToCache(cache: string, base: Base, options: StoreOptions = {}): Promise<Base> {
+  if (await isKept(cache, base.spec, options)) return base;
+  await keepBase(cache, base, options);
+  const kept = await keptLayers(cache, base.spec);
+  return kept === null ? base : { ...base, model: kept.model };
 }
 
 interface KeptFiles {
@@ -144,10 +159,11 @@ export async function keptBase(cache: string, spec: BaseSpec, calibration?: stri
 async function keptLayers(cache: string, spec: BaseSpec): Promise<Base | null> {
   const dir = keptDir(cache, spec);
   let json: string;
-  let bytes: Buffer;
+  let onnx: Buffer | null;
   try {
     json = await readFile(path.join(dir, 'base.json'), 'utf8');
-    bytes = await readFile(path.join(dir, /"kind":"onnx"/.test(json) ? ONNX : WEIGHTS));
+    onnx = /"kind":"onnx"/.test(json) ? await readFile(path.join(dir, ONNX)) : null;
+    if (onnx === null) await stat(path.join(dir, WEIGHTS));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       return (await restoreAside(realSystem, path.dirname(dir))) ? keptLayers(cache, spec) : null;
@@ -158,7 +174,8 @@ async function keptLayers(cache: string, spec: BaseSpec): Promise<Base | null> {
     const kept = fieldsOf(json);
     const base: Base = {
       name: kept.name,
-      model: kept.kind === 'onnx' ? onnxModel(kept, bytes, spec) : layerModel(kept, bytes, spec),
+      model:
+        kept.kind === 'onnx' ? onnxModel(kept, onnx as Buffer, spec) : layerModel(kept, path.join(dir, WEIGHTS), spec),
       spec,
     };
     const digests = base.model.kind === 'onnx' ? digestOnnx(base.model.onnx) : digestGraph(base.model.graph);
@@ -194,15 +211,20 @@ function onnxModel({ layout, tap, tapLayout, batched }: KeptOnnx, bytes: Buffer,
   return { kind: 'onnx', onnx: { graph: { ...graph, inputs }, imports, layout, tap, tapLayout, batched } };
 }
 
-function layerModel({ input, output, nodes }: KeptLayers, bytes: Buffer, spec: BaseSpec): BaseModel {
+function layerModel({ input, output, nodes }: KeptLayers, file: string, spec: BaseSpec): BaseModel {
   let offset = 0;
   const take = (shape: number[]): Tensor => {
-    const length = shape.reduce((a, b) => a * b, 1);
     const start = offset;
-    offset += length * 4;
-    if (offset > bytes.length) throw new RangeError('weights are missing');
-    return { shape, data: new Float32Array(bytes.buffer.slice(bytes.byteOffset + start, bytes.byteOffset + offset)) };
+    offset += shape.reduce((a, b) => a * b, 1) * 4;
+    return keptTensor(shape, file, start, offset - start);
   };
   const restored: Node[] = nodes.map((node) => ({ ...node, weights: node.weights.map(take) }));
   return { kind: 'layers', graph: resize({ nodes: restored, input, output }, spec.input.height, spec.input.width) };
+}
+
+/** A tensor of `bytes` in a file; a large one is read when it is asked for, and not held. */
+function keptTensor(shape: number[], file: string, start: number, bytes: number): Tensor {
+  const read = (): Float32Array => new Float32Array(readSlice(file, start, bytes).buffer);
+  if (bytes < LARGE) return { shape, data: read() };
+  return lazily(shape, read);
 }

@@ -162,5 +162,7 @@ export async function nameFloatBase(
   const { system = realSystem, verify = false } = hooks;
   const { key, racy } = verify ? { key: null, racy: false } : await look(options, system);
   const known = key === null || racy ? null : await recall(cache, key, system);
-  return known ?? (await readBase(cache, options, hooks));
+  if (known !== null) return known;
+  const { name, spec } = await readBase(cache, options, hooks);
+  return { name, spec }; // the weights are let go
 }

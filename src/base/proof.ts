@@ -1,10 +1,17 @@
 import path from 'node:path';
 import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
 import { type Agreement, agreement, inWords, type Tolerance, within } from '../engine/agreement.js';
-import type { Engine, EngineOptions, Runner } from '../engine/engine.js';
+import type { Engine, EngineOptions, LoadOptions, Runner } from '../engine/engine.js';
 import { processor } from '../engine/processor.js';
 import { EngineError } from '../errors.js';
-import { readWhole, realSystem, type StoreOptions, type StoreSystem, writeAtomically } from '../files/index.js';
+import {
+  openScratch,
+  readWhole,
+  realSystem,
+  type StoreOptions,
+  type StoreSystem,
+  writeAtomically,
+} from '../files/index.js';
 import { Random } from '../random.js';
 import type { Base } from './base.js';
 import { isKept } from './kept.js';
@@ -46,10 +53,11 @@ const proved = new Set<string>();
 export async function loadProven(
   base: Base,
   engine: Engine,
-  options: ProofOptions & { readonly input: Input },
+  given: ProofOptions & { readonly input: Input },
   batchSize: number,
 ): Promise<Runner> {
-  const { cache, system = realSystem, input } = options;
+  const options = { ...given, ...scratchBeside(base, given) };
+  const { cache, system = realSystem } = options;
   if (engine.optimizes !== true) return loadBase(base, engine, options);
   const facts = factsOf(base, engine, options);
   const key = sha256Hex(canonicalJson(facts));
@@ -60,7 +68,7 @@ export async function loadProven(
     proved.add(held);
     return loadBase(base, engine, options);
   }
-  const made = [picture(base, input, noise), picture(base, input, smooth)];
+  const made = [picture(base, options.input, noise), picture(base, options.input, smooth)];
   const own = base.calibration === undefined ? [] : await options.pictures?.();
   const pictures = [...made, ...(own ?? []).slice(0, OWN_PICTURES)];
   const reference = await withRunner(
@@ -93,6 +101,11 @@ export async function loadProven(
     await runner.release();
     throw error;
   }
+}
+
+/** The weights of a large model lie beside the base that a cache keeps while an engine reads them. */
+function scratchBeside({ spec }: Base, { cache, system = realSystem }: ProofOptions): Pick<LoadOptions, 'scratch'> {
+  return cache === undefined ? {} : { scratch: () => openScratch(system, keptDir(cache, spec)) };
 }
 
 /** All that a proof is for. */

@@ -2,6 +2,7 @@ import path from 'node:path';
 import {
   type Base,
   calibratedFor,
+  fittingBatch,
   floatProgram,
   int8Tolerance,
   type KeptCalibration,
@@ -24,9 +25,6 @@ import {
   vectorsOf,
 } from '../quantize/index.js';
 import { FileIndex, type StoreOptions } from '../store/index.js';
-
-/** Images of one run. */
-const BATCH = 8;
 
 /** How an int8 calibration is made. */
 export interface CalibrationOptions {
@@ -71,7 +69,7 @@ export async function makeCalibration(cache: string, base: Base, options: MakeOp
   const index = await FileIndex.open(cache, options);
   const { calibrated, held } = await calibrationSample(spec, { ...options, index });
   const program = floatProgram(base, calibrated[0] instanceof Uint8Array ? 'uint8' : 'float32');
-  const size = program.batched ? BATCH : 1;
+  const size = program.batched ? fittingBatch(base) : 1;
   const images = batchesOf(calibrated, size);
   const own = batchesOf(calibrated.slice(0, OWN_PICTURES), size);
   const { least } = int8Tolerance(fidelity);

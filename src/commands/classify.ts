@@ -1,8 +1,14 @@
-import { type BaseOptions, classNames, isFile, type OpenHooks, openClassifier } from '../base/index.js';
+import {
+  type BaseOptions,
+  classNames,
+  DEFAULT_BATCH_SIZE,
+  isFile,
+  type OpenHooks,
+  openClassifier,
+} from '../base/index.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { type FilesProgress, imageBatches, type ReadyImage } from '../extract/batches.js';
-import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { imagenetClasses } from '../keras/index.js';
 import { checkOptions } from '../options/check.js';
@@ -11,7 +17,7 @@ import { type NamedImages, namesOf } from './names.js';
 export interface ClassifyOptions extends BaseOptions, EngineOptions, OpenHooks, NamedImages {
   /** How many of the likeliest classes to give. Default 5. */
   readonly top?: number;
-  /** Default 8. */
+  /** Default 8, fewer where feature maps are large. */
   readonly batchSize?: number;
   readonly onWarning?: (message: string) => void;
   readonly onProgress?: (progress: FilesProgress) => void;
@@ -76,7 +82,7 @@ export async function* classify(options: ClassifyOptions): AsyncGenerator<Classi
   const paths = await namesOf(options);
   const base = await openClassifier(options, options);
   const classes = await classesOf(options.base, base.spec.features);
-  const runner = await VectorRunner.open(base, await openEngine(options), options, batchSize);
+  const runner = await VectorRunner.open(base, await openEngine(options), options, options.batchSize);
   try {
     for await (const batch of imageBatches(paths, [base.spec], { ...options, batchSize })) {
       const usable = batch.filter((image): image is ReadyImage => image.error === undefined);

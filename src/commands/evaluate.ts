@@ -29,7 +29,7 @@ export interface MeasuredOn extends ReadingOptions, EngineOptions {
   readonly missing?: 'error' | 'skip';
   /** Default `cache`. */
   readonly cache?: string;
-  /** Default 8. */
+  /** Default 8, fewer where feature maps are large. */
   readonly batchSize?: number;
   /** As of `predict`. */
   readonly noStore?: boolean;

@@ -1,9 +1,8 @@
-import { type Base, type BaseSpec, checkRevision } from '../base/index.js';
+import { type Base, type BaseSpec, checkRevision, DEFAULT_BATCH_SIZE } from '../base/index.js';
 import { openEngine } from '../engine/index.js';
 import { EngineError, HeadError } from '../errors.js';
 import { type Activation, activationOf, disagreement, type Seen } from '../explain/activation.js';
 import { imageBatches, type ReadyImage, type UnusableImage } from '../extract/batches.js';
-import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import type { Pixels } from '../extract/vectors.js';
 import { HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
@@ -96,7 +95,7 @@ export async function openExplainer(name: string, options: ExplainerOptions): Pr
   const unpooled = mapBases([...bases.values()]);
   const engine = await openEngine(options);
   const open = async (one: SetFacts): Promise<Base> => bases.get(one) as Base;
-  const source = await VectorSource.open(facts, engine, { ...options, caches, batchSize, store: false, open });
+  const source = await VectorSource.open(facts, engine, { ...options, caches, store: false, open });
   const index = await FileIndex.open(caches.at(-1) ?? cache);
   const predictor = await HeadPredictor.open(head);
   const runners: MapRunner[] = [];

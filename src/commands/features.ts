@@ -5,6 +5,7 @@ import {
   calibrationFile,
   calibrationOf,
   checkPrecision,
+  fittingBatch,
   floatNamed,
   keepSpeed,
   nameBase,
@@ -14,7 +15,7 @@ import {
   superseded,
 } from '../base/index.js';
 import { DataError } from '../errors.js';
-import { DEFAULT_BATCH_SIZE, type ExtractOptions, extract, type FeaturesResult } from '../extract/extract.js';
+import { type ExtractOptions, extract, type FeaturesResult } from '../extract/extract.js';
 import { someImages } from '../extract/sample.js';
 import { holdsFiles } from '../images/index.js';
 import { checkOptions } from '../options/check.js';
@@ -86,11 +87,8 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
 }
 
 /** Measures what int8 brings on this machine, and tells it. */
-async function told(
-  base: Base,
-  { batchSize = DEFAULT_BATCH_SIZE, threads, onWarning }: FeaturesOptions,
-): Promise<Speed> {
-  const speed = await speedsOf(base, batchSize, threads);
+async function told(base: Base, { batchSize, threads, onWarning }: FeaturesOptions): Promise<Speed> {
+  const speed = await speedsOf(base, batchSize ?? fittingBatch(base), threads);
   const times = speed.int8 / speed.float32;
   const measured = `${speed.int8.toFixed(1)} images a second, float32 ${speed.float32.toFixed(1)}`;
   onWarning?.(

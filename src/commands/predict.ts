@@ -4,6 +4,7 @@ import {
   type BaseOptions,
   baseDigest,
   calibrationOf,
+  DEFAULT_BATCH_SIZE,
   inFloat,
   keptBase,
   nameBase,
@@ -15,7 +16,6 @@ import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { HeadError } from '../errors.js';
 import { type FilesProgress, imageBatches, type ReadyImage, type UnusableImage } from '../extract/batches.js';
-import { DEFAULT_BATCH_SIZE } from '../extract/extract.js';
 import { type Head, HeadPredictor, loadHead } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import type { SetFacts } from '../heads/joined-sets.js';
@@ -35,7 +35,7 @@ export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, Ope
   readonly cache?: string;
   /** The file of the int8 calibration of the head's base, where the cache does not keep it. */
   readonly calibration?: string;
-  /** Default 8. */
+  /** Default 8, fewer where feature maps are large. */
   readonly batchSize?: number;
   /**
    * Leave the cache alone. Default false: vectors that had to be computed go into the set of the head, where there is one that can be
@@ -160,7 +160,7 @@ export async function openHead(name: string, options: Omit<PredictOptions, 'head
   if (options.base !== undefined) for (const one of facts) await open(one); // a wrong one is told before any work
   const engine = await openEngine(options);
   const keep = options.noStore !== true;
-  const source = await VectorSource.open(facts, engine, { ...options, caches, batchSize, store: keep, open });
+  const source = await VectorSource.open(facts, engine, { ...options, caches, store: keep, open });
   const index = await FileIndex.open(caches.at(-1) ?? cache);
   const predictor = await HeadPredictor.open(head);
   const isHeld = (sha256: string): boolean => source.isHeld(sha256);

@@ -12,7 +12,8 @@ import { specOf } from './train.js';
 export interface SourceOptions extends EngineOptions {
   /** Caches whose sets are looked into, the first that has one of a fingerprint counts. */
   readonly caches: readonly string[];
-  readonly batchSize: number;
+  /** Images of one run. Default: as many as memory takes, at most 8. */
+  readonly batchSize?: number;
   /** Whether vectors that are computed go into the set of their fingerprint, where it is there and takes them. */
   readonly store: boolean;
   /** Opens the base of one of the facts. Called when a vector must be computed, once for each. */
@@ -87,14 +88,11 @@ export class VectorSource {
         stored.map((i) => (batch[i] as ReadyImage).sha256),
         (at, vector) => put(stored[at] as number, vector),
       );
-      for (let at = 0; at < computed.length; at += this.options.batchSize) {
-        const some = computed.slice(at, at + this.options.batchSize);
-        const runner = part.runner as VectorRunner;
-        const vectors = await runner.run(some.map((i) => (batch[i] as ReadyImage).pixels[b] as Pixels));
-        for (const [k, i] of some.entries()) {
-          put(i, vectors[k] as Float32Array);
-          await this.keep(part, (batch[i] as ReadyImage).sha256, vectors[k] as Float32Array);
-        }
+      const vectors = await part.runner?.run(computed.map((i) => (batch[i] as ReadyImage).pixels[b] as Pixels));
+      for (const [k, vector] of vectors?.entries() ?? []) {
+        const i = computed[k] as number;
+        put(i, vector);
+        await this.keep(part, (batch[i] as ReadyImage).sha256, vector);
       }
       left += part.spec.features;
     }

@@ -1,9 +1,11 @@
 import { type Field, FixedSizeBinary, Schema, Utf8 } from 'apache-arrow';
 import {
+  type Base,
   type BaseOptions,
   type BaseSpec,
   checkPrecision,
-  keepBase,
+  DEFAULT_BATCH_SIZE,
+  moveToCache,
   nameBase,
   type OpenHooks,
   openNamed,
@@ -13,7 +15,7 @@ import { canonicalJson } from '../canonical.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { DataError, PermafrostError } from '../errors.js';
-import { BATCHES_AHEAD, DEFAULT_BATCH_SIZE } from '../extract/extract.js';
+import { BATCHES_AHEAD } from '../extract/extract.js';
 import { type RowItem, type RowVector, rowVectors } from '../extract/rows.js';
 import { VectorRunner } from '../extract/vectors.js';
 import { toFloat16 } from '../float16.js';
@@ -270,12 +272,15 @@ export async function* worker(input: AsyncIterable<Uint8Array>, options: WorkerO
     const hooks = { ...options, makesCache: true };
     const { name, spec } = await nameBase(cache, options, hooks);
     const engine = await openEngine(options);
-    const base = await openNamed(cache, name, spec, options, hooks);
-    await keepBase(cache, base).catch((error: unknown) => {
-      if (!(error instanceof PermafrostError)) throw error;
-      options.onWarning?.(`the base is not kept: ${error.message}`);
-    });
-    runner = await VectorRunner.open(base, engine, { ...options, cache }, batchSize);
+    const kept = async (): Promise<Base> => {
+      const base = await openNamed(cache, name, spec, options, hooks);
+      return moveToCache(cache, base).catch((error: unknown) => {
+        if (!(error instanceof PermafrostError)) throw error;
+        options.onWarning?.(`the base is not kept: ${error.message}`);
+        return base;
+      });
+    };
+    runner = await VectorRunner.open(await kept(), engine, { ...options, cache }, options.batchSize);
     yield* schemaMessage(answers(plan, spec, engine));
     const inHand = new InHand();
     const rest: Uint8Array[] = [];

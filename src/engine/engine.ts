@@ -19,6 +19,19 @@ export interface EngineOptions {
 export interface LoadOptions extends EngineOptions {
   /** Whether the engine may rewrite the graph. Default true. */
   readonly optimize?: boolean;
+  /**
+   * A file that takes the weights of a large model on their way to the engine, so that they need not be in memory beside its own
+   * copy. Default: they are.
+   */
+  readonly scratch?: () => Scratch;
+}
+
+/** A temporary file that takes bytes one after the other. */
+export interface Scratch {
+  readonly path: string;
+  /** @returns where in the file the bytes begin */
+  add(bytes: Uint8Array): number;
+  remove(): Promise<void>;
 }
 
 /** Runs one graph. */

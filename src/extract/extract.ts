@@ -1,5 +1,14 @@
 import path from 'node:path';
-import { type Base, type BaseSpec, isKept, keepBase, type OpenHooks, type ProofOptions } from '../base/index.js';
+import {
+  type Base,
+  type BaseSpec,
+  DEFAULT_BATCH_SIZE,
+  isKept,
+  keepBase,
+  moveToCache,
+  type OpenHooks,
+  type ProofOptions,
+} from '../base/index.js';
 import { sha256Hex } from '../canonical.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
@@ -14,10 +23,7 @@ import type { FeatureSet, SetOptions } from '../store/set.js';
 import { version } from '../version.js';
 import { ordered } from './ordered.js';
 import { openThumbnails } from './thumbnails.js';
-import { decodeBothFor, decodeFor, type Pixels, VectorRunner } from './vectors.js';
-
-/** Images that one run of the base takes. */
-export const DEFAULT_BATCH_SIZE = 8;
+import { decodeBothFor, decodeFor, LazyRunner, type Pixels, VectorRunner } from './vectors.js';
 
 /** Batches that are being read and decoded while one runs. */
 export const BATCHES_AHEAD = 4;
@@ -38,7 +44,7 @@ export interface ExtractOptions extends EngineOptions, OpenHooks, SetOptions {
   readonly data: string;
   /** Default `cache`. */
   readonly cache?: string;
-  /** Images a batch; it does not change the vectors. Default 8. */
+  /** Images a batch; it does not change the vectors. Default 8, fewer where feature maps are large. */
   readonly batchSize?: number;
   /** Try images again that are in quarantine. Default false. */
   readonly retryFailed?: boolean;
@@ -84,22 +90,6 @@ export interface FeaturesResult {
 export interface Decoded {
   readonly sha256: string;
   readonly pixels: Pixels;
-}
-
-/** A runner that is opened when the first image needs it. The base itself is not kept in memory beside the engine's copy. */
-export class LazyRunner {
-  private opened: Promise<VectorRunner> | undefined;
-
-  constructor(private readonly open: () => Promise<VectorRunner>) {}
-
-  get(): Promise<VectorRunner> {
-    this.opened ??= this.open();
-    return this.opened;
-  }
-
-  async release(): Promise<void> {
-    await (await this.opened?.catch(() => undefined))?.release();
-  }
 }
 
 /**
@@ -160,11 +150,11 @@ async function pass(
     ? await openThumbnails(cache, { ...options, onDamaged: ({ message }) => options.onWarning?.(message) })
     : null;
   const writer = set.writer({ engine: engine.name, engineVersion: engine.version, version });
-  const runner = new LazyRunner(async () => {
-    const base = await open();
-    await keepBase(cache, base, options);
-    return VectorRunner.open(base, engine, { ...options, cache }, batchSize);
-  });
+  // As its own function: what `open` gives, weights and all, is let go when it is done.
+  const kept = async (): Promise<Base> => moveToCache(cache, await open(), options);
+  const runner = new LazyRunner(async () =>
+    VectorRunner.open(await kept(), engine, { ...options, cache }, options.batchSize),
+  );
 
   const claimed = new KeySet();
   const count = { done: 0, images: 0, elsewhere: 0, ignored: 0, extracted: 0, reused: 0, quarantined: 0 };

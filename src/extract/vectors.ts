@@ -1,4 +1,4 @@
-import { type Base, type BaseSpec, checkRevision, loadProven, type ProofOptions } from '../base/index.js';
+import { type Base, type BaseSpec, checkRevision, fittingBatch, loadProven, type ProofOptions } from '../base/index.js';
 import type { Engine, Runner } from '../engine/engine.js';
 import { fromFloat16, toFloat16 } from '../float16.js';
 import { type DecodeOptions, decodeBoth, decodeImage, type ImageFormat } from '../images/index.js';
@@ -43,18 +43,28 @@ export class VectorRunner {
   }
 
   /**
+   * @param given images of one run; default: as many as memory takes, `fittingBatch`
    * @throws CacheError where the spec is of another revision of the pixels than this version gives; EngineError where the engine
    *   cannot run the base, or computes something else
    */
-  static async open(base: Base, engine: Engine, options: ProofOptions, batchSize: number): Promise<VectorRunner> {
+  static async open(base: Base, engine: Engine, options: ProofOptions, given?: number): Promise<VectorRunner> {
     checkRevision(base.name, base.spec);
+    const batchSize = given ?? fittingBatch(base);
     const input = floats(base.spec) ? 'float32' : 'uint8';
     const runner = await loadProven(base, engine, { ...options, input }, batchSize);
     return new VectorRunner(runner, base.spec, batchSize);
   }
 
-  /** @returns one vector an image, in order; views of one array. At most `batchSize` images. */
+  /** @returns one vector an image, in order. Of more images than a batch takes it makes several. */
   async run(images: readonly Pixels[]): Promise<Float32Array[]> {
+    const vectors: Float32Array[] = [];
+    for (let at = 0; at < images.length; at += this.batchSize)
+      vectors.push(...(await this.batch(images.slice(at, at + this.batchSize))));
+    return vectors;
+  }
+
+  /** @returns views of one array */
+  private async batch(images: readonly Pixels[]): Promise<Float32Array[]> {
     for (const [i, pixels] of images.entries()) this.buffer.set(pixels, i * this.size);
     const d = this.spec.features;
     const [computed] = await this.runner.run(this.buffer.subarray(0, images.length * this.size), images.length);
@@ -65,6 +75,22 @@ export class VectorRunner {
 
   release(): Promise<void> {
     return this.runner.release();
+  }
+}
+
+/** A runner that is opened when the first image needs it. The base itself is not kept in memory beside the engine's copy. */
+export class LazyRunner {
+  private opened: Promise<VectorRunner> | undefined;
+
+  constructor(private readonly open: () => Promise<VectorRunner>) {}
+
+  get(): Promise<VectorRunner> {
+    this.opened ??= this.open();
+    return this.opened;
+  }
+
+  async release(): Promise<void> {
+    await (await this.opened?.catch(() => undefined))?.release();
   }
 }
 

@@ -68,7 +68,7 @@ export const ownName = (system: StoreSystem, prefix: string): string =>
   `${prefix}-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`;
 
 /** @returns a name for a temporary file of this process */
-const temporaryName = (system: StoreSystem): string => ownName(system, '_tmp');
+export const temporaryName = (system: StoreSystem): string => ownName(system, '_tmp');
 
 /** Tries whether a folder takes a file. @throws system errors as they are; nothing is left behind */
 export async function tryWrite(system: StoreSystem, folder: string): Promise<void> {

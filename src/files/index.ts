@@ -15,5 +15,6 @@ export { errorCode, storeError, whyUnreadable, whyUnwritable, writeError } from 
 export { openRegular } from './open.js';
 export { tryFolder, tryOutput, writeOutput, writeOutputs } from './output.js';
 export { isSameFile, type Placed, placeFile } from './place.js';
-export { readLines, readNamed, readStart, readWhole } from './read.js';
+export { readLines, readNamed, readSlice, readStart, readWhole } from './read.js';
+export { openScratch, type Scratch } from './scratch.js';
 export { type FileIdentity, realSystem, type StoreFile, type StoreOptions, type StoreSystem } from './system.js';

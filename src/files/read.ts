@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import { CacheError } from '../errors.js';
 import { openRegular, refusal } from './open.js';
 import { realSystem, type StoreSystem } from './system.js';
@@ -53,6 +54,25 @@ export async function readStart(path: string, length: number): Promise<Buffer> {
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * @returns `length` bytes of a file of our own from `position` on, in an array of their own
+ * @throws RangeError where it ends before; system errors as they are
+ */
+export function readSlice(path: string, position: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  const file = openSync(path, 'r');
+  try {
+    for (let at = 0; at < length; ) {
+      const got = readSync(file, bytes, at, length - at, position + at);
+      if (got === 0) throw new RangeError(`${path} ends before byte ${position + length}`);
+      at += got;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return bytes;
 }
 
 /**

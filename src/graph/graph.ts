@@ -1,8 +1,17 @@
 /** Float32 values with a shape, in C order. */
 export interface Tensor {
   readonly shape: readonly number[];
+  /** It may be made anew each time it is asked for (`lazily`). */
   readonly data: Float32Array;
 }
+
+/** @returns a tensor that is made each time its values are asked for, so that it takes no memory between */
+export const lazily = (shape: readonly number[], make: () => Float32Array): Tensor => ({
+  shape,
+  get data() {
+    return make();
+  },
+});
 
 /** The shape of one example, without the batch axis; `null` where the model file leaves a size open. */
 export type Shape = readonly (number | null)[];

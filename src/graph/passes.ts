@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.js';
-import type { Graph, Node, Op, Tensor } from './graph.js';
+import { type Graph, lazily, type Node, type Op, type Tensor } from './graph.js';
 import { inferShapes } from './infer.js';
 
 const byName = (graph: Graph): Map<string, Node> => new Map(graph.nodes.map((node) => [node.name, node]));
@@ -126,11 +126,12 @@ function foldInto(node: Node, scale: Float64Array, offset: Float64Array): Node |
   const kernel = weights.pop(); // its last axes are the output channels: filters, or channels x multiplier when depthwise
   if (!kernel) return undefined;
   const n = scale.length;
-  const data = kernel.data.map((value, i) => value * (scale[i % n] ?? 0));
-  const shifted = Float32Array.from(offset, (value, i) => value + (bias?.data[i] ?? 0) * (scale[i] ?? 0));
+  const folded = lazily(kernel.shape, () => kernel.data.map((value, i) => value * (scale[i % n] ?? 0)));
+  const added = bias?.data;
+  const shifted = Float32Array.from(offset, (value, i) => value + (added?.[i] ?? 0) * (scale[i] ?? 0));
   return {
     ...node,
     op: { ...op, useBias: true },
-    weights: [...weights, { shape: kernel.shape, data }, { shape: [n], data: shifted }],
+    weights: [...weights, folded, { shape: [n], data: shifted }],
   };
 }

@@ -56,7 +56,7 @@ export interface VerifyOptions extends StoreOptions, EngineOptions, CacheProgres
   readonly seed?: number;
   /** Delete damaged parts and, with `data`, extract their images again; without, the next `features` does. Default false. */
   readonly repair?: boolean;
-  /** Images a batch of those that are extracted again. Default 8. */
+  /** Images a batch of those that are extracted again. Default 8, fewer where feature maps are large. */
   readonly batchSize?: number;
   readonly signal?: AbortSignal;
   readonly onWarning?: (message: string) => void;

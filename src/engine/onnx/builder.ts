@@ -48,7 +48,11 @@ export class Builder {
   readonly initializers: OnnxTensor[] = [];
   private count = 0;
 
-  constructor(readonly layer = '') {}
+  /** @param keep what becomes of a constant's values, where they shall not be held as they are */
+  constructor(
+    readonly layer = '',
+    private readonly keep: (tensor: OnnxTensor) => OnnxTensor = (tensor) => tensor,
+  ) {}
 
   private fresh(): string {
     return `v${this.count++}`;
@@ -63,7 +67,7 @@ export class Builder {
   /** A float constant; without a shape, a scalar. */
   constant(values: ArrayLike<number>, shape: readonly number[] = []): string {
     const name = this.fresh();
-    this.initializers.push(floats(name, shape, values));
+    this.initializers.push(this.keep(floats(name, shape, values)));
     return name;
   }
 

@@ -1,4 +1,4 @@
-import type { OnnxGraph } from '../../formats/onnx/write.js';
+import type { OnnxGraph, OnnxTensor } from '../../formats/onnx/write.js';
 import type { Graph, Node } from '../../graph/graph.js';
 import { fixedShapes, prepare } from '../../graph/prepare.js';
 import { Builder, type Value } from './builder.js';
@@ -9,6 +9,8 @@ export interface CompileOptions {
   readonly outputs?: readonly string[];
   /** Type of the pixels that come in; default `float32`. */
   readonly input?: 'float32' | 'uint8';
+  /** What becomes of each constant; default: it is held in the graph. */
+  readonly keep?: (tensor: OnnxTensor) => OnnxTensor;
 }
 
 export interface Compiled {
@@ -31,7 +33,7 @@ function feedsOnlyConvolutions({ name }: Node, { nodes }: Graph): boolean {
 export function compile(graph: Graph, options: CompileOptions = {}): Compiled {
   const { graph: folded, taps } = prepare(graph, options.outputs ?? [graph.output]);
   const shapes = fixedShapes(folded);
-  const b = new Builder();
+  const b = new Builder('', options.keep);
   const values = new Map<string, Value>();
   const inputShape = shapes.get(graph.input) ?? [];
   const channelsFirst = b.fromChannelsLast(INPUT, inputShape);

@@ -1,8 +1,10 @@
+import path from 'node:path';
 import { EngineError } from '../../errors.js';
-import type { ValueInfo } from '../../formats/onnx/write.js';
+import type { OnnxTensor, ValueInfo } from '../../formats/onnx/write.js';
 import type { Graph } from '../../graph/graph.js';
-import type { Device, Engine, Runner } from '../engine.js';
-import { type Compiled, compile } from './compile.js';
+import { collectGarbage } from '../collect.js';
+import type { Engine, LoadOptions, Runner, Scratch } from '../engine.js';
+import { type Compiled, type CompileOptions, compile } from './compile.js';
 import { INPUT } from './lower.js';
 import ort from './runtime.js';
 import { createSession, runtimeVersion } from './session.js';
@@ -15,8 +17,9 @@ export const onnxEngine: Engine = {
   version: runtimeVersion,
   optimizes: true,
 
-  async load(graph, { device, threads, optimize, outputs, input = 'float32' } = {}): Promise<Runner> {
-    const { session, asked } = await open(graph, { device, threads, optimize, outputs, input });
+  async load(graph, options = {}): Promise<Runner> {
+    const { input = 'float32' } = options;
+    const { session, asked } = await open(graph, options);
     const pair = graph.nodes.some((node) => node.op.kind === 'Dense');
     return new SessionRunner(session, asked, inputShape(graph), input, pair);
   },
@@ -103,26 +106,74 @@ function oneByOne(runner: Runner): Runner {
   };
 }
 
-/** Only the session outlives this: the compiled graph is as large as the weights. */
-async function open(
-  graph: Graph,
-  { device, threads, optimize = true, outputs, input }: OpenOptions,
-): Promise<{ session: ort.InferenceSession; asked: Compiled['outputs'] }> {
-  const compiled = compile(graph, { input, ...(outputs ? { outputs } : {}) });
-  const session = await createSession(compiled.graph, {
-    ...(device ? { device } : {}),
-    ...(threads === undefined ? {} : { threads }),
-    optimize,
-  });
-  return { session, asked: compiled.outputs };
+type OpenOptions = LoadOptions & Pick<CompileOptions, 'outputs' | 'input'>;
+
+interface Opened {
+  readonly session: ort.InferenceSession;
+  readonly asked: Compiled['outputs'];
 }
 
-interface OpenOptions {
-  readonly optimize: boolean | undefined;
-  readonly device: Device | undefined;
-  readonly threads: number | undefined;
-  readonly outputs: readonly string[] | undefined;
-  readonly input: 'float32' | 'uint8';
+async function open(graph: Graph, options: OpenOptions): Promise<Opened> {
+  const scratch = weightBytes(graph) < LARGE ? undefined : scratchOf(options);
+  if (scratch === undefined) return openCompiled(compile(graph, options), options);
+  try {
+    const compiled = intoScratch(graph, options, scratch);
+    await collectGarbage();
+    return await openCompiled(compiled ?? compile(graph, options), { ...options, beside: path.dirname(scratch.path) });
+  } finally {
+    await scratch.remove();
+  }
+}
+
+/** Only the session outlives this: the compiled graph is as large as the weights. */
+async function openCompiled({ graph, outputs }: Compiled, options: OpenOptions & { beside?: string }): Promise<Opened> {
+  const { device, threads, optimize = true, beside } = options;
+  const session = await createSession(graph, {
+    ...(device ? { device } : {}),
+    ...(threads === undefined ? {} : { threads }),
+    ...(beside === undefined ? {} : { beside }),
+    optimize,
+  });
+  return { session, asked: outputs };
+}
+
+/** Bytes of weights from which on a graph's are not held in memory beside the session's own. */
+const LARGE = 2 ** 26;
+/** Bytes of a constant from which on they are among those. */
+const LARGE_CONSTANT = 2 ** 16;
+
+const weightBytes = ({ nodes }: Graph): number =>
+  4 * nodes.flatMap(({ weights }) => weights).reduce((sum, { shape }) => sum + product(shape), 0);
+
+/** A disk that takes no file leaves all in memory, as it does where there is none. */
+function scratchOf({ scratch }: OpenOptions): Scratch | undefined {
+  try {
+    return scratch?.();
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns a graph whose large constants are in a file; null where the disk does not take them */
+function intoScratch(graph: Graph, options: OpenOptions, scratch: Scratch): Compiled | null {
+  let error: unknown;
+  const keep = (tensor: OnnxTensor): OnnxTensor => {
+    const { length } = tensor.raw;
+    if (length < LARGE_CONSTANT) return tensor;
+    try {
+      const external = { file: path.basename(scratch.path), offset: scratch.add(tensor.raw), length };
+      return { ...tensor, raw: new Uint8Array(), external };
+    } catch (full) {
+      error = full;
+      throw full;
+    }
+  };
+  try {
+    return compile(graph, { ...options, keep });
+  } catch (thrown) {
+    if (thrown === error) return null;
+    throw thrown;
+  }
 }
 
 function twice(images: Float32Array | Uint8Array): Float32Array | Uint8Array {

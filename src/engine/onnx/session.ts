@@ -40,6 +40,8 @@ export interface SessionOptions extends EngineOptions {
    * faster together. Operators of a few microseconds, one after the other, are over before a sleeper wakes.
    */
   readonly spin?: boolean;
+  /** Folder of the files that hold weights of the graph. */
+  readonly beside?: string;
 }
 
 /**
@@ -74,7 +76,10 @@ export async function openSession(
       logSeverityLevel: 4, // what fails is thrown, and told once
       enableMemPattern: false, // as fast, in a tenth less memory
       extra: {
-        session: { intra_op: { allow_spinning: options.spin ? '1' : '0' } },
+        session: {
+          intra_op: { allow_spinning: options.spin ? '1' : '0' },
+          ...(options.beside === undefined ? {} : { model_external_initializers_file_folder_path: options.beside }),
+        },
         optimization: { disable_specified_optimizers: FAULTY_OPTIMIZERS.join(';') },
       },
       ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),

@@ -25,8 +25,10 @@ export interface OnnxTensor {
   readonly name: string;
   readonly type: DataType;
   readonly dims: readonly number[];
-  /** Raw little-endian values. */
+  /** Raw little-endian values; none where they are in a file. */
   readonly raw: Uint8Array;
+  /** A file beside the model that holds them, and where in it. */
+  readonly external?: { readonly file: string; readonly offset: number; readonly length: number };
 }
 
 export interface OnnxNode {
@@ -136,7 +138,12 @@ class Message {
 function tensorMessage(tensor: OnnxTensor): Message {
   const message = new Message();
   for (const dim of tensor.dims) message.int(1, dim);
-  return message.int(2, DATA_TYPE[tensor.type]).string(8, tensor.name).bytes(9, tensor.raw);
+  message.int(2, DATA_TYPE[tensor.type]).string(8, tensor.name);
+  if (tensor.external === undefined) return message.bytes(9, tensor.raw);
+  const { file, offset, length } = tensor.external;
+  for (const [key, value] of Object.entries({ location: file, offset, length }))
+    message.message(13, new Message().string(1, key).string(2, String(value)));
+  return message.int(14, 1);
 }
 
 function attributeMessage(name: string, value: Attribute): Message {
