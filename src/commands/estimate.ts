@@ -11,7 +11,7 @@ import {
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { DataError, PermafrostError } from '../errors.js';
-import { BATCHES_AHEAD, DEFAULT_BATCH_SIZE } from '../extract/extract.js';
+import { BATCHES_AHEAD } from '../extract/extract.js';
 import { type RowItem, rowVectors } from '../extract/rows.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { walk } from '../images/index.js';
@@ -82,7 +82,7 @@ const INDEXED = 8_000_000;
 export async function estimate(options: EstimateOptions): Promise<Estimate> {
   checkOptions('estimate', options);
   checkPrecision(options);
-  const { images, machines = 1, data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE, signal } = options;
+  const { images, machines = 1, data, cache = 'cache', signal } = options;
   const files = data === undefined ? null : await someFiles(data, signal);
   const hooks = { ...options, makesCache: true };
   const { name, spec } = await nameBase(cache, options, hooks);
@@ -92,7 +92,8 @@ export async function estimate(options: EstimateOptions): Promise<Estimate> {
     if (!(error instanceof PermafrostError)) throw error;
     options.onWarning?.(`the base is not kept: ${error.message}`);
   });
-  const runner = await VectorRunner.open(base, engine, { ...options, cache }, batchSize);
+  const runner = await VectorRunner.open(base, engine, { ...options, cache }, options.batchSize);
+  const { batchSize } = runner;
   try {
     const { done, seconds } =
       files === null
