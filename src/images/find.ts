@@ -147,14 +147,19 @@ async function list(dir: SystemPath): Promise<Named[]> {
  */
 export async function* walk(dir: string, options: WalkOptions = {}): AsyncGenerator<FoundFile> {
   let waiting: Entry[] = [];
+  // Looked at while those before them are worked on.
+  let ahead: Promise<FoundFile[]> = Promise.resolve([]);
   for await (const run of await candidates(dir, options)) {
     for (const entry of run) {
       waiting.push(entry);
       if (waiting.length < STATS_AT_ONCE) continue;
-      yield* await found(waiting);
+      const before = ahead;
+      ahead = found(waiting);
       waiting = [];
+      yield* await before;
     }
   }
+  yield* await ahead;
   yield* await found(waiting);
 }
 
