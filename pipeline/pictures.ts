@@ -38,7 +38,7 @@ export function confusionPicture(classes: readonly string[], matrix: readonly (r
 
 const STEPS = '▁▂▃▄▅▆▇█';
 /** Columns of a curve, and epochs that say something. */
-const CURVE = { columns: 32, least: 3 };
+const CURVE = { columns: 26, least: 3 };
 
 /** @returns values as a line of blocks from the least to the greatest of `ends`, several to a column where they are many */
 function blocks(values: readonly number[], [least, most]: readonly [number, number]): string {

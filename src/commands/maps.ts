@@ -93,7 +93,7 @@ function caption(base: Base, options: MapsOptions, maps: FeatureMaps, shown: rea
   const which =
     options.strongest === undefined
       ? `channels 0 to ${shown.length - 1} of ${channels}`
-      : `the ${shown.length} strongest of ${channels} channels`;
+      : `the ${shown.length === 1 ? '' : `${shown.length} `}strongest of ${channels} channels`;
   const layer = options.layer === undefined ? base.name : `${options.layer} of ${base.name}`;
   const framed = dead === 0 ? [] : [`${dead} dead (framed)`];
   return [layer, path.basename(options.path), `${height}×${width}`, which, ...framed].join(', ');

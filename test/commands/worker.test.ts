@@ -249,7 +249,8 @@ test('streams with any bytes changed end in an answer or one sentence', async (t
   for (let i = 0; i < (long ? 20_000 : 400); i++) {
     const mutant = mutate(whole, random, whole);
     await answer(mutant, { ...BASE, cache }).catch((error: unknown) => {
-      if (!(error instanceof PermafrostError)) throw new Error(`mutant ${i}`, { cause: error });
+      if (!(error instanceof PermafrostError))
+        throw new Error(`mutant ${i}: ${(error as Error).stack}`, { cause: error });
     });
   }
 });

@@ -56,7 +56,9 @@ test('losses are drawn on one scale, in so many columns as fit', () => {
   const many = Array.from({ length: 1000 }, (_, i) => record(i + 1, 1 / (i + 1), null));
   assert.equal(curveLines(many).length, 1);
   assert.ok(widest(curveLines(many)) <= 80);
-  assert.match(curveLines(many)[0] ?? '', / [▁▂▃▄▅▆▇█]{32} /);
+  assert.match(curveLines(many)[0] ?? '', / [▁▂▃▄▅▆▇█]{26} /);
+  const judged = Array.from({ length: 1000 }, (_, i) => record(i + 1, 1 / (i + 1), 0.123456));
+  assert.ok(widest(curveLines(judged)) <= 80, curveLines(judged).join('\n'));
   assert.deepEqual(curveLines([1, 2, 3].map((epoch) => record(epoch, 0.5, null)))[0]?.includes('▁▁▁'), true);
   assert.deepEqual(curveLines([record(1, 0.8, 0.8), record(2, 0.4, 0.5)]), [], 'two epochs are no curve');
   assert.deepEqual(curveLines([1, 2, 3].map((epoch) => record(epoch, Number.NaN, null))), []);

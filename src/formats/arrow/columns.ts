@@ -61,8 +61,7 @@ export function readSchema({ head, header, version }: ArrowMessage): Schema {
     checkPairs(header, 2);
     const schema = Message.decode(head).header() as Schema;
     for (const { name, type } of schema.fields) {
-      if (!DataType.isNull(type) && type.typeId === 0)
-        throw new Misfit(`the column ${name} has a type that is not known`);
+      if (!isWhole(type)) throw new Misfit(`the column ${name} has a type that is not known`);
     }
     return schema;
   } catch (error) {
@@ -72,6 +71,17 @@ export function readSchema({ head, header, version }: ArrowMessage): Schema {
     const why = type === undefined ? 'its schema is damaged' : `a column is of the type ${type}, which is not read`;
     throw new Misfit(why, { cause: error });
   }
+}
+
+/** Whether a type has the children that it needs. */
+function isWhole(type: DataType | undefined): boolean {
+  if (type === undefined || (!DataType.isNull(type) && type.typeId === 0)) return false;
+  if (DataType.isDictionary(type)) return isWhole(type.indices) && isWhole(type.dictionary);
+  const isList = DataType.isList(type) || DataType.isLargeList(type) || DataType.isFixedSizeList(type);
+  const children: readonly (Field | undefined)[] = type.children ?? [];
+  return (
+    (!(isList || DataType.isMap(type)) || children.length === 1) && children.every((child) => isWhole(child?.type))
+  );
 }
 
 function checkField(field: FlatTable, version: number): void {
