@@ -3,7 +3,7 @@ import { runtimeVersion } from '../src/engine/onnx/session.js';
 import { Random } from '../src/random.js';
 import { initialVariables } from '../src/train/net.js';
 import type { PackSpec } from '../src/train/net-spec.js';
-import { OnnxTrainer } from '../src/train/onnx/trainer.js';
+import { onnxTrainers } from '../src/train/onnx/trainer.js';
 import { startPeer } from './peer.js';
 import { median, QUICK, type Row, tell } from './tables.js';
 
@@ -30,13 +30,13 @@ const headOf = (learningRate: number, l2: number) => ({
 });
 const sweep = Array.from({ length: 64 }, (_, i) => headOf(1e-4 * 2 ** (i % 8), 1e-6 * 4 ** Math.floor(i / 8)));
 const packs = {
-  'Permafrost, 1 head': await OnnxTrainer.create(spec, [headOf(1e-3, 0)]),
-  'Permafrost, 1 head, standardised': await OnnxTrainer.create(
+  'Permafrost, 1 head': await onnxTrainers.create(spec, [headOf(1e-3, 0)]),
+  'Permafrost, 1 head, standardised': await onnxTrainers.create(
     { ...spec, standardize: true },
     [headOf(1e-3, 0)],
     scaling,
   ),
-  'Permafrost, 64 heads': await OnnxTrainer.create({ ...spec, l2: true }, sweep),
+  'Permafrost, 64 heads': await onnxTrainers.create({ ...spec, l2: true }, sweep),
 };
 
 const torch = await startPeer('head_epoch', n, d, batchSize);

@@ -1,3 +1,23 @@
+import {
+  ADD,
+  type Code,
+  compile,
+  constant,
+  countDown,
+  get,
+  I32,
+  LESS,
+  load,
+  loop,
+  MULTIPLY,
+  set,
+  step,
+  V_LOAD,
+  V_STORE,
+  V128,
+  vector,
+} from '../formats/wasm.js';
+
 /**
  * The two passes of resampling as a module of WebAssembly, whose instructions for vectors take 4 to 16 samples at once; written out
  * here, instruction by instruction, since it is that small.
@@ -40,48 +60,8 @@ export interface Passes {
   ): void;
 }
 
-/** Bytes that a module and JavaScript share. */
-export interface Memory {
-  readonly buffer: ArrayBuffer;
-}
-
-/** What is used of WebAssembly, which Node's types leave out. */
-interface Machine {
-  readonly Memory: new (size: { readonly initial: number }) => Memory;
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
-}
-
-const machine = (globalThis as unknown as { readonly WebAssembly: Machine }).WebAssembly;
-
-type Code = readonly number[];
-
-const unsigned = (value: number): Code => (value < 128 ? [value] : [(value & 127) | 128, ...unsigned(value >>> 7)]);
-const signed = (value: number): Code =>
-  value >= -64 && value < 64 ? [value & 127] : [(value & 127) | 128, ...signed(value >> 7)];
-const section = (id: number, ...parts: Code[]): Code => [id, ...sized([...unsigned(parts.length), ...parts.flat()])];
-const sized = (bytes: Code): Code => [...unsigned(bytes.length), ...bytes];
-const text = (value: string): Code => sized([...Buffer.from(value)]);
-
-const I32 = 0x7f;
-const V128 = 0x7b;
-const get = (local: number): Code => [0x20, ...unsigned(local)];
-const set = (local: number): Code => [0x21, ...unsigned(local)];
-const constant = (value: number): Code => [0x41, ...signed(value)];
-const ADD = [0x6a];
-const MULTIPLY = [0x6c];
-const LESS = [0x49];
-const load = (address: Code): Code => [...address, 0x28, 2, 0];
-/** Repeats a body while it leaves a number other than 0. */
-const loop = (...body: Code[]): Code => [0x03, 0x40, ...body.flat(), 0x0d, 0, 0x0b];
-const step = (local: number, by: Code): Code => [...get(local), ...by, ...ADD, ...set(local)];
-const countDown = (local: number): Code => [...step(local, constant(-1)), ...get(local)];
-
-const vector = (operation: number): Code => [0xfd, ...unsigned(operation)];
-const V_LOAD = [...vector(0x00), 0, 0];
 const V_LOAD_ONE = [...vector(0x5c), 0, 0];
 const V_LOAD_SAME = [...vector(0x09), 0, 0];
-const V_STORE = [...vector(0x0b), 0, 0];
 const V_STORE_ONE = [...vector(0x5a), 0, 0, 0];
 const V_SAME = vector(0x11);
 const V_ADD = vector(0xae);
@@ -138,7 +118,7 @@ function acrossCode(): Code {
     step(source, get(rowBytes)),
     countDown(rows),
   );
-  return body([6, I32], [1, V128], all);
+  return all;
 }
 
 function downCode(): Code {
@@ -187,27 +167,29 @@ function downCode(): Code {
     [...step(first, constant(4)), ...step(count, constant(4)), ...step(weights, get(stride))],
     countDown(rows),
   );
-  return body([5, I32], [6, V128], all);
+  return all;
 }
 
-const body = (numbers: Code, vectors: Code, code: Code): Code => sized([2, ...numbers, ...vectors, ...code, 0x0b]);
-const type = (parameters: number): Code => [0x60, ...sized(Array.from({ length: parameters }, () => I32)), 0];
-
-const module = new machine.Module(
-  Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, type(10), type(8)),
-    ...section(2, [...text('host'), ...text('memory'), 2, 0, 1]),
-    ...section(3, [0], [1]),
-    ...section(7, [...text('across'), 0, 0], [...text('down'), 0, 1]),
-    ...section(10, acrossCode(), downCode()),
-  ]),
-);
-
-const PAGE = 2 ** 16;
+const integers = (count: number): Code => new Array<number>(count).fill(I32);
 
 /** @returns a memory of at least so many bytes, and the passes over it */
-export function passes(bytes: number): { readonly memory: Memory; readonly run: Passes } {
-  const memory = new machine.Memory({ initial: Math.ceil(bytes / PAGE) });
-  return { memory, run: new machine.Instance(module, { host: { memory } }).exports as Passes };
-}
+export const passes = compile<Passes>([
+  {
+    name: 'across',
+    takes: integers(10),
+    locals: [
+      [6, I32],
+      [1, V128],
+    ],
+    code: acrossCode(),
+  },
+  {
+    name: 'down',
+    takes: integers(8),
+    locals: [
+      [5, I32],
+      [6, V128],
+    ],
+    code: downCode(),
+  },
+]);

@@ -13,7 +13,7 @@ const MAY_TAKE: Readonly<Record<string, readonly string[]>> = {
   sample: [],
   maps: [],
   graph: ['formats'],
-  images: ['files'],
+  images: ['files', 'formats'],
   labels: ['files', 'formats'],
   keras: ['files', 'formats', 'graph'],
   engine: ['formats', 'graph'],

@@ -1,9 +1,10 @@
 import { Nodes, value } from '../../formats/onnx/nodes.js';
-import { floats, int64s, type OnnxGraph, type ValueInfo } from '../../formats/onnx/write.js';
+import { floats, type OnnxGraph, type ValueInfo } from '../../formats/onnx/write.js';
 import { addActivation, addNormalize } from '../head-model.js';
 import type { Activation } from '../head-net.js';
-import { BATCH_NORM, type NetSpec, type PackSpec, targetWidth, type Variable, variablesOf } from '../net-spec.js';
-import { addLoss, addTargets, constants, dimsOf } from './loss-nodes.js';
+import { BATCH_NORM, type PackSpec, targetWidth, type Variable, variablesOf } from '../net-spec.js';
+import { AXES, addLosses, addSums, isFlatHead } from './head-losses.js';
+import { constants, dimsOf } from './loss-nodes.js';
 import { addUpdate, SLOTS, type Slot, STEP_SIZES } from './optimizers.js';
 
 /** Whether an optimizer moves it; the others follow the batches. */
@@ -14,18 +15,6 @@ export const slotsOf = (spec: PackSpec, variable: Variable): Slot[] =>
   isTrained(variable)
     ? SLOTS[spec.optimizer].filter((slot) => slot !== 'momentum' || spec.momentum || spec.optimizer === 'adam')
     : [];
-
-/** Where all heads have one unit and no hidden layer, logits stay `[H, B]`; else `[H, units, B]`. */
-const isFlatHead = (spec: NetSpec & { readonly dropout?: boolean }): boolean =>
-  spec.hidden.length === 0 && spec.units === 1 && spec.dropout !== true;
-
-/** @returns the dims of one number a head, beside logits */
-export const headColumn = (spec: NetSpec & { readonly dropout?: boolean }): (1 | 'H')[] =>
-  isFlatHead(spec) ? ['H', 1] : ['H', 1, 1];
-
-/** @returns the dims of one number a head and unit, beside logits */
-export const unitColumn = (spec: NetSpec & { readonly dropout?: boolean }): (number | 'H')[] =>
-  isFlatHead(spec) ? ['H', 1] : ['H', spec.units, 1];
 
 /** Adds `gradient * f'(z)` of a hidden activation, `a` being `f(z)`. */
 function addDerivative(nodes: Nodes, activation: Activation, z: string, a: string, gradient: string): string {
@@ -55,33 +44,6 @@ function addDerivative(nodes: Nodes, activation: Activation, z: string, a: strin
 }
 
 const transposed = (nodes: Nodes, x: string): string => nodes.add('Transpose', [x], { perm: [0, 2, 1] });
-
-/** Adds the loss of each example, `[…, H, 1 or units, B]`, and its derivative by the logits; weights and smoothing are in both. */
-function addLosses(
-  nodes: Nodes,
-  spec: PackSpec,
-  ask: (name: string, dims: readonly (number | string)[]) => string,
-  logits: string,
-  targets: string,
-): { losses: string; delta: string } {
-  const { ending, units } = spec;
-  const hard = addTargets(nodes, ending, targets);
-  let target = hard;
-  if (spec.labelSmoothing) {
-    const sharp = nodes.add('Mul', [hard, ask('sharp', headColumn(spec))]);
-    target = nodes.add('Add', [sharp, ask('spread', headColumn(spec))]);
-  }
-  const { losses, delta } = addLoss(nodes, ending, logits, target);
-  if (!spec.classWeight) return { losses, delta };
-  const weight =
-    ending === 'softmax'
-      ? nodes.add('MatMul', [ask('class_weights', ['H', 1, units]), hard]) // [H, 1, B]
-      : nodes.add('Add', [
-          nodes.add('Mul', [hard, ask('weight_slope', unitColumn(spec))]),
-          ask('weight_base', unitColumn(spec)),
-        ]);
-  return { losses: nodes.add('Mul', [losses, weight]), delta: nodes.add('Mul', [delta, weight]) };
-}
 
 /**
  * The training step of one minibatch, for all heads of a pack, as the body of an ONNX Scan (opset 20) over minibatches.
@@ -262,8 +224,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
     outputs,
   };
   const after = new Nodes('l');
-  const { losses } = addLosses(after, spec, ask.bind(null, perRun), 'logits', 'targets_all');
-  after.add('ReduceSum', [losses, isFlatHead(spec) ? 'last' : 'both'], { keepdims: { i: 0 } }, 'losses'); // [S, H]
+  addSums(after, spec, ask.bind(null, perRun));
   return {
     name: 'epoch',
     nodes: [
@@ -278,7 +239,7 @@ export function epochGraph(spec: PackSpec): OnnxGraph {
     initializers: [
       ...constants(units),
       ...STEP_SIZES[spec.optimizer],
-      int64s('both', [-1, -2]),
+      ...AXES,
       floats('norm_epsilon', [], [BATCH_NORM.epsilon]),
       floats('norm_keep', [], [BATCH_NORM.momentum]),
       floats('norm_take', [], [1 - BATCH_NORM.momentum]),

@@ -15,14 +15,12 @@ export const SLOTS: Readonly<Record<Kind, readonly Slot[]>> = {
 export const ADAM = { beta1: 0.9, beta2: 0.999 } as const;
 const RHO = 0.9;
 const EPSILON = 1e-7;
+/** Adam's, for moments that are kept without their factors. */
+export const ADAM_EPSILON = EPSILON / Math.sqrt(1 - ADAM.beta2);
 
 /** The constants of each optimizer's step. */
 export const STEP_SIZES: Readonly<Record<Kind, readonly OnnxTensor[]>> = {
-  adam: [
-    floats('decay1', [], [ADAM.beta1]),
-    floats('decay2', [], [ADAM.beta2]),
-    floats('epsilon', [], [EPSILON / Math.sqrt(1 - ADAM.beta2)]),
-  ],
+  adam: [floats('decay1', [], [ADAM.beta1]), floats('decay2', [], [ADAM.beta2]), floats('epsilon', [], [ADAM_EPSILON])],
   sgd: [],
   rmsprop: [floats('rho', [], [RHO]), floats('rest', [], [1 - RHO]), floats('epsilon', [], [EPSILON])],
 };

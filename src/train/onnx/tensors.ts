@@ -10,10 +10,18 @@ export const shape = (...dims: number[]): ort.Tensor =>
 /** @returns row numbers as graphs take them, where they lie */
 export const int32 = (rows: Uint32Array): Int32Array => new Int32Array(rows.buffer, rows.byteOffset, rows.length);
 
-/** @returns what gives the outputs of one run by name @throws EngineError when it fails */
-export async function runSession(session: ort.InferenceSession, feeds: Record<string, ort.Tensor>) {
+/**
+ * @param outputs where all outputs go. Default: into new tensors
+ * @returns what gives the outputs of one run by name
+ * @throws EngineError when it fails
+ */
+export async function runSession(
+  session: ort.InferenceSession,
+  feeds: Record<string, ort.Tensor>,
+  outputs?: Record<string, ort.Tensor>,
+) {
   try {
-    const results = await session.run(feeds);
+    const results = await (outputs ? session.run(feeds, outputs) : session.run(feeds));
     return (name: string): ort.Tensor => results[name] as ort.Tensor;
   } catch (error) {
     throw new EngineError(`onnxruntime failed while training: ${error instanceof Error ? error.message : error}`, {

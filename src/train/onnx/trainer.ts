@@ -4,18 +4,17 @@ import { createSession } from '../../engine/onnx/session.js';
 import { type PackSpec, targetWidth, type Variable, variablesOf } from '../net-spec.js';
 import { CHUNK_MS, type PackedHead, type Scaling, type Trainer, type TrainerMaker } from '../trainer.js';
 import type { VectorBlock } from '../vectors.js';
-import { epochGraph, headColumn, slotsOf, unitColumn } from './epoch-graph.js';
+import { epochGraph, slotsOf } from './epoch-graph.js';
+import { headColumn } from './head-losses.js';
+import { headNumbers, repeat, targetsByStep } from './head-numbers.js';
 import { adamRate } from './optimizers.js';
 import { int32, runSession, shape, tensor } from './tensors.js';
+import { isWide, WideTrainer } from './wide-trainer.js';
 
 /** Weights of a pack whose steps are long enough for two threads. */
 const LARGE_PACK = 2 ** 16;
 /** Values of noise and targets of one call. */
 const CHUNK_VALUES = 2 ** 24;
-
-/** @returns each value once for each of `times` rows */
-const repeat = (values: readonly number[], times: number): Float32Array =>
-  Float32Array.from({ length: values.length * times }, (_, i) => values[Math.floor(i / times)] as number);
 
 /**
  * Heads of one spec in training together. One instance holds their weights and what the optimizer keeps; the same calls give
@@ -153,14 +152,7 @@ export class OnnxTrainer implements Trainer {
     const { spec, heads } = this;
     const size = at.length / steps;
     const width = targetWidth(spec);
-    const wanted = new Float32Array(targets.length * rows.length * width);
-    for (let step = 0, i = 0; step < steps; step++) {
-      for (const all of targets) {
-        for (let k = 0; k < width; k++) {
-          for (let b = 0; b < size; b++) wanted[i++] = all[(rows[step * size + b] as number) * width + k] as number;
-        }
-      }
-    }
+    const wanted = targetsByStep(spec, targets, rows, steps);
     const count = heads.length;
     const first = (this.list[0] as Variable).out;
     const units = spec.ending === 'softmax' ? 1 : spec.units;
@@ -175,7 +167,9 @@ export class OnnxTrainer implements Trainer {
       kernel_shape: shape(count, spec.units, spec.d),
       kernel_joined: shape(count * spec.units, spec.d),
       bias_shape: shape(count, spec.units, 1),
-      ...this.numbers(),
+      ...Object.fromEntries(
+        Object.entries(headNumbers(spec, heads)).map(([name, { values, dims }]) => [name, tensor(values, dims)]),
+      ),
     };
     this.scheduled(feeds, steps);
     for (const { name, size: perRow, rowsFirst } of this.noiseSizes()) {
@@ -197,53 +191,6 @@ export class OnnxTrainer implements Trainer {
     );
     for (const name of this.states.keys()) this.states.set(name, result(`${name}_out`).data as Float32Array);
     return result('losses').data as Float32Array;
-  }
-
-  /** The numbers of each head that do not change from step to step. */
-  private numbers(): Record<string, ort.Tensor> {
-    const { spec, heads } = this;
-    const count = heads.length;
-    const dims = (column: readonly (number | string)[]): number[] =>
-      column.map((dim) => (dim === 'H' ? count : (dim as number)));
-    const numbers: Record<string, ort.Tensor> = {};
-    const first = (this.list[0] as Variable).out;
-    const rowsAndHeads = (name: string, of: (head: PackedHead) => number): void => {
-      const values = heads.map(of);
-      numbers[`${name}_rows`] = tensor(repeat(values, first), [count * first, 1]);
-      numbers[`${name}_heads`] = tensor(repeat(values, 1), [count, 1, 1]);
-    };
-    const each = (name: string, column: readonly (number | string)[], of: (head: PackedHead) => number): void => {
-      numbers[name] = tensor(Float32Array.from(heads, of), dims(column));
-    };
-    const heads3 = ['H', 1, 1] as const;
-    if (spec.l1) rowsAndHeads('l1', ({ l1 }) => l1);
-    if (spec.l2) rowsAndHeads('l2', ({ l2 }) => 2 * l2);
-    if (spec.momentum) rowsAndHeads('momentum', ({ momentum }) => momentum);
-    if (spec.dropout) {
-      each('dropout_rate', heads3, ({ dropout }) => dropout);
-      each('dropout_scale', heads3, ({ dropout }) => 1 / (1 - dropout));
-    }
-    if (spec.labelSmoothing) {
-      const classes = spec.ending === 'softmax' ? spec.units : 2;
-      each('sharp', headColumn(spec), ({ labelSmoothing }) => 1 - labelSmoothing);
-      each('spread', headColumn(spec), ({ labelSmoothing }) => labelSmoothing / classes);
-    }
-    if (spec.classWeight) {
-      const { units } = spec;
-      if (spec.ending === 'softmax') {
-        const all = heads.flatMap(({ classWeights }) => Array.from(classWeights ?? new Float32Array(units).fill(1)));
-        numbers.class_weights = tensor(Float32Array.from(all), [count, 1, units]);
-      } else {
-        const pairs = heads.flatMap(({ classWeights }) =>
-          Array.from(classWeights ?? new Float32Array(2 * units).fill(1)),
-        );
-        const base = Float32Array.from({ length: count * units }, (_, i) => pairs[2 * i] as number);
-        const slope = base.map((absent, i) => (pairs[2 * i + 1] as number) - absent);
-        numbers.weight_base = tensor(base, dims(unitColumn(spec)));
-        numbers.weight_slope = tensor(slope, dims(unitColumn(spec)));
-      }
-    }
-    return numbers;
   }
 
   /** The numbers of each head that follow a schedule. */
@@ -272,4 +219,9 @@ export class OnnxTrainer implements Trainer {
 }
 
 /** Trainers of any head that takes minibatches, on onnxruntime. */
-export const onnxTrainers: TrainerMaker = { most: Infinity, check: () => {}, create: OnnxTrainer.create };
+export const onnxTrainers: TrainerMaker = {
+  most: Infinity,
+  check: () => {},
+  create: (spec, heads, scaling, threads) =>
+    (isWide(spec, heads.length) ? WideTrainer : OnnxTrainer).create(spec, heads, scaling, threads),
+};
