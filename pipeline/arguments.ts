@@ -156,8 +156,12 @@ function unknown(command: CommandName, name: string): UsageError {
   return new UsageError(`Unknown argument: ${name}: ${advice} ${help(command)}`);
 }
 
-const withoutValue = ({ describe }: OptionRow, name: string): UsageError =>
-  new UsageError(`Not enough arguments following: ${name}: --${name} takes a value, ${describe}`);
+const withoutValue = (row: OptionRow, name: string): UsageError =>
+  new UsageError(
+    row.positional === true
+      ? `${flagOf(row)} is empty: expected ${row.describe}`
+      : `Not enough arguments following: ${name}: --${name} takes a value, ${row.describe}`,
+  );
 
 /** @returns what is said of what yargs found wrong: a flag without its value, or a switch with one */
 function misread(rows: readonly OptionRow[], fault: string): UsageError {
@@ -173,7 +177,7 @@ function typedValue(command: CommandName, row: OptionRow, found: unknown): unkno
   const name = kebab(row.name);
   if (isList(row)) {
     const list = found as readonly string[];
-    if (list.length === 0) throw withoutValue(row, name);
+    if (list.length === 0 || list.includes('')) throw withoutValue(row, name);
     return checkValue(
       row,
       list.map((one) => atHome(row, one)),

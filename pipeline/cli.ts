@@ -6,7 +6,7 @@ import { plain } from '../src/plain.js';
 import { version } from '../src/version.js';
 import type { Request } from './arguments.js';
 import { helpOf, helpOfAll } from './help.js';
-import { Interrupted } from './io.js';
+import { Interrupted, reader } from './io.js';
 import { MODULES } from './modules.js';
 
 /** One sentence for people; the trace of what nobody foresaw is shown where PERMAFROST_DEBUG is set. */
@@ -65,8 +65,12 @@ async function main(words: readonly string[]): Promise<void> {
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0); // whoever read along has seen enough
-  throw error;
+  if (error.code !== 'EPIPE') throw error;
+  reader.isGone = true;
+  if (reader.isAll) process.exit(0);
+});
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error; // nobody is told any more, and the work goes on
 });
 
 try {

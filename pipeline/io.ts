@@ -3,6 +3,13 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
+/** Who reads the standard output: `head`, for example, leaves when it has seen enough. */
+export const reader = {
+  isGone: false,
+  /** Whether the command ends with it, which one does not that has more to do than to print. */
+  isAll: true,
+};
+
 /** What a stopped command is rejected with. */
 export class Interrupted extends Error {
   constructor(readonly exitCode: number) {

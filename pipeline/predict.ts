@@ -1,4 +1,4 @@
-import { headInfo, type PredictOptions, predict } from '../src/commands/predict.js';
+import { findHead, type PredictOptions, predict } from '../src/commands/predict.js';
 import {
   formatOfFile,
   type PredictionFormat,
@@ -9,7 +9,7 @@ import type { Sorted } from '../src/commands/sort-into.js';
 import { usage } from '../src/options/check.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { ImageResults } from './image-results.js';
-import { counted, interrupt } from './io.js';
+import { counted, interrupt, reader } from './io.js';
 import { Console } from './progress.js';
 
 /** @throws UsageError where `--json`, `--format` and the ending of `--out` ask for different ones */
@@ -32,23 +32,26 @@ export async function run(given: Arguments): Promise<void> {
   const options = optionsOf<PredictOptions>(given);
   const { out } = given.values;
   const format = formatOf(given);
-  const { classes, coverage } = await headInfo(options.head, options.cache);
+  const head = await findHead(options.head, options.cache);
   const told = new ImageResults(console, out === undefined && process.stdout.isTTY);
+  reader.isAll = options.sortInto === undefined;
   let sorted: Sorted | undefined;
-  const predictions = predict({
-    ...options, // the head knows its base; one is only looked for where it is named
+  const hooks = {
     signal: interrupt(),
     onDownload: console.download,
     onWarning: told.onWarning,
     onProgress: told.onProgress,
-    onSorted: (found) => {
+    onSorted: (found: Sorted) => {
       sorted = found;
     },
-  });
+  };
+  // The head knows its base; one is only looked for where it is named.
+  const predictions = predict({ ...options, ...hooks }, head);
   const all = told.counted(predictions, options);
+  const { classes, coverage } = head.info;
   const table = { classes, top: options.top, sets: coverage !== null, format };
   if (out !== undefined) await writePredictions(String(out), all, table);
-  else for await (const chunk of predictionChunks(all, table)) process.stdout.write(chunk);
+  else for await (const chunk of predictionChunks(all, table)) if (!reader.isGone) process.stdout.write(chunk);
   if (sorted !== undefined) for (const line of sortedLines(sorted)) console.line(line);
   told.end(`predicted with ${options.head}`, out);
 }

@@ -10,7 +10,7 @@ import { plain } from '../plain.js';
 import { type Explained, type ExplainerOptions, openExplainer } from './explainer.js';
 import { isThere } from './export-place.js';
 import { type NamedImages, namesOf } from './names.js';
-import { headInfo } from './predict.js';
+import { findHead } from './predict.js';
 import { type Answer, said } from './prediction.js';
 import { baseOf, checkApart, folderOf } from './sort-into.js';
 
@@ -126,11 +126,12 @@ export async function* explain(options: ExplainOptions): AsyncGenerator<Explaine
   checkOptions('explain', options);
   const { head, out = 'explained', format = 'png', colormap = 'magma', replace = false } = options;
   const paths = await namesOf(options);
-  checkClass(await headInfo(head, options.cache), options.class);
+  const found = await findHead(head, options.cache);
+  checkClass(found.info, options.class);
   const folder = path.resolve(out);
   await checkApart('out', folder, paths, out);
   await tryOutput(path.join(folder, `a.${format}`));
-  const explainer = await openExplainer(head, options);
+  const explainer = await openExplainer(found, options);
   const { info } = explainer;
   const names = new Names();
 

@@ -4,13 +4,13 @@ import { EngineError, HeadError } from '../errors.js';
 import { type Activation, activationOf, disagreement, type Seen } from '../explain/activation.js';
 import { imageBatches, type ReadyImage, type UnusableImage } from '../extract/batches.js';
 import type { Pixels } from '../extract/vectors.js';
-import { HeadPredictor, loadHead } from '../heads/head.js';
+import { HeadPredictor } from '../heads/head.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import type { SetFacts } from '../heads/joined-sets.js';
 import type { FeatureMaps } from '../maps/picture.js';
 import { FileIndex } from '../store/index.js';
 import { beforeAveraging, MapRunner } from './feature-maps.js';
-import { cachesOf, headDir, matchBase, type PredictOptions } from './predict.js';
+import { cachesOf, type FoundHead, matchBase, type PredictOptions } from './predict.js';
 import { savedNet } from './saved-net.js';
 import { VectorSource } from './vector-source.js';
 
@@ -77,11 +77,9 @@ function mapBases(bases: readonly Base[]): Base[] {
 }
 
 /** @throws HeadError for a head whose answers cannot be told by position, and as `predict` */
-export async function openExplainer(name: string, options: ExplainerOptions): Promise<Explainer> {
+export async function openExplainer(head: FoundHead, options: ExplainerOptions): Promise<Explainer> {
   const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
-  const dir = await headDir(name, cache);
-  const head = await loadHead(dir);
-  const { info } = head;
+  const { info, dir } = head;
   checkLinear(info);
   const net = savedNet(head);
   const facts: SetFacts[] = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];

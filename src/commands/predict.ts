@@ -57,9 +57,15 @@ export interface PredictOptions extends Partial<BaseOptions>, EngineOptions, Ope
   readonly onProgress?: (progress: FilesProgress) => void;
 }
 
+/** A head and where it lies. */
+export interface FoundHead extends Head {
+  readonly dir: string;
+}
+
 /** @throws HeadError where neither the cache nor a folder holds such a head, or one of them cannot be read */
-export async function findHead(head: string, cache: string): Promise<Head> {
-  return loadHead(await headDir(head, cache));
+export async function findHead(head: string, cache = 'cache'): Promise<FoundHead> {
+  const dir = await headDir(head, cache);
+  return { ...(await loadHead(dir)), dir };
 }
 
 /** @returns the caches in which the sets and bases of a head may lie: the given one, and the one that the head lies in */
@@ -126,7 +132,7 @@ export async function matchBase(
 }
 
 /** @returns the description of a head by name or folder @throws HeadError when there is none */
-export async function headInfo(head: string, cache = 'cache'): Promise<HeadInfo> {
+export async function headInfo(head: string, cache?: string): Promise<HeadInfo> {
   return (await findHead(head, cache)).info;
 }
 
@@ -148,12 +154,11 @@ export interface OpenedHead {
   close(): Promise<void>;
 }
 
-/** @throws as `predict` */
-export async function openHead(name: string, options: Omit<PredictOptions, 'head'>): Promise<OpenedHead> {
+/** @param named a head by name or folder, or as it was found @throws as `predict` */
+export async function openHead(named: string | FoundHead, options: Omit<PredictOptions, 'head'>): Promise<OpenedHead> {
   const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
-  const dir = await headDir(name, cache);
-  const head = await loadHead(dir);
-  const { info } = head;
+  const head = typeof named === 'string' ? await findHead(named, cache) : named;
+  const { info, dir } = head;
   const facts = [{ fingerprint: info.fingerprint, set: info.set }, ...info.joined];
   const caches = cachesOf(dir, cache);
   const open = (one: SetFacts): Promise<Base> => matchBase(one, options, caches, facts.length > 1);
@@ -198,17 +203,19 @@ export async function openHead(name: string, options: Omit<PredictOptions, 'head
 
 /**
  * Asks a head about images: their vectors are read where they are stored, else computed by its base and stored there.
+ * @param found the head that is named, where it was read before
  * @returns one prediction an image, in order; of one that cannot be used the reason
  * @throws HeadError when the head is damaged or its base cannot be matched; DataError when there are no such files; CacheError where the
  *   head was trained on pixels of another revision; EngineError where the engine computes something else; FileError where the images
  *   cannot be sorted into their folders
  */
-export async function* predict(options: PredictOptions): AsyncGenerator<Prediction> {
+export async function* predict(options: PredictOptions, found?: FoundHead): AsyncGenerator<Prediction> {
   checkOptions('predict', options);
   const { head: name, sortInto, top, minScore } = options;
   const paths = await namesOf(options);
-  checkAsked(await headInfo(name, options.cache), options);
-  const head = await openHead(name, options);
+  const named = found ?? (await findHead(name, options.cache));
+  checkAsked(named.info, options);
+  const head = await openHead(named, options);
   try {
     const sorter = sortInto === undefined ? null : await Sorter.open(sortInto, head.info, paths);
     for await (const image of head.outputs(paths)) {

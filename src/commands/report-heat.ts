@@ -8,6 +8,7 @@ import type { Answers } from '../heads/judge.js';
 import type { OnData, ReportImage } from '../report/model.js';
 import { type Said, saidBy } from '../report/rows.js';
 import { type ExplainerOptions, openExplainer } from './explainer.js';
+import { findHead } from './predict.js';
 
 /** Of a thumbnail's sides, which a page draws it over: it is smooth. */
 const SHARE = 0.5;
@@ -56,7 +57,7 @@ export async function heatOf(
   if (rows.size === 0) return heat;
   const files = [...rows.values()].map((row) => path.join(data, images[onData.places[row] as number]?.path ?? ''));
   try {
-    const explainer = await openExplainer(dir, options);
+    const explainer = await openExplainer(await findHead(dir, options.cache), options);
     try {
       for await (const image of explainer.explained(files)) {
         if (image.error !== undefined) continue;

@@ -246,14 +246,15 @@ export async function report(asked: ReportOptions): Promise<ReportResult> {
   const measured: ComparedHead[] = [];
   for (const [at, { name, dir, labels }] of subject.heads.entries()) {
     options.signal?.throwIfAborted();
-    const { info } = await findHead(dir, cache);
+    const found = await findHead(dir, cache);
+    const { info } = found;
     const sets = await setNames(dir, info, cache);
     if (data === undefined || at >= MOST_CHAPTERS) {
       heads.push({ name, info, sets, onData: null });
       continue;
     }
     const own = options.labels === undefined && labels !== undefined ? { ...options, labels } : options;
-    const head = await openHead(dir, own);
+    const head = await openHead(found, own);
     try {
       const { onData, measured: on } = await lookAt(head, data, own, images);
       heads.push({ name, info, sets, onData });

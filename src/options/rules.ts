@@ -186,9 +186,9 @@ export function expected(rule: Rule, typed = false): string {
     case 'switch':
       return 'true or false';
     case 'text':
-      return 'text';
+      return 'text that is not empty';
     case 'texts':
-      return 'text, or a list of texts';
+      return 'text, or a list of texts, none of them empty';
     case 'sizes': {
       const example = typed ? ' between commas, for example 256,64, or none' : '';
       return `at most ${rule.most} whole numbers from 1 to ${rule.max}${example}`;

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import path from 'node:path';
 import { before, describe, type TestContext, test } from 'node:test';
 import { openExplainer } from '../../src/commands/explainer.js';
+import { findHead } from '../../src/commands/predict.js';
 import {
   type ExplainedImage,
   type ExplainOptions,
@@ -87,7 +88,7 @@ describe('mean + bias is the logit that head.onnx gives', () => {
   ] as const) {
     test(name, async () => {
       await head(name, set, options());
-      const { info, ...explainer } = await openExplainer(name, { cache, threads: 1 });
+      const { info, ...explainer } = await openExplainer(await findHead(name, cache), { cache, threads: 1 });
       let images = 0;
       for await (const image of explainer.explained([data])) {
         if (image.error !== undefined) continue;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, type TestContext, test } from 'node:test';
@@ -8,7 +10,7 @@ import { train } from '../../src/commands/train.js';
 import { placeFile, realSystem } from '../../src/files/index.js';
 import { features } from '../../src/index.js';
 import { permafrost } from '../helpers/cli.js';
-import { fixture } from '../helpers/fixtures.js';
+import { fixture, root } from '../helpers/fixtures.js';
 import { pictures } from '../helpers/pictures.js';
 import { folder, systemError } from '../helpers/store.js';
 
@@ -172,4 +174,28 @@ test('the command: what is not sure is not sorted, the likeliest class alone is 
     assert.equal(wrong.code, 2);
     assert.ok(wrong.stderr.startsWith(`permafrost: ${said}`), wrong.stderr);
   }
+});
+
+test('whoever reads the rows or the messages and leaves ends neither sorting nor stage one', async (t) => {
+  const dir = await folder(t);
+  const ends = async (words: string[], stream: 'stdout' | 'stderr'): Promise<{ code: unknown; told: string }> => {
+    const child = spawn(process.execPath, [path.join(root, 'dist/pipeline/cli.js'), ...words]);
+    child[stream].destroy();
+    const other = stream === 'stdout' ? 'stderr' : 'stdout';
+    let told = '';
+    child[other].on('data', (chunk) => (told += chunk));
+    const [code] = await once(child, 'close');
+    return { code, told };
+  };
+  const words = ['predict', made.data, '--head', 'h', '--cache', made.cache];
+  const sorted = await ends([...words, '--sort-into', path.join(dir, 'a')], 'stdout');
+  assert.equal(sorted.code, 0, sorted.told);
+  assert.match(sorted.told, /12 linked/);
+  assert.equal(below(path.join(dir, 'a')).length, 12);
+  assert.equal((await ends(words, 'stdout')).code, 0);
+  const cache = path.join(dir, 'cache');
+  const base = ['--base', BASE.base, '--layer', 'maps', '--preprocess', 'tf'];
+  const stored = await ends(['features', '--data', made.data, '--cache', cache, ...base, '--json'], 'stderr');
+  assert.equal(stored.code, 0);
+  assert.equal(JSON.parse(stored.told).extracted, 12);
 });

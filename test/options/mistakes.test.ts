@@ -38,6 +38,9 @@ const TYPED: readonly (readonly [command: CommandName, words: string, message: R
   ['features', '--data d --data e', /^--data is given twice$/],
   ['features', '--data', /^Not enough arguments following: data: --data takes a value, folder of images$/],
   ['train', '--data --lr', /^Not enough arguments following: lr: --lr takes a value/],
+  ['heads compare', "x '' --data d", /^HEADS is empty: expected heads by name or folder, two or more$/],
+  ['heads show', "''", /^HEAD is empty: expected a head by name or folder$/],
+  ['predict', "a --head ''", /^Not enough arguments following: head: --head takes a value, a head by name or folder$/],
   ['features', '--no-data', /^Unknown argument: no-data: did you mean --data\?/],
   ['features', '--data d --quiet --no-quiet', /^--quiet is given twice$/],
   ['features', '--data d --json=maybe', /^--json takes no value: leave it out, or write --no-json$/],
@@ -106,7 +109,14 @@ describe('what is typed wrongly is answered in one sentence, with flags as they 
   for (const [command, words, message] of TYPED) {
     test(`${command} ${words}`, () => {
       assert.throws(
-        () => readArguments(command, words.split(' ').filter(Boolean)),
+        () =>
+          readArguments(
+            command,
+            words
+              .split(' ')
+              .filter(Boolean)
+              .map((word) => (word === "''" ? '' : word)),
+          ),
         (error: Error) => {
           assert.ok(error instanceof UsageError);
           assert.match(error.typed, message);
