@@ -28,9 +28,11 @@ test('a head of another identity is never written over: it gets a name of its ow
   let epochs = 0;
   const again = await train({ ...p1, onEpoch: () => epochs++ });
   assert.deepEqual([again.dir, again.reused, epochs], [first.dir, true, 0], 'the same head is not trained again');
-  const { seconds: _, reused: __, ...was } = first;
-  const { seconds: ___, reused: ____, ...is } = again;
+  const { seconds: _, reused: __, mistakes, ...was } = first;
+  const { seconds: ___, reused: ____, mistakes: unknown, ...is } = again;
   assert.deepEqual(is, was);
+  assert.ok(mistakes !== null && mistakes.length > 0);
+  assert.equal(unknown, null, 'what was not trained again is not measured again');
 
   const second = await train(p2);
   const { info } = await loadHead(second.dir);
