@@ -1,8 +1,9 @@
 import { breathe, isBreath } from '../breathe.js';
 import { CacheError, UsageError } from '../errors.js';
 import { FeatureSet, KeySet } from '../store/index.js';
-import { memoryVectors, type VectorSource } from '../train/vectors.js';
-import { openVectors } from './stored-vectors.js';
+import type { VectorSource } from '../train/vectors.js';
+import { joinVectors } from './joined-vectors.js';
+import { type HoldingOptions, openVectors } from './stored-vectors.js';
 
 /** Sets of one fingerprint: what one of them lacks, another may have. */
 interface Group {
@@ -16,15 +17,6 @@ export interface SetFacts {
   readonly fingerprint: string;
   /** All of its `_set.json`. */
   readonly set: Readonly<Record<string, unknown>>;
-}
-
-/** Vectors of some sets, in memory. */
-interface Matrix {
-  /** `[rows, d]` */
-  readonly x: Float32Array;
-  readonly d: number;
-  /** The content of each row. */
-  readonly rows: KeySet;
 }
 
 /** Vectors by content. */
@@ -97,13 +89,10 @@ export class JoinedSets {
 
   /**
    * @returns the vectors of the contents that have one everywhere, in the order of their hashes, so that a head depends neither on
-   * names nor on what else is read; others are not in `rows`. Vectors of sets of one fingerprint that take more bytes than `memory`
-   * (1 GiB) are read from their parts again each time; those that are joined are held in memory
+   * names nor on what else is read; others are not in `rows`. Vectors that take more bytes than `memory` (1 GiB) are read from disk
+   * again each time
    */
-  async read(
-    keys: readonly string[],
-    options: { readonly memory?: number; readonly signal?: AbortSignal } = {},
-  ): Promise<VectorTable> {
+  async read(keys: readonly string[], options: HoldingOptions = {}): Promise<VectorTable> {
     const { signal } = options;
     const asked = await distinctInOrder(keys, signal);
     const [only] = this.groups;
@@ -116,17 +105,12 @@ export class JoinedSets {
       }
       return { vectors: source, rows };
     }
-    const tables: Matrix[] = [];
-    for (const group of this.groups) tables.push(await readGroup(group, asked));
-    const d = tables.reduce((sum, table) => sum + table.d, 0);
-    const complete = asked.filter((key) => tables.every(({ rows }) => rows.has(key)));
-    const x = new Float32Array(complete.length * d);
-    let left = 0;
-    for (const table of tables) {
-      for (const [row, key] of complete.entries()) x.set(vectorOf(table, key), row * d + left);
-      left += table.d;
-    }
-    return { vectors: memoryVectors(x, d), rows: new KeySet(complete) };
+    const { source, keys: complete } = await joinVectors(
+      this.groups.map(({ sets }) => sets),
+      asked,
+      options,
+    );
+    return { vectors: source, rows: new KeySet(complete) };
   }
 }
 
@@ -141,34 +125,6 @@ async function distinctInOrder(keys: readonly string[], signal?: AbortSignal): P
   const order = contents.order();
   await breathe(signal);
   return Array.from(order, (content) => first[content] as string);
-}
-
-/** @returns the vector of a content that the table has */
-function vectorOf({ x, d, rows }: Matrix, key: string): Float32Array {
-  const row = Math.max(rows.indexOf(key), 0);
-  return x.subarray(row * d, (row + 1) * d);
-}
-
-async function readGroup({ sets }: Group, keys: readonly string[]): Promise<Matrix> {
-  const d = sets[0]?.spec.features ?? 0;
-  let table: Matrix = { x: new Float32Array(0), d, rows: new KeySet() };
-  let missing = keys;
-  for (const set of sets) {
-    const wanted = missing;
-    const { vectors, found, missing: absent } = await set.read(wanted);
-    const { rows } = table;
-    const before = rows.size;
-    for (const index of found) rows.add(wanted[index] as string);
-    const x = before === 0 ? vectors : new Float32Array(rows.size * d);
-    if (x !== vectors) {
-      x.set(table.x);
-      x.set(vectors, table.x.length);
-    }
-    table = { x, d, rows };
-    missing = absent;
-    if (missing.length === 0) break;
-  }
-  return table;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { CacheError } from '../errors.js';
-import type { Random } from '../random.js';
 import type { FeatureSet, LocatedRows } from '../store/index.js';
-import { memoryVectors, type VectorBlock, type VectorSource } from '../train/vectors.js';
+import { allRows, memoryVectors, type VectorBlock, type VectorSource } from '../train/vectors.js';
+import { type ReadRows, type RowReader, StreamedVectors } from './streamed-vectors.js';
 
 /** Bytes of vectors that training holds in memory at once, where nobody says otherwise: the same on every machine. */
 export const DEFAULT_MEMORY = 2 ** 30;
@@ -16,20 +16,53 @@ export interface StoredVectors {
   readonly missing: Uint32Array;
 }
 
+/** How much of them is held. */
+export interface HoldingOptions {
+  /** Bytes of vectors held at once. Default 1 GiB. */
+  readonly memory?: number;
+  /** Ends this, and what goes through the vectors later. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * The vectors of the asked keys: in memory where they fit into it, else read from the parts again each time, through a buffer.
  * @param sets of one fingerprint, as many machines have made: of a content that several of them hold the first counts
  * @param keys 64 hexadecimal digits each
- * @param memory bytes of vectors held at once. Default 1 GiB
- * @param signal ends this, and what goes through the vectors later
  * @throws CacheError when a part is damaged; the signal's reason
  */
 export async function openVectors(
   sets: readonly FeatureSet[],
   keys: readonly string[],
-  { memory = DEFAULT_MEMORY, signal }: { readonly memory?: number; readonly signal?: AbortSignal } = {},
+  options: HoldingOptions = {},
 ): Promise<StoredVectors> {
-  const d = sets[0]?.spec.features ?? 0;
+  const { source, found, missing } = await streamVectors(sets, keys, options);
+  const { n, d } = source;
+  if (4 * n * d > (options.memory ?? DEFAULT_MEMORY)) return { source, found, missing };
+  const x = new Float32Array(n * d);
+  for await (const block of source.blocks(allRows(n))) place(block, d, x, d, 0);
+  return { source: memoryVectors(x, d, options.signal), found, missing };
+}
+
+/** Copies the vectors of a block to the columns from `left` on of a matrix of this width. */
+export function place(
+  { x, at, rows }: VectorBlock,
+  d: number,
+  matrix: Float32Array,
+  width: number,
+  left: number,
+): void {
+  for (const [i, row] of rows.entries()) {
+    const from = at[i] as number;
+    matrix.set(x.subarray(from * d, (from + 1) * d), row * width + left);
+  }
+}
+
+/** As `openVectors`, none of them in memory. */
+export async function streamVectors(
+  sets: readonly FeatureSet[],
+  keys: readonly string[],
+  { memory = DEFAULT_MEMORY, signal }: HoldingOptions = {},
+): Promise<StoredVectors> {
   const { batches, have } = await locateIn(sets, keys, signal);
   const found = Uint32Array.from(keys.keys()).filter((place) => have[place] === 1);
   const missing = Uint32Array.from(keys.keys()).filter((place) => have[place] === 0);
@@ -37,26 +70,14 @@ export async function openVectors(
   found.forEach((place, row) => {
     rowOf[place] = row;
   });
-  const located = (list: readonly PlacedRows[]): PlacedRows[] =>
-    list.map((one) => ({ ...one, places: one.places.map((place) => rowOf[place] as number) }));
+  const located = batches.map((one) => ({ ...one, places: one.places.map((place) => rowOf[place] as number) }));
   const relocate = async (): Promise<PlacedRows[]> => {
-    const again = await locateIn(
-      sets,
-      Array.from(found, (place) => keys[place] as string),
-      signal,
-    );
-    return again.batches;
+    const asked = Array.from(found, (place) => keys[place] as string);
+    return (await locateIn(sets, asked, signal)).batches;
   };
-  const stream = new StreamedVectors(sets, d, found.length, located(batches), relocate, memory, signal);
-  if (4 * found.length * d > memory) return { source: stream, found, missing };
-  const x = new Float32Array(found.length * d);
-  for await (const { x: part, at, rows } of stream.blocks(Uint32Array.from(found.keys()))) {
-    for (const [i, row] of rows.entries()) {
-      const from = at[i] as number;
-      x.set(part.subarray(from * d, (from + 1) * d), row * d);
-    }
-  }
-  return { source: memoryVectors(x, d, signal), found, missing };
+  const reader = partReader(sets, found.length, located, relocate, signal);
+  const source = new StreamedVectors(found.length, sets[0]?.spec.features ?? 0, reader, memory);
+  return { source, found, missing };
 }
 
 /** Some rows of one batch of one of several sets. */
@@ -65,7 +86,7 @@ interface PlacedRows extends LocatedRows {
 }
 
 /** As `FeatureSet.locate`, in each set what those before it lack. */
-async function locateIn(
+export async function locateIn(
   sets: readonly FeatureSet[],
   keys: readonly string[],
   signal?: AbortSignal,
@@ -85,77 +106,26 @@ async function locateIn(
   return { batches, have };
 }
 
-/** Vectors that stay on disk: batches are read in order or shuffled, and gathered in a buffer. */
-class StreamedVectors implements VectorSource {
-  private readonly capacity: number;
-  /** The buffer of a pass that is over: the next one takes it, as the collector may leave several of them behind. */
-  private spare: Float32Array | undefined;
-
-  /**
-   * @param located where each row lies; `places` are rows of this source
-   * @param relocate finds them again after parts were merged
-   */
-  constructor(
-    private readonly sets: readonly FeatureSet[],
-    readonly d: number,
-    readonly n: number,
-    private located: readonly PlacedRows[],
-    private readonly relocate: () => Promise<PlacedRows[]>,
-    memory: number,
-    private readonly signal?: AbortSignal,
-  ) {
-    // The engine holds a copy of what it works on, so the buffer takes half.
-    this.capacity = Math.max(1, Math.min(n, Math.floor(memory / 2 / (4 * d))));
-  }
-
-  async *blocks(rows: Uint32Array, shuffle?: Random, multiple = 1): AsyncGenerator<VectorBlock> {
-    const { d, capacity } = this;
-    const wanted = new Uint8Array(this.n);
-    for (const row of rows) wanted[row] = 1;
-    const buffer = this.spare ?? new Float32Array(capacity * d);
-    this.spare = undefined;
-    const x = buffer.subarray(0, Math.min(capacity, rows.length) * d);
-    const held = new Uint32Array(x.length / d);
-    let size = 0;
-    /** Gives the buffer away but for what `multiple` leaves over, which moves to its front. */
-    const full = function* (): Generator<VectorBlock> {
-      const given = size < multiple ? size : size - (size % multiple);
-      yield {
-        x: x.subarray(0, given * d),
-        at: Uint32Array.from({ length: given }, (_, i) => i),
-        rows: held.slice(0, given),
-      };
-      x.copyWithin(0, given * d, size * d);
-      held.copyWithin(0, given, size);
-      size -= given;
-    };
-    try {
-      for await (const { vectors, at, places } of this.read(wanted, shuffle)) {
-        for (const [i, row] of at.entries()) {
-          if (size === held.length) yield* full();
-          x.set(vectors.subarray(row * d, (row + 1) * d), size * d);
-          held[size++] = places[i] as number;
-        }
-      }
-      while (size > 0) yield* full();
-    } finally {
-      this.spare = buffer;
-    }
-  }
-
-  rest(): void {
-    this.spare = undefined;
-  }
-
-  /** The wanted rows of every batch; each row once, also where parts are merged while this reads. */
-  private async *read(wanted: Uint8Array, shuffle: Random | undefined) {
+/**
+ * @param located where each row lies; `places` are rows of the source
+ * @param relocate finds them again after parts were merged
+ * @returns what reads the wanted rows of every batch; each row once, also where parts are merged while it reads
+ */
+function partReader(
+  sets: readonly FeatureSet[],
+  n: number,
+  located: readonly PlacedRows[],
+  relocate: () => Promise<PlacedRows[]>,
+  signal?: AbortSignal,
+): RowReader {
+  let all = located;
+  return async function* (wanted, shuffle): AsyncGenerator<ReadRows> {
     let scratch = new ArrayBuffer(0);
     for (let tries = 0; ; tries++) {
-      const all = this.located;
       const order = shuffle?.permutation(all.length) ?? all.keys();
       let moved = false;
       for (const index of order) {
-        this.signal?.throwIfAborted();
+        signal?.throwIfAborted();
         const one = all[index] as PlacedRows;
         const chosen = Uint32Array.from(one.at.keys()).filter((i) => wanted[one.places[i] as number] === 1);
         if (chosen.length === 0) continue;
@@ -170,13 +140,13 @@ class StreamedVectors implements VectorSource {
         yield { vectors, at: Uint32Array.from(chosen, (i) => one.at[i] as number), places };
       }
       if (!moved) return;
-      this.located = await this.relocate();
-      const rows = this.located.reduce((sum, { places }) => sum + places.length, 0);
-      if (rows < this.n || tries > 9) {
+      all = await relocate();
+      const rows = all.reduce((sum, { places }) => sum + places.length, 0);
+      if (rows < n || tries > 9) {
         throw new CacheError(
-          `vectors of ${this.sets.map(({ dir }) => dir).join(' or ')} were removed while they were read: run the same command again when nothing else changes the set`,
+          `vectors of ${sets.map(({ dir }) => dir).join(' or ')} were removed while they were read: run the same command again when nothing else changes the set`,
         );
       }
     }
-  }
+  };
 }

@@ -5,6 +5,7 @@ import path, { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { CacheError } from '../../src/errors.js';
+import { realSystem } from '../../src/files/index.js';
 import { JoinedSets } from '../../src/heads/joined-sets.js';
 import { openVectors } from '../../src/heads/stored-vectors.js';
 import { Random } from '../../src/random.js';
@@ -179,4 +180,68 @@ test('what one machine put aside and another has a vector of is not left out', a
   await writer?.add(key(1), vector(1, D));
   await writer?.close();
   assert.deepEqual([...(await JoinedSets.of(sets).quarantined())], [hex(2)]);
+});
+
+test('vectors of different bases are joined in memory or from disk, whatever order their parts are in', async (t) => {
+  const cache = await folder(t);
+  const wide = await setOf(cache, 50);
+  const narrow = await FeatureSet.create(cache, 'narrow', spec(2));
+  const writer = narrow.writer(MAKER);
+  for (const i of [...Array(60).keys()].reverse()) if (i % 7 > 0) await writer.add(key(i), vector(100 + i, 2));
+  await writer.close();
+  const keys = Array.from({ length: 60 }, (_, i) => hex(i));
+  const joined = (i: number, order: readonly ('wide' | 'narrow')[]) =>
+    order.flatMap((name) => [...(name === 'wide' ? vector(i, D) : vector(100 + i, 2))]);
+  for (const order of [['wide', 'narrow'] as const, ['narrow', 'wide'] as const]) {
+    const sets = JoinedSets.of(order.map((name) => (name === 'wide' ? wide : narrow)));
+    for (const memory of [2 ** 20, 2 * 4 * (D + 2) * 10]) {
+      const { vectors, rows } = await sets.read(keys, { memory });
+      const expected = new Map(
+        Array.from({ length: 50 }, (_, i) => i)
+          .filter((i) => i % 7 > 0)
+          .map((i) => [hex(i), joined(i, order)]),
+      );
+      assert.deepEqual([vectors.n, vectors.d, rows.size], [42, D + 2, 42]);
+      const content = (row: number) => Buffer.from(rows.at(row)).toString('hex');
+      const chosen = Uint32Array.from({ length: 42 }, (_, i) => i).filter((row) => row % 5 !== 1);
+      for (const shuffle of [undefined, new Random(4)]) {
+        const seen = new Map<string, number[]>();
+        for await (const { x, at, rows: places } of vectors.blocks(chosen, shuffle, 4)) {
+          for (const [i, row] of places.entries()) {
+            const from = (at[i] as number) * vectors.d;
+            seen.set(content(row), Array.from(x.subarray(from, from + vectors.d)));
+          }
+        }
+        assert.deepEqual([...seen.keys()].sort(), Array.from(chosen, content).sort());
+        for (const [name, x] of seen) assert.deepEqual(x, expected.get(name));
+      }
+    }
+  }
+  assert.deepEqual(
+    (await readdir(cache)).filter((name) => name.startsWith('_tmp')),
+    [],
+    'what lies on disk has no name',
+  );
+});
+
+test('joined vectors for which there is no place on any disk end with one sentence', async (t) => {
+  const cache = await folder(t);
+  const { dir } = await setOf(cache, 9);
+  const other = await FeatureSet.create(cache, 'narrow', spec(2));
+  const writer = other.writer(MAKER);
+  for (let i = 0; i < 9; i++) await writer.add(key(i), vector(i, 2));
+  await writer.close();
+  const system = { ...realSystem, host: 'no/such/folder' };
+  const sets = JoinedSets.of([await FeatureSet.open(dir, { system }), other]);
+  await assert.rejects(
+    sets.read(
+      Array.from({ length: 9 }, (_, i) => hex(i)),
+      { memory: 100 },
+    ),
+    {
+      name: 'CacheError',
+      message:
+        /^the joined vectors of 9 images take 0\.0 GB, more than --memory, and cannot be laid down in .*: .*\(ENOENT\)/,
+    },
+  );
 });
