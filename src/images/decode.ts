@@ -5,7 +5,7 @@ import { bilinear, luma, nearest } from './keras-resize.js';
 import { BACKGROUND, type ImageMode } from './modes.js';
 import { pngDamage } from './png-damage.js';
 import { blend, isSideways, type Raster, toRgb, upright } from './raster.js';
-import { resample } from './resample.js';
+import { resampleAside } from './resample-aside.js';
 import type { ImageFormat } from './sniff.js';
 import { openSource, type Source } from './source.js';
 import { complaints, MAX_PIXELS } from './vips.js';
@@ -46,7 +46,7 @@ async function photo(source: Source, options: PhotoSize): Promise<Raster> {
   const isEnlarged = across.width > source.width || across.height > source.height;
   if (isEnlarged || source.width * source.height <= RESAMPLED_HERE) {
     const whole = upright(blend(await source.load(), background), orientation);
-    return resample(whole, width, height, 'bicubic');
+    return resampleAside(whole, width, height, 'bicubic');
   }
   // Turned when it is small.
   return upright(await source.shrink({ ...across, background }), orientation);

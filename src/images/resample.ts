@@ -23,6 +23,8 @@ const KERNELS = {
   lanczos: { reach: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 } as const satisfies Record<string, Kernel>;
 
+export type KernelName = keyof typeof KERNELS;
+
 /** For each target pixel the first source pixel, how many there are, and their weights in fixed point, `size` each. */
 interface Weights {
   readonly first: Int32Array;
@@ -31,7 +33,21 @@ interface Weights {
   readonly size: number;
 }
 
-function weights(from: number, to: number, { weight, reach }: Kernel): Weights {
+/** Tables of the sizes that came last: the pictures of a folder often have few. */
+const known = new Map<string, Weights>();
+const KNOWN = 64;
+
+function weights(from: number, to: number, kernel: KernelName): Weights {
+  const name = `${from} ${to} ${kernel}`;
+  const found = known.get(name) ?? computed(from, to, KERNELS[kernel]);
+  known.delete(name);
+  known.set(name, found);
+  const [oldest] = known.keys();
+  if (known.size > KNOWN && oldest !== undefined) known.delete(oldest);
+  return found;
+}
+
+function computed(from: number, to: number, { weight, reach }: Kernel): Weights {
   const scale = from / to;
   const stretch = Math.max(scale, 1);
   const support = reach * stretch;
@@ -79,10 +95,10 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 4) * 4;
  * shrinking takes in all source pixels under the kernel (antialiased). Alpha is a channel like the others. (Pillow 13 goes down
  * first where it finds that cheaper: roundings move.)
  */
-export function resample(raster: Raster, width: number, height: number, kernel: keyof typeof KERNELS): Raster {
+export function resample(raster: Raster, width: number, height: number, kernel: KernelName): Raster {
   const { channels } = raster;
-  const columns = raster.width === width ? null : weights(raster.width, width, KERNELS[kernel]);
-  const rows = raster.height === height ? null : weights(raster.height, height, KERNELS[kernel]);
+  const columns = raster.width === width ? null : weights(raster.width, width, kernel);
+  const rows = raster.height === height ? null : weights(raster.height, height, kernel);
   if (columns === null && rows === null) return raster;
   const sizes = [
     raster.data.length,
