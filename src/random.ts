@@ -36,9 +36,10 @@ export class Random {
 
   /** Draws as many places of an array as `times`, each as likely as any other, and adds 1 to each: `floor(uniform(0, length))`. */
   tally(array: Uint32Array, times: number): void {
+    const { length } = array;
     let [a, b, c, d] = this.state as Uint32Array & [number, number, number, number];
     for (let i = 0; i < times; i++) {
-      const place = Math.floor(array.length * ((Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0) / 2 ** 32));
+      const place = (length * ((Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0) * 2 ** -32)) >>> 0;
       const t = b << 9;
       c ^= a;
       d ^= b;

@@ -1,6 +1,7 @@
 import { Random } from '../random.js';
+import type { Two } from './samples.js';
 
-/** Numbers that can be measured on a sample again and again, each example counted as often as a resample drew it. */
+/** Numbers that can be measured on two samples at once, again and again, each example counted as often as a resample drew it. */
 export interface Statistics {
   /** Examples. */
   readonly n: number;
@@ -12,8 +13,19 @@ export interface Statistics {
   readonly shares: ReadonlyMap<string, readonly [number, number]>;
   /** Of areas: examples of the smaller side. */
   readonly sides?: ReadonlyMap<string, number>;
-  /** @returns one value a name, NaN where these examples do not define it */
-  measure(counts: Uint32Array): Float64Array;
+  /** How often each example counts in either of two samples, to be filled before they are measured. */
+  readonly counts: Two<Uint32Array>;
+  /** @returns for both samples one value a name, NaN where a sample does not define it */
+  measure(): Two<Float64Array>;
+}
+
+/** @param measure one value a name of one sample */
+export function oneByOne(
+  n: number,
+  measure: (counts: Uint32Array) => Float64Array,
+): Pick<Statistics, 'counts' | 'measure'> {
+  const counts = [new Uint32Array(n), new Uint32Array(n)] as const;
+  return { counts, measure: () => [measure(counts[0]), measure(counts[1])] };
 }
 
 export interface BootstrapOptions {
@@ -49,13 +61,16 @@ export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}
   const affordable = Math.max(FEWEST, Math.floor(MOST_WORK / (n * (statistics.work + 3))));
   const count = Math.min(resamples, affordable);
   const random = new Random(`bootstrap ${seed}`);
-  const drawn = new Uint32Array(n);
   const values = names.map(() => new Float64Array(count));
-  for (let resample = 0; resample < count; resample++) {
-    drawn.fill(0);
-    random.tally(drawn, n);
-    const measured = statistics.measure(drawn);
-    for (let k = 0; k < names.length; k++) (values[k] as Float64Array)[resample] = measured[k] as number;
+  for (let resample = 0; resample < count; resample += 2) {
+    for (const drawn of statistics.counts) {
+      drawn.fill(0);
+      random.tally(drawn, n);
+    }
+    for (const [i, measured] of statistics.measure().entries()) {
+      // Of an odd number the last sample comes to nothing, as there is no place for it.
+      for (let k = 0; k < names.length; k++) (values[k] as Float64Array)[resample + i] = measured[k] as number;
+    }
   }
   const of = names.map((name, k) => {
     const sorted = (values[k] as Float64Array).filter((value) => !Number.isNaN(value)).sort();

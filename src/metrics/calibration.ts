@@ -27,5 +27,12 @@ export function calibrationError(bins: Uint8Array, gaps: Float64Array, counts: U
       sums[bin] = (sums[bin] as number) + count * (gaps[at] as number);
     }
   }
-  return sums.reduce((sum, one) => sum + Math.abs(one), 0) / (total * perExample);
+  return calibrationOf(sums, total * perExample);
 }
+
+/**
+ * @param sums of the gaps in each bin
+ * @param total probabilities counted
+ */
+export const calibrationOf = (sums: Float64Array, total: number): number =>
+  sums.reduce((sum, one) => sum + Math.abs(one), 0) / total;

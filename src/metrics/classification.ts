@@ -1,7 +1,8 @@
 import { once, type Statistics } from './bootstrap.js';
-import { calibrationBins, calibrationError } from './calibration.js';
-import { areas, rank } from './ranking.js';
-import { logLoss, meanDefined, precisionRecallF1, ratio, weightedMean } from './shared.js';
+import { calibrationBins, calibrationOf } from './calibration.js';
+import { rank } from './ranking.js';
+import { type Areas, type ClassSums, Samples } from './samples.js';
+import { logLoss, meanDefined, precisionRecallF1, ratio } from './shared.js';
 
 /** What is measured for each class, one against the rest. */
 export const CLASS_NAMES = ['precision', 'recall', 'f1', 'auc', 'averagePrecision'] as const;
@@ -71,8 +72,14 @@ export function classificationStatistics(
   );
   const likeliest = classes === 2 ? new Int32Array(n).fill(1) : answersOf(probabilities, classes);
   const confidence = Float32Array.from(likeliest, (k, i) => probabilities[i * classes + k] as number);
-  const bins = calibrationBins(confidence);
   const gaps = Float64Array.from(confidence, (p, i) => p - (y[i] === likeliest[i] ? 1 : 0));
+  const samples = new Samples(n, rankings, {
+    cell: Uint32Array.from(answers, (answer, i) => (y[i] as number) * classes + answer),
+    cells: classes * classes,
+    bin: calibrationBins(confidence),
+    loss: losses,
+    gap: gaps,
+  });
   const all = confusionOf(answers, y, classes, once(n));
   const count = (rows: readonly number[], columns: readonly number[]): number =>
     rows.reduce((sum, row) => columns.reduce((total, col) => total + (all[row * classes + col] as number), sum), 0);
@@ -88,40 +95,56 @@ export function classificationStatistics(
     names: [...CLASSIFICATION_NAMES, ...eachClass(classes)],
     shares,
     sides: areaSides(smaller, classes === 2),
-    measure(counts) {
-      const confusion = confusionOf(answers, y, classes, counts);
-      const at = (row: number, col: number): number => confusion[row * classes + col] as number;
-      const each = rankings.map((ranking, k) => {
-        let said = 0;
-        let is = 0;
-        for (let other = 0; other < classes; other++) {
-          said += at(other, k);
-          is += at(k, other);
-        }
-        const { auc, averagePrecision } = areas(ranking, counts);
-        const [precision, recall, f1] = precisionRecallF1(at(k, k), said - at(k, k), is - at(k, k));
-        return { precision, recall, f1, auc, averagePrecision, is, hits: at(k, k) };
-      });
-      const total = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one), 0);
-      const whole = (name: 'auc' | 'averagePrecision'): number =>
-        classes === 2 ? (each[1]?.[name] ?? Number.NaN) : meanDefined(each.map((one) => one[name]));
-      return Float64Array.of(
-        ratio(
-          total((one) => one.hits),
-          total((one) => one.is),
+    counts: samples.counts,
+    measure() {
+      const found = rankings.map((_, k) => samples.areas(k));
+      const [first, second] = samples.sums();
+      return [
+        valuesOf(
+          found.map((one) => one[0]),
+          first,
         ),
-        meanDefined(each.map((one) => one.hits / one.is)),
-        total((one) => one.precision) / classes,
-        total((one) => one.recall) / classes,
-        total((one) => one.f1) / classes,
-        whole('auc'),
-        whole('averagePrecision'),
-        weightedMean(losses, counts),
-        calibrationError(bins, gaps, counts),
-        ...each.flatMap((one) => CLASS_NAMES.map((name) => one[name])),
-      );
+        valuesOf(
+          found.map((one) => one[1]),
+          second,
+        ),
+      ];
     },
   };
+}
+
+/** @returns the values of one sample, in the order of their names */
+function valuesOf(areas: readonly Areas[], { confusion, gaps, loss, total }: ClassSums): Float64Array {
+  const classes = areas.length;
+  const at = (row: number, col: number): number => confusion[row * classes + col] as number;
+  const each = areas.map(({ auc, averagePrecision }, k) => {
+    let said = 0;
+    let is = 0;
+    for (let other = 0; other < classes; other++) {
+      said += at(other, k);
+      is += at(k, other);
+    }
+    const [precision, recall, f1] = precisionRecallF1(at(k, k), said - at(k, k), is - at(k, k));
+    return { precision, recall, f1, auc, averagePrecision, is, hits: at(k, k) };
+  });
+  const sum = (of: (one: (typeof each)[number]) => number): number => each.reduce((all, one) => all + of(one), 0);
+  const whole = (name: 'auc' | 'averagePrecision'): number =>
+    classes === 2 ? (each[1]?.[name] ?? Number.NaN) : meanDefined(each.map((one) => one[name]));
+  return Float64Array.of(
+    ratio(
+      sum((one) => one.hits),
+      sum((one) => one.is),
+    ),
+    meanDefined(each.map((one) => one.hits / one.is)),
+    sum((one) => one.precision) / classes,
+    sum((one) => one.recall) / classes,
+    sum((one) => one.f1) / classes,
+    whole('auc'),
+    whole('averagePrecision'),
+    loss / total,
+    calibrationOf(gaps, total),
+    ...each.flatMap((one) => CLASS_NAMES.map((name) => one[name])),
+  );
 }
 
 /** @returns precision and recall of a class as shares of examples */

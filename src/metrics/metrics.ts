@@ -75,7 +75,8 @@ export interface RegressionMetrics {
 export type Metrics = ClassificationMetrics | MultilabelMetrics | RegressionMetrics;
 
 const valuesOf = (statistics: Statistics): Record<string, number> => {
-  const values = statistics.measure(once(statistics.n));
+  for (const counts of statistics.counts) counts.fill(1);
+  const [values] = statistics.measure();
   return Object.fromEntries(statistics.names.map((name, k) => [name, values[k] as number]));
 };
 

@@ -1,7 +1,8 @@
 import type { Statistics } from './bootstrap.js';
 import { calibrationBins, calibrationError } from './calibration.js';
 import { areaSides, CLASS_NAMES, column, eachClass, eachShare } from './classification.js';
-import { areas, rank } from './ranking.js';
+import { rank } from './ranking.js';
+import { Samples } from './samples.js';
 import { logLoss, meanDefined, precisionRecallF1, weightedMean } from './shared.js';
 
 /** What is measured for a multilabel head as a whole. */
@@ -52,6 +53,7 @@ export function multilabelStatistics(
   const rankings = Array.from({ length: classes }, (_, k) =>
     rank(column(probabilities, classes, k), (i) => y[i * classes + k] === 1),
   );
+  const samples = new Samples(n, rankings);
   const bins = calibrationBins(probabilities);
   const gaps = Float64Array.from(probabilities, (p, at) => p - (y[at] === 1 ? 1 : 0));
   const counts = (k: number, is: (at: number) => boolean): number => {
@@ -76,38 +78,46 @@ export function multilabelStatistics(
       tallies.map(({ is }) => Math.min(is, n - is)),
       false,
     ),
-    measure(counts) {
-      const each = rankings.map((ranking, k) => {
-        let [hits, extra, missed] = [0, 0, 0];
-        for (let i = 0; i < n; i++) {
-          const at = i * classes + k;
-          const count = counts[i] as number;
-          if (said[at] === 1 && y[at] === 1) hits += count;
-          else if (said[at] === 1) extra += count;
-          else if (y[at] === 1) missed += count;
-        }
-        const [precision, recall, f1] = precisionRecallF1(hits, extra, missed);
-        return { precision, recall, f1, ...areas(ranking, counts), hits, extra, missed };
-      });
-      const total = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one), 0);
-      const [, , microF1] = precisionRecallF1(
-        total((one) => one.hits),
-        total((one) => one.extra),
-        total((one) => one.missed),
-      );
-      return Float64Array.of(
-        weightedMean(exact, counts),
-        weightedMean(hamming, counts),
-        total((one) => one.precision) / classes,
-        total((one) => one.recall) / classes,
-        total((one) => one.f1) / classes,
-        microF1,
-        meanDefined(each.map((one) => one.auc)),
-        meanDefined(each.map((one) => one.averagePrecision)),
-        weightedMean(losses, counts),
-        calibrationError(bins, gaps, counts, classes),
-        ...each.flatMap((one) => CLASS_NAMES.map((name) => one[name])),
-      );
+    counts: samples.counts,
+    measure() {
+      const found = rankings.map((_, k) => samples.areas(k));
+      return [valuesOf(0), valuesOf(1)];
+
+      function valuesOf(sample: 0 | 1): Float64Array {
+        const counts = samples.counts[sample];
+        const each = found.map((areas, k) => {
+          let [hits, extra, missed] = [0, 0, 0];
+          for (let i = 0; i < n; i++) {
+            const at = i * classes + k;
+            const count = counts[i] as number;
+            if (said[at] === 1 && y[at] === 1) hits += count;
+            else if (said[at] === 1) extra += count;
+            else if (y[at] === 1) missed += count;
+          }
+          const [precision, recall, f1] = precisionRecallF1(hits, extra, missed);
+          return { precision, recall, f1, ...areas[sample], hits, extra, missed };
+        });
+        const total = (of: (one: (typeof each)[number]) => number): number =>
+          each.reduce((sum, one) => sum + of(one), 0);
+        const [, , microF1] = precisionRecallF1(
+          total((one) => one.hits),
+          total((one) => one.extra),
+          total((one) => one.missed),
+        );
+        return Float64Array.of(
+          weightedMean(exact, counts),
+          weightedMean(hamming, counts),
+          total((one) => one.precision) / classes,
+          total((one) => one.recall) / classes,
+          total((one) => one.f1) / classes,
+          microF1,
+          meanDefined(each.map((one) => one.auc)),
+          meanDefined(each.map((one) => one.averagePrecision)),
+          weightedMean(losses, counts),
+          calibrationError(bins, gaps, counts, classes),
+          ...each.flatMap((one) => CLASS_NAMES.map((name) => one[name])),
+        );
+      }
     },
   };
 }

@@ -1,4 +1,4 @@
-import { type BootstrapOptions, bootstrap } from './bootstrap.js';
+import { type BootstrapOptions, bootstrap, once, oneByOne } from './bootstrap.js';
 
 /** How two things measured on the same examples differ. */
 export interface Paired {
@@ -17,9 +17,9 @@ export function pairedDifference(a: ArrayLike<number>, b: ArrayLike<number>, opt
     for (let i = 0; i < n; i++) sum += (counts[i] as number) * (differences[i] as number);
     return Float64Array.of(sum / n);
   };
-  const drawn = bootstrap({ n, names: ['difference'], work: 1, shares: new Map(), measure }, options);
+  const drawn = bootstrap({ n, names: ['difference'], work: 1, shares: new Map(), ...oneByOne(n, measure) }, options);
   return {
-    difference: measure(new Uint32Array(n).fill(1))[0] as number,
+    difference: measure(once(n))[0] as number,
     interval: drawn?.of.difference ?? null,
   };
 }

@@ -1,4 +1,4 @@
-import type { Statistics } from './bootstrap.js';
+import { oneByOne, type Statistics } from './bootstrap.js';
 
 /** What is measured for a regression. */
 export const REGRESSION_NAMES = ['r2', 'mae', 'rmse', 'loss'] as const;
@@ -15,7 +15,7 @@ export function regressionStatistics(values: Float32Array, y: ArrayLike<number>)
     work: 2,
     names: REGRESSION_NAMES,
     shares: new Map(),
-    measure(counts) {
+    ...oneByOne(n, (counts) => {
       let [total, sum, absolute, squared, spread] = [0, 0, 0, 0, 0];
       for (let i = 0; i < n; i++) {
         total += counts[i] as number;
@@ -31,6 +31,6 @@ export function regressionStatistics(values: Float32Array, y: ArrayLike<number>)
       }
       const r2 = spread > 0 ? 1 - squared / spread : Number.NaN;
       return Float64Array.of(r2, absolute / total, Math.sqrt(squared / total), squared / total);
-    },
+    }),
   };
 }

@@ -9,7 +9,7 @@ const MAY_TAKE: Readonly<Record<string, readonly string[]>> = {
   options: [],
   files: [],
   formats: [],
-  metrics: [],
+  metrics: ['formats'],
   sample: [],
   maps: [],
   graph: ['formats'],

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { bootstrap } from '../../src/metrics/bootstrap.js';
 import { classificationStatistics } from '../../src/metrics/classification.js';
 import { type Metrics, measureClasses, measureLabels, measureValues } from '../../src/metrics/metrics.js';
-import { areas, fallingOrder, rank } from '../../src/metrics/ranking.js';
+import { fallingOrder, rank } from '../../src/metrics/ranking.js';
+import { Samples } from '../../src/metrics/samples.js';
 import { fitTemperature } from '../../src/metrics/temperature.js';
 import { chooseThreshold } from '../../src/metrics/threshold.js';
 import { Random } from '../../src/random.js';
@@ -118,7 +119,13 @@ test('scores are ordered whatever their sign and size, equal ones by place', () 
   const scores = Float32Array.of(0, -0, 3e38, -1e-40, 1e-40, -5, 7, Number.NEGATIVE_INFINITY, 7);
   assert.deepEqual([...fallingOrder(scores)], [2, 6, 8, 4, 0, 1, 3, 5, 7]);
   const half = rank(Float32Array.of(5, 5, 5), (i) => i > 0);
-  assert.deepEqual(areas(half, Uint32Array.of(1, 1, 1)), { auc: 0.5, averagePrecision: 2 / 3 });
+  const samples = new Samples(3, [half]);
+  samples.counts[0].fill(1);
+  samples.counts[1].set([0, 0, 2]);
+  assert.deepEqual(samples.areas(0), [
+    { auc: 0.5, averagePrecision: 2 / 3 },
+    { auc: Number.NaN, averagePrecision: 1 },
+  ]);
 });
 
 test('100,000 examples get their intervals in about a second, by fewer resamples', () => {
