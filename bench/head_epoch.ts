@@ -29,14 +29,14 @@ const headOf = (learningRate: number, l2: number) => ({
   learningRate: () => learningRate,
 });
 const sweep = Array.from({ length: 64 }, (_, i) => headOf(1e-4 * 2 ** (i % 8), 1e-6 * 4 ** Math.floor(i / 8)));
+const options = { isMixed: false };
 const packs = {
-  'Permafrost, 1 head': await onnxTrainers.create(spec, [headOf(1e-3, 0)]),
-  'Permafrost, 1 head, standardised': await onnxTrainers.create(
-    { ...spec, standardize: true },
-    [headOf(1e-3, 0)],
+  'Permafrost, 1 head': await onnxTrainers.create(spec, [headOf(1e-3, 0)], options),
+  'Permafrost, 1 head, standardised': await onnxTrainers.create({ ...spec, standardize: true }, [headOf(1e-3, 0)], {
+    ...options,
     scaling,
-  ),
-  'Permafrost, 64 heads': await onnxTrainers.create({ ...spec, l2: true }, sweep),
+  }),
+  'Permafrost, 64 heads': await onnxTrainers.create({ ...spec, l2: true }, sweep, options),
 };
 
 const torch = await startPeer('head_epoch', n, d, batchSize);

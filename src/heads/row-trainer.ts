@@ -13,6 +13,21 @@ export interface RowTask {
   readonly table: VectorTable;
 }
 
+const known = new WeakMap<VectorTable, Uint32Array>();
+
+/** @returns of each row the first four bytes of its content's hash */
+function marksOf(table: VectorTable): Uint32Array {
+  const { rows, vectors } = table;
+  const marks =
+    known.get(table) ??
+    Uint32Array.from({ length: vectors.n }, (_, row) => {
+      const bytes = rows.at(row);
+      return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+    });
+  known.set(table, marks);
+  return marks;
+}
+
 /** @returns the training of heads on rows of a table. Images that are copies of each other train as one. */
 export function rowJob(
   { task, classes, table }: RowTask,
@@ -39,7 +54,7 @@ export function rowJob(
     groups[row] = number;
   }
   return {
-    data: { ...examples(train), groups, task, classes },
+    data: { ...examples(train), groups, marks: marksOf(table), task, classes },
     val: val.rows.length === 0 ? null : examples(val),
     heads,
     hooks,

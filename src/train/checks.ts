@@ -89,9 +89,18 @@ async function faultsOf(vectors: VectorSource, rows: Uint32Array): Promise<Reado
   const faults = new Map<number, string>();
   for await (const block of vectors.blocks(rows)) {
     for (const [i, at] of block.at.entries()) {
-      let sum = 0; // becomes NaN, which takes a third of the time of asking each
-      for (let j = at * d; j < (at + 1) * d; j++) sum += (block.x[j] as number) * 0;
-      if (sum === 0) continue;
+      // Sums become NaN, which takes less time than asking each; several, as each addition waits for that before it.
+      let [a, b, c, e] = [0, 0, 0, 0];
+      const end = (at + 1) * d;
+      let j = at * d;
+      for (; j + 4 <= end; j += 4) {
+        a += (block.x[j] as number) * 0;
+        b += (block.x[j + 1] as number) * 0;
+        c += (block.x[j + 2] as number) * 0;
+        e += (block.x[j + 3] as number) * 0;
+      }
+      for (; j < end; j++) a += (block.x[j] as number) * 0;
+      if (a + b + c + e === 0) continue;
       for (let j = at * d; j < (at + 1) * d; j++) {
         if (Number.isFinite(block.x[j])) continue;
         faults.set(block.rows[i] as number, `${j - at * d} ${block.x[j]}`);

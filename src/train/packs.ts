@@ -10,6 +10,7 @@ import type { Examples, PlacedHead, TrainingData, TrainingRun } from './run.js';
 import { learningRates } from './schedule.js';
 import type { Standardization } from './standardize.js';
 import type { PackedHead, Trainer, TrainerMaker } from './trainer.js';
+import { allRows } from './vectors.js';
 
 /** Numbers of one pack's kernels: beyond, heads are spread over packs. */
 const PACK_NUMBERS = 2 ** 24;
@@ -26,15 +27,19 @@ export interface Member extends PlacedHead {
   /** Targets by row of the source, of training and of validation; the very same where they are alike. */
   readonly y: Targets;
   readonly valY: Targets | null;
+  /** Number of its validation rows; null without. */
+  readonly side: number | null;
+  /** 1 for its rows of the source; null where it sees all rows of the pack. */
+  readonly seen: Uint8Array | null;
 }
 
-/** Heads that train together: of one shape, on the same rows in the same order, measured on the same rows. */
+/** Heads that train together: of one shape, on the same rows in the same order, or each on its own of the same vectors. */
 export interface Pack {
   readonly spec: PackSpec;
   /** Number of the order of its rows. Packs of one order see the same blocks of vectors. */
   readonly order: number;
-  /** Number of its validation rows; null without. */
-  readonly side: number | null;
+  /** Those that any of its heads sees, ascending. */
+  readonly rows: Uint32Array;
   readonly seed: number;
   readonly batchSize: number;
   /** The heads still in it, in the order of the trainer. */
@@ -91,8 +96,11 @@ export function numbersOf(options: ResolvedOptions, data: TrainingData): number 
   return [...hidden, units].reduce((sum, out, i, sizes) => sum + out * ((sizes[i - 1] ?? d) + 1), 0);
 }
 
-type Rows = Pick<Required<Examples>, 'vectors' | 'rows'>;
+type Rows = Pick<Required<Examples>, 'vectors' | 'rows'> & Pick<Examples, 'marks'>;
 const sameRows = (a: Rows, b: Rows): boolean => a.vectors === b.vectors && sameValues(a.rows, b.rows);
+const sameMarks = (a: Rows, b: Rows): boolean => a.vectors === b.vectors && sameValues(a.marks ?? [], b.marks ?? []);
+/** Rows that are the same, and come in the same order. */
+const sameOrder = (a: Rows, b: Rows): boolean => sameRows(a, b) && sameMarks(a, b);
 
 /** Targets of a task's rows. */
 interface Answers extends Rows {
@@ -118,31 +126,33 @@ export async function makePacks(
   threads?: number,
   initial: typeof initialVariables = initialVariables,
 ): Promise<Pack[]> {
-  const rows = new Alike(sameRows);
+  const rows = new Alike(sameOrder);
+  const marks = new Alike(sameMarks);
   const sides = new Alike(sameRows);
   const answers = new Alike(sameAnswers);
   const orders = new Alike<string>((a, b) => a === b);
-  const groups = new Map<string, { members: Member[]; spec: PackSpec; order: number; side: number | null }>();
+  const groups = new Map<string, Grouped>();
   for (const { run, heads } of entrants) {
     const { data, val } = run;
     const width = data.task === 'multilabel' ? data.classes.length : 1;
     const { y } = answers.first({ ...data, width });
     const valY = val === null ? null : answers.first({ ...val, width }).y;
-    const [train, side] = [rows.number(data), val === null ? null : sides.number(val)];
+    const [train, mark, side] = [rows.number(data), marks.number(data), val === null ? null : sides.number(val)];
     for (const { place, options } of heads) {
       const { seed, batchSize } = options;
       const spec = specOf(options, data);
       const order = orders.number(JSON.stringify([train, seed, batchSize]));
-      const shared = { ...spec, ...Object.fromEntries(OPTIONAL.map((name) => [name, null])), order, side };
-      const key = JSON.stringify(shared);
-      const group = groups.get(key) ?? { members: [], spec, order, side };
-      group.members.push({ place, options, run, y, valY });
+      const shape = JSON.stringify({ ...spec, ...Object.fromEntries(OPTIONAL.map((name) => [name, null])) });
+      const key = JSON.stringify([shape, order, side]);
+      const walk = JSON.stringify([shape, mark, seed, batchSize]);
+      const group = groups.get(key) ?? { members: [], spec, order, walk };
+      group.members.push({ place, options, run, y, valY, side, seen: null });
       groups.set(key, group);
     }
   }
   const packs: Pack[] = [];
   try {
-    for (const { members, ...what } of groups.values()) {
+    for (const { members, ...what } of mixed([...groups.values()], maker, orders)) {
       const [first] = members as [Member];
       const most = Math.max(
         1,
@@ -159,9 +169,52 @@ export async function makePacks(
   return packs;
 }
 
+/** Members of one pack, before it is made. */
+interface Grouped {
+  readonly members: Member[];
+  readonly spec: PackSpec;
+  readonly order: number;
+  /** What tells whether others see rows of the same vectors, in an order that is the same where both have them. */
+  readonly walk: string;
+  /** Where members have rows of their own: those of any of them. */
+  readonly rows?: Uint32Array;
+}
+
+/** @returns the groups, those that train faster together as one */
+function mixed(groups: readonly Grouped[], maker: TrainerMaker, orders: Alike<string>): Grouped[] {
+  const walks = new Map<string, Grouped[]>();
+  const alone: Grouped[] = [];
+  for (const group of groups) {
+    const [{ options, run }] = group.members as [Member];
+    const isWhole = run.data.vectors.isWhole === true;
+    if (!isWhole || !maker.mixes(group.spec, group.members.length, options.batchSize)) alone.push(group);
+    else walks.set(group.walk, [...(walks.get(group.walk) ?? []), group]);
+  }
+  const together = [...walks.values()].map((all): Grouped => {
+    const [first] = all as [Grouped];
+    if (all.every(({ order }) => order === first.order))
+      return { ...first, members: all.flatMap(({ members }) => members) };
+    const { n } = (first.members[0] as Member).run.data.vectors;
+    const any = new Uint8Array(n);
+    const masks = new Map<number, Uint8Array>();
+    const members = all.flatMap(({ members, order }) => {
+      const seen = masks.get(order) ?? new Uint8Array(n);
+      masks.set(order, seen);
+      for (const row of (members[0] as Member).run.data.rows) {
+        seen[row] = 1;
+        any[row] = 1;
+      }
+      return members.map((member) => ({ ...member, seen }));
+    });
+    const rows = allRows(n).filter((row) => any[row] === 1);
+    return { ...first, members, rows, order: orders.number(`${first.walk} of ${all.map(({ order }) => order)}`) };
+  });
+  return [...alone, ...together];
+}
+
 async function makePack(
   members: readonly Member[],
-  { spec: shape, order, side }: Pick<Pack, 'spec' | 'order' | 'side'>,
+  { spec: shape, order, rows }: Pick<Grouped, 'spec' | 'order' | 'rows'>,
   maker: TrainerMaker,
   threads: number | undefined,
   initial: typeof initialVariables,
@@ -189,8 +242,8 @@ async function makePack(
       : { mean: standardization.mean, inverse: standardization.scale.map((scale) => 1 / scale) };
   const random = new Random(`dropout ${seed}`);
   return {
-    ...{ spec, order, side, seed, batchSize, members },
-    trainer: await maker.create(spec, packed, scaling, threads),
+    ...{ spec, order, seed, batchSize, members, rows: rows ?? first.run.data.rows },
+    trainer: await maker.create(spec, packed, { isMixed: rows !== undefined, scaling, threads }),
     standardization,
     noise: () => random.uniform(),
   };

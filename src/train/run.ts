@@ -13,6 +13,11 @@ export interface Examples {
   readonly y: Targets;
   /** The rows that count, ascending. Default: all. */
   readonly rows?: Uint32Array;
+  /**
+   * A number for each row of the source that follows from its content: which row comes before which other one in an epoch follows from
+   * theirs and the seed, whatever other rows there are. Default: the row's own number.
+   */
+  readonly marks?: Uint32Array;
   /** A number for each row of the source: rows of one number are left out together by what leaves some out. Default: each alone. */
   readonly groups?: Uint32Array;
 }
@@ -62,7 +67,7 @@ export interface TrainHooks {
 /** What the heads of one call share. */
 export interface TrainingRun {
   readonly data: TrainingData & { readonly rows: Uint32Array };
-  readonly val: Required<Omit<Examples, 'groups'>> | null;
+  readonly val: Required<Omit<Examples, 'groups' | 'marks'>> | null;
   /** Of the training rows; null where no head standardises. */
   readonly standardization: Standardization | null;
   readonly hooks: TrainHooks;

@@ -1,9 +1,11 @@
+import { availableParallelism } from 'node:os';
 import type { Targets } from '../labels/targets.js';
 import { Random } from '../random.js';
 import type { HeadNet } from './head-net.js';
 import { NetEvaluator } from './onnx/evaluator.js';
 import { type Entrants, makePacks, netOf, type Pack, targetsOf } from './packs.js';
 import { note, type Outcome, outcomeOf, type Progress, type TrainingRun } from './run.js';
+import { shuffledRows } from './shuffle.js';
 import type { TrainerMaker } from './trainer.js';
 
 /** One problem on its way. */
@@ -30,7 +32,9 @@ export async function trainBySteps(
   const of = new Map(races.map((race) => [race.run, race]));
   const threads = entrants[0]?.run.hooks.threads;
   const packs = await makePacks(entrants, maker, threads);
-  const evaluators = await Promise.all(packs.map(({ spec }) => NetEvaluator.create(spec, threads)));
+  const evaluators = await Promise.all(
+    packs.map(({ spec, members }) => NetEvaluator.create(spec, threads ?? threadsFor(spec, members))),
+  );
   const orders = new Map(packs.map(({ order, seed }) => [order, new Random(`order ${seed}`)]));
   try {
     for (let epoch = 1; packs.some(({ members }) => members.length > 0); epoch++) {
@@ -87,6 +91,12 @@ export async function trainBySteps(
   }
 }
 
+/** Numbers of the validation vectors that are worth two threads. */
+const MANY_NUMBERS = 2 ** 20;
+
+const threadsFor = ({ d }: Pack['spec'], members: Pack['members']): number =>
+  members.some(({ run }) => d * (run.val?.rows.length ?? 0) >= MANY_NUMBERS) ? Math.min(2, availableParallelism()) : 1;
+
 /** @returns for each pack and head the loss summed over the rows */
 async function oneEpoch(open: readonly Pack[], orders: ReadonlyMap<number, Random>): Promise<Float64Array[]> {
   const sums = open.map(({ members }) => new Float64Array(members.length));
@@ -95,8 +105,8 @@ async function oneEpoch(open: readonly Pack[], orders: ReadonlyMap<number, Rando
     const [first] = group;
     const data = first?.members[0]?.run.data;
     if (first === undefined || data === undefined) continue;
-    for await (const block of data.vectors.blocks(data.rows, random, first.batchSize)) {
-      const order = random.permutation(block.at.length);
+    for await (const block of data.vectors.blocks(first.rows, random, first.batchSize)) {
+      const order = shuffledRows(block.rows, data.marks, random);
       const shuffled = {
         x: block.x,
         at: order.map((i) => block.at[i] as number),
@@ -104,9 +114,11 @@ async function oneEpoch(open: readonly Pack[], orders: ReadonlyMap<number, Rando
       };
       for (const { trainer, members, batchSize, noise } of group) {
         const targets = targetsOf(members.map(({ y }) => y));
-        const losses = await trainer.run(shuffled, targets, batchSize, noise, () => {
+        const abort = (): void => {
           for (const { run } of members) run.hooks.signal?.throwIfAborted();
-        });
+        };
+        const seen = members.map((member) => member.seen);
+        const losses = await trainer.run(shuffled, targets, batchSize, noise, abort, seen);
         const total = sums[open.findIndex((one) => one.trainer === trainer)] as Float64Array;
         losses.forEach((loss, i) => {
           total[i] = (total[i] as number) + loss;
@@ -117,25 +129,31 @@ async function oneEpoch(open: readonly Pack[], orders: ReadonlyMap<number, Rando
   return sums;
 }
 
-/** @returns for each pack and head the sums over its validation rows; nothing where there are none */
+/** @returns for each pack and head the sums over its validation rows; undefined where there are none */
 async function evaluate(
   open: readonly Pack[],
   nets: readonly (readonly HeadNet[])[],
   evaluatorOf: (pack: Pack) => NetEvaluator,
-): Promise<({ loss: number; hits: number }[] | undefined)[]> {
-  const sums = open.map(({ side, members }) => (side === null ? undefined : members.map(() => ({ loss: 0, hits: 0 }))));
-  for (const side of new Set(open.map((pack) => pack.side))) {
-    const group = open.filter((pack) => pack.side === side);
-    const val = group[0]?.members[0]?.run.val;
+): Promise<({ loss: number; hits: number } | undefined)[][]> {
+  const sums = open.map(({ members }) => members.map(({ side }) => (side === null ? undefined : { loss: 0, hits: 0 })));
+  for (const side of new Set(open.flatMap(({ members }) => members.map((member) => member.side)))) {
+    const groups = open.map((pack, p) => ({
+      ...{ pack, p },
+      chosen: [...pack.members.keys()].filter((i) => pack.members[i]?.side === side),
+    }));
+    const asked = groups.filter(({ chosen }) => chosen.length > 0);
+    const val = asked[0]?.pack.members[asked[0].chosen[0] as number]?.run.val;
     for await (const block of val?.vectors.blocks(val.rows) ?? []) {
-      for (const pack of group) {
-        const p = open.indexOf(pack);
-        const targets = targetsOf(pack.members.map(({ valY }) => valY as Targets));
-        const found = await evaluatorOf(pack).evaluate(nets[p] ?? [], block, targets);
-        sums[p] = sums[p]?.map(({ loss, hits }, i) => ({
-          loss: loss + (found[i]?.loss ?? Number.NaN),
-          hits: hits + (found[i]?.hits ?? Number.NaN),
-        }));
+      for (const { pack, p, chosen } of asked) {
+        const targets = targetsOf(chosen.map((i) => pack.members[i]?.valY as Targets));
+        const own = chosen.map((i) => nets[p]?.[i] as HeadNet);
+        const found = await evaluatorOf(pack).evaluate(own, block, targets);
+        for (const [k, i] of chosen.entries()) {
+          const sum = sums[p]?.[i];
+          if (sum === undefined) continue;
+          sum.loss += found[k]?.loss ?? Number.NaN;
+          sum.hits += found[k]?.hits ?? Number.NaN;
+        }
       }
     }
   }

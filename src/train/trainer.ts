@@ -34,6 +34,7 @@ export interface Trainer {
    * @param targets those of all heads, or of each; see the spec's ending: class number, value, or one for each unit, a row of the source
    * @param noise gives the next number in [0, 1) of the dropout
    * @param afterChunk called between chunks of about 40 ms; what it throws ends the epoch
+   * @param seen of each head, 1 for the rows of the source that are its own, null for all; given where the maker mixes such heads
    * @returns for each head the loss summed over the rows, each minibatch measured before its step; penalties are not in it
    */
   run(
@@ -42,6 +43,7 @@ export interface Trainer {
     batchSize: number,
     noise?: () => number,
     afterChunk?: () => void,
+    seen?: readonly (Uint8Array | null)[],
   ): Promise<Float64Array>;
   /** @returns the variables of a head after the last step, in the space of the standardised vectors; copies */
   variables(head: number): Promise<Map<string, Float32Array>>;
@@ -56,9 +58,16 @@ export interface TrainerMaker {
   readonly most: number;
   /** @throws UsageError for options that it does not train, naming them */
   check(options: ResolvedOptions): void;
-  /**
-   * @param scaling where the spec standardises
-   * @param threads of the engine
-   */
-  create(spec: PackSpec, heads: readonly PackedHead[], scaling?: Scaling, threads?: number): Promise<Trainer>;
+  /** @returns whether so many heads of the same rows train together with heads of other rows of the same vectors */
+  mixes(spec: PackSpec, heads: number, batchSize: number): boolean;
+  create(spec: PackSpec, heads: readonly PackedHead[], options: TrainerOptions): Promise<Trainer>;
+}
+
+export interface TrainerOptions {
+  /** Whether heads have rows of their own. */
+  readonly isMixed: boolean;
+  /** Where the spec standardises. */
+  readonly scaling?: Scaling | undefined;
+  /** Of the engine. */
+  readonly threads?: number | undefined;
 }

@@ -24,6 +24,8 @@ export interface VectorSource {
    * @param multiple every block but the last has a number of rows that this divides, if that many fit
    */
   blocks(rows: Uint32Array, shuffle?: Random, multiple?: number): AsyncIterable<VectorBlock>;
+  /** Whether all of it is in memory: one block has every row that is asked for. */
+  readonly isWhole?: boolean;
   /** Lets go of what it holds for the next pass. */
   rest?(): void;
 }
@@ -39,6 +41,7 @@ export function memoryVectors(x: Float32Array, d: number, signal?: AbortSignal):
   return {
     n: x.length / d,
     d,
+    isWhole: true,
     async *blocks(rows) {
       await breathe(signal);
       if (rows.length > 0) yield { x, at: rows, rows };

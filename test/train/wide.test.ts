@@ -19,6 +19,7 @@ const linear: PackSpec = {
 const [n, batch] = [331, 32];
 const random = new Random('wide');
 const x = Float32Array.from({ length: n * linear.d }, () => random.normal());
+const plain = { isMixed: false };
 const scaling = { mean: new Float32Array(linear.d).fill(0.1), inverse: new Float32Array(linear.d).fill(1.5) };
 
 /** Heads that differ in all numbers in which heads of a spec may differ. */
@@ -164,7 +165,7 @@ test('heads enough for it go that way, and predict as they do alone', async () =
   const data = { task: 'binary' as const, classes: ['no', 'yes'], vectors, y };
   const heads = Array.from({ length: 64 }, (_, i) => ({ epochs: 6, learningRate: 1e-4 * (i + 1), l2: 1e-5 * (i % 3) }));
   assert.ok(isWide({ ...linear, d }, heads.length));
-  assert.ok((await onnxTrainers.create({ ...linear, d }, headsOf({ ...linear, d }, 64))) instanceof WideTrainer);
+  assert.ok((await onnxTrainers.create({ ...linear, d }, headsOf({ ...linear, d }, 64), plain)) instanceof WideTrainer);
   const together = (await trainHeads(data, null, heads)) as TrainedHead[];
   for (const i of [0, 30, 63]) {
     const alone = await trainHead(data, null, heads[i]);

@@ -14,6 +14,7 @@ import {
   V_STORE,
   V128,
   vector,
+  type WasmFunction,
   when,
 } from '../../formats/wasm.js';
 import { ADAM, ADAM_EPSILON } from './optimizers.js';
@@ -99,19 +100,19 @@ function pass(of: Lanes, from: number): Code {
   ];
 }
 
+export const ADAM_STEP: WasmFunction = {
+  name: 'step',
+  takes: [I32, I32, I32, I32, I32, F32, F32, F32],
+  locals: [
+    [1, I32],
+    [9, V128],
+    [9, F32],
+  ],
+  code: [
+    ...when([...get(count), ...constant(2), ...SHIFT_RIGHT, ...set(left), ...get(left)], pass(FOUR, left + 1)),
+    ...when([...get(count), ...constant(3), ...AND, ...set(left), ...get(left)], pass(ONE, left + 10)),
+  ],
+};
+
 /** @returns a memory of at least so many bytes, and the step over it */
-export const adamSteps = compile<AdamStep>([
-  {
-    name: 'step',
-    takes: [I32, I32, I32, I32, I32, F32, F32, F32],
-    locals: [
-      [1, I32],
-      [9, V128],
-      [9, F32],
-    ],
-    code: [
-      ...when([...get(count), ...constant(2), ...SHIFT_RIGHT, ...set(left), ...get(left)], pass(FOUR, left + 1)),
-      ...when([...get(count), ...constant(3), ...AND, ...set(left), ...get(left)], pass(ONE, left + 10)),
-    ],
-  },
-]);
+export const adamSteps = compile<AdamStep>([ADAM_STEP]);

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import ort from '../../engine/onnx/runtime.js';
 import { createSession } from '../../engine/onnx/session.js';
+import { isLean, LeanTrainer } from '../lean/trainer.js';
 import { type PackSpec, targetWidth, type Variable, variablesOf } from '../net-spec.js';
 import { CHUNK_MS, type PackedHead, type Scaling, type Trainer, type TrainerMaker } from '../trainer.js';
 import type { VectorBlock } from '../vectors.js';
@@ -222,6 +223,9 @@ export class OnnxTrainer implements Trainer {
 export const onnxTrainers: TrainerMaker = {
   most: Infinity,
   check: () => {},
-  create: (spec, heads, scaling, threads) =>
-    (isWide(spec, heads.length) ? WideTrainer : OnnxTrainer).create(spec, heads, scaling, threads),
+  mixes: isLean,
+  async create(spec, heads, { isMixed, scaling, threads }) {
+    if (isMixed) return new LeanTrainer(spec, heads);
+    return (isWide(spec, heads.length) ? WideTrainer : OnnxTrainer).create(spec, heads, scaling, threads);
+  },
 };

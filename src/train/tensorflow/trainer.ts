@@ -168,7 +168,12 @@ class TensorflowTrainer implements Trainer {
 }
 
 /** Trainers of one Dense layer each, on TensorFlow. */
-export const tensorflowTrainers: TrainerMaker = { most: 1, check, create: TensorflowTrainer.create };
+export const tensorflowTrainers: TrainerMaker = {
+  most: 1,
+  check,
+  mixes: () => false,
+  create: (spec, heads, { scaling, threads }) => TensorflowTrainer.create(spec, heads, scaling, threads),
+};
 
 /** Units lie in columns, `[B, units]`. */
 const algebra = (tf: Tfjs): Algebra<Value> => ({

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Random } from '../../src/random.js';
+import { LeanTrainer } from '../../src/train/lean/trainer.js';
+import { initialVariables } from '../../src/train/net.js';
+import type { PackSpec } from '../../src/train/net-spec.js';
+import { OnnxTrainer, onnxTrainers } from '../../src/train/onnx/trainer.js';
+import type { HeadOptions } from '../../src/train/options.js';
+import { shuffledRows } from '../../src/train/shuffle.js';
+import { outputsOf, type TrainedHead, type TrainingJob, trainHead, trainTogether } from '../../src/train/train.js';
+import type { PackedHead } from '../../src/train/trainer.js';
+import { allRows, memoryVectors } from '../../src/train/vectors.js';
+import { assertClose } from '../helpers/close.js';
+
+const linear: PackSpec = {
+  ...{ d: 203, units: 1, hidden: [], activation: 'relu', ending: 'sigmoid', normalize: false, standardize: false },
+  ...{ batchNorm: false, dropout: false, optimizer: 'adam', momentum: false, nesterov: false, weightDecay: false },
+  ...{ l1: false, l2: true, classWeight: false, labelSmoothing: false },
+};
+const n = 331;
+const random = new Random('lean');
+const x = Float32Array.from({ length: n * linear.d }, () => random.normal());
+
+/** Heads that differ in all numbers in which heads of a spec may differ. */
+const headsOf = (spec: PackSpec, count: number): PackedHead[] =>
+  Array.from({ length: count }, (_, i) => ({
+    ...{ momentum: 0, l1: 0, dropout: 0, start: initialVariables(spec, i) },
+    l2: spec.l2 ? 1e-5 * (i % 4) : 0,
+    weightDecay: spec.weightDecay ? 0.01 * (i % 3) : 0,
+    labelSmoothing: spec.labelSmoothing ? 0.05 * (i % 3) : 0,
+    classWeights:
+      spec.classWeight && i > 0
+        ? Float32Array.from({ length: spec.ending === 'softmax' ? spec.units : 2 * spec.units }, (_, k) => 1 + k / 3)
+        : null,
+    learningRate: (step) => (1e-3 * 2 ** (i % 5)) / (1 + step / 100),
+  }));
+
+const targetsOf = ({ ending, units }: PackSpec, seed: number): Float32Array => {
+  const labels = new Random(`labels ${seed}`);
+  return Float32Array.from({ length: n * (ending === 'softmax' ? 1 : units) }, () =>
+    labels.below(ending === 'softmax' ? units : 2),
+  );
+};
+
+/** What the i-th head does not see; the last one sees all. */
+const masks = Array.from({ length: 5 }, (_, i) =>
+  i === 4 ? null : Uint8Array.from({ length: n }, (_, row) => (row % 4 === i ? 0 : 1)),
+);
+
+const kinds: readonly (readonly [string, Partial<PackSpec>, number])[] = [
+  ['a unit each', {}, 32],
+  ['several labels with class weights and smoothing', { units: 3, classWeight: true, labelSmoothing: true }, 32],
+  ['classes, smoothed and weighted', { units: 3, ending: 'softmax', labelSmoothing: true, classWeight: true }, 7],
+  ['numbers, by adamw', { ending: 'linear', weightDecay: true }, 32],
+  ['fewer features than a vector instruction takes', { d: 3, l2: false }, 1],
+  ['minibatches larger than all of them', { units: 2, d: 32 }, 500],
+];
+for (const [title, part, batch] of kinds) {
+  test(`heads on their own rows train as alone: to 1e-6 as in the engine, to the bit as by the same code: ${title}`, async () => {
+    const spec = { ...linear, ...part };
+    const heads = headsOf(spec, 5);
+    const targets = heads.map((_, i) => targetsOf(spec, i % 2));
+    const own = x.subarray(0, n * spec.d);
+    const together = new LeanTrainer(spec, heads);
+    const others = await Promise.all(
+      heads.flatMap((head) => [OnnxTrainer.create(spec, [head]), new LeanTrainer(spec, [head])]),
+    );
+    const order = new Random('order');
+    for (let epoch = 0, kept = [0, 1, 2, 3, 4]; epoch < 3; epoch++) {
+      if (epoch === 2) {
+        kept = [1, 4];
+        together.keep(kept);
+      }
+      const rows = order.permutation(n);
+      const of = <T>(all: readonly T[]): T[] => kept.map((i) => all[i] as T);
+      const losses = await together.run(
+        { x: own, at: rows, rows },
+        of(targets),
+        batch,
+        undefined,
+        undefined,
+        of(masks),
+      );
+      for (const [place, i] of kept.entries()) {
+        const mask = masks[i];
+        const seen = rows.filter((row) => !mask || mask[row] === 1);
+        for (const [kind, alone] of others.slice(2 * i, 2 * i + 2).entries()) {
+          const what = `${kind === 0 ? 'engine' : 'same code'}, epoch ${epoch}, head ${i}`;
+          const tolerance = kind === 0 ? 1e-6 : 0;
+          const [loss] = await alone.run({ x: own, at: seen, rows: seen }, [targets[i] as Float32Array], batch);
+          const found = losses[place] as number;
+          assert.ok(Math.abs(found - (loss as number)) <= tolerance * Math.max(1, Math.abs(found)), `loss, ${what}`);
+          const expected = await alone.variables(0);
+          for (const [name, values] of await together.variables(place)) {
+            assertClose(values, expected.get(name) as Float32Array, tolerance * 5, `${name}, ${what}`);
+          }
+        }
+      }
+    }
+    await Promise.all([together, ...others].map((one) => one.release()));
+  });
+}
+
+test('what ends an epoch half way ends it', async () => {
+  const trainer = new LeanTrainer(linear, headsOf(linear, 1));
+  const rows = allRows(n);
+  await assert.rejects(
+    trainer.run({ x, at: rows, rows }, [targetsOf(linear, 0)], 4, undefined, () => {
+      throw new Error('enough');
+    }),
+    /enough/,
+  );
+});
+
+test('rows come in random order, and two of them in the same whatever others there are', () => {
+  const marks = Uint32Array.from({ length: 1000 }, () => random.uint32());
+  const order = (rows: Uint32Array, seed: number, given?: Uint32Array): number[] =>
+    Array.from(shuffledRows(rows, given, new Random(seed)), (place) => rows[place] as number);
+  for (const given of [undefined, marks]) {
+    const all = order(allRows(1000), 1, given);
+    assert.deepEqual(
+      all.toSorted((a, b) => a - b),
+      [...allRows(1000)],
+    );
+    const some = allRows(1000).filter((row) => row % 3 > 0);
+    assert.deepEqual(
+      order(some, 1, given),
+      all.filter((row) => row % 3 > 0),
+    );
+    assert.notDeepEqual(order(allRows(1000), 2, given), all);
+    // The place of a row is as likely anywhere: over 400 orders its mean is near the middle.
+    for (const row of [0, 1, 500, 999]) {
+      const places = Array.from({ length: 400 }, (_, seed) => order(allRows(1000), seed, given).indexOf(row));
+      const mean = places.reduce((sum, place) => sum + place, 0) / places.length;
+      assert.ok(Math.abs(mean - 499.5) < 75, `${row}: ${mean}`); // five standard deviations
+    }
+    // Neighbours are neighbours no more often than others: of 999 pairs about two.
+    const apart = all.filter((row, i) => Math.abs(row - (all[i + 1] ?? -9)) === 1).length;
+    assert.ok(apart < 12, `${apart}`);
+  }
+  assert.deepEqual(order(allRows(4), 3, new Uint32Array(4)), [0, 1, 2, 3]);
+});
+
+test('the folds of a cross-validation train side by side, each as alone', async () => {
+  const [rows, d] = [200, 24];
+  const vectors = memoryVectors(x.subarray(0, rows * d), d);
+  const marks = Uint32Array.from({ length: rows }, () => random.uint32());
+  const y = Int32Array.from({ length: rows }, (_, i) => ((x[i * d] as number) + 0.3 * random.normal() > 0 ? 1 : 0));
+  const sides = (keep: (row: number) => boolean) => allRows(rows).filter(keep);
+  const jobOf = (options: HeadOptions, fold: number): TrainingJob => ({
+    data: {
+      ...{ task: 'binary', classes: ['no', 'yes'], vectors, y, marks },
+      rows: sides((row) => row % 5 !== fold),
+    },
+    val: { vectors, y, rows: sides((row) => row % 5 === fold) },
+    heads: [options],
+  });
+  const options: HeadOptions = { epochs: 25, patience: 3, learningRate: 0.02, l2: 1e-4 };
+  const jobs = [0, 1, 2, 3, 4].flatMap((fold) => [
+    jobOf(options, fold),
+    jobOf({ ...options, classWeight: 'balanced', optimizer: 'adamw', weightDecay: 0.01 }, fold),
+    jobOf({ ...options, seed: 3 }, fold),
+    jobOf({ ...options, scale: 'standard' }, fold),
+    jobOf({ ...options, optimizer: 'sgd' }, fold),
+  ]);
+  let lean = 0;
+  const { create } = onnxTrainers;
+  (onnxTrainers as { create: typeof create }).create = async (spec, heads, given) => {
+    if (given.isMixed) lean += heads.length;
+    return create(spec, heads, given);
+  };
+  const together = await Promise.all(trainTogether(jobs)).finally(() => {
+    (onnxTrainers as { create: typeof create }).create = create;
+  });
+  assert.equal(lean, 15);
+  for (const [i, { data, val, heads }] of jobs.entries()) {
+    const alone = await trainHead(data, val, heads[0]);
+    const head = together[i]?.[0] as TrainedHead;
+    assert.deepEqual(
+      [head.bestEpoch, head.end, head.history.length],
+      [alone.bestEpoch, alone.end, alone.history.length],
+    );
+    assertClose(await outputsOf(head, vectors), await outputsOf(alone, vectors), 1e-5, `job ${i}`);
+    for (const [epoch, record] of head.history.entries()) {
+      const other = alone.history[epoch];
+      assert.ok(Math.abs(record.loss - (other?.loss ?? 0)) < 1e-5 && record.valAccuracy === other?.valAccuracy);
+    }
+  }
+  const again = await Promise.all(trainTogether(jobs));
+  assert.deepEqual(
+    again.flat().map((head) => (head as TrainedHead).net),
+    together.flat().map((head) => (head as TrainedHead).net),
+  );
+});
