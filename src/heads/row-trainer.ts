@@ -28,14 +28,30 @@ function marksOf(table: VectorTable): Uint32Array {
   return marks;
 }
 
+type RowExamples = Required<Pick<TrainingJob['data'], 'vectors' | 'y' | 'rows'>>;
+interface RowData {
+  readonly train: RowExamples & { readonly groups: Uint32Array };
+  readonly val: RowExamples | null;
+}
+const prepared = new WeakMap<LabelledRows, WeakMap<LabelledRows, RowData>>();
+
 /** @returns the training of heads on rows of a table. Images that are copies of each other train as one. */
 export function rowJob(
-  { task, classes, table }: RowTask,
+  of: RowTask,
   train: LabelledRows,
   val: LabelledRows,
   heads: readonly HeadOptions[],
   hooks: TrainHooks,
 ): TrainingJob {
+  const { task, classes, table } = of;
+  const beside = prepared.get(train) ?? new WeakMap<LabelledRows, RowData>();
+  prepared.set(train, beside);
+  const data = beside.get(val) ?? rowData(of, train, val);
+  beside.set(val, data);
+  return { data: { ...data.train, marks: marksOf(table), task, classes }, val: data.val, heads, hooks };
+}
+
+function rowData({ task, classes, table }: RowTask, train: LabelledRows, val: LabelledRows): RowData {
   const { vectors } = table;
   const width = widthOf(task, classes.length);
   const y = task === 'regression' ? new Float32Array(vectors.n) : new Int32Array(vectors.n * width);
@@ -44,7 +60,7 @@ export function rowJob(
       for (let k = 0; k < width; k++) y[row * width + k] = side.y[i * width + k] as number;
     }
   }
-  const examples = (side: LabelledRows) => ({ vectors, y, rows: distinct(side.rows) });
+  const examples = (side: LabelledRows): RowExamples => ({ vectors, y, rows: distinct(side.rows) });
   const numbers = new Map<string, number>();
   const groups = new Uint32Array(vectors.n);
   for (const [i, row] of train.rows.entries()) {
@@ -53,12 +69,7 @@ export function rowJob(
     if (number === numbers.size) numbers.set(key, number);
     groups[row] = number;
   }
-  return {
-    data: { ...examples(train), groups, marks: marksOf(table), task, classes },
-    val: val.rows.length === 0 ? null : examples(val),
-    heads,
-    hooks,
-  };
+  return { train: { ...examples(train), groups }, val: val.rows.length === 0 ? null : examples(val) };
 }
 
 /** @returns what the last layer gives for rows of a table, in front of the ending: `[rows, units]` */

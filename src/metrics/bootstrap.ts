@@ -60,13 +60,10 @@ export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}
   if (resamples === 0 || n === 0) return null;
   const affordable = Math.max(FEWEST, Math.floor(MOST_WORK / (n * (statistics.work + 3))));
   const count = Math.min(resamples, affordable);
-  const random = new Random(`bootstrap ${seed}`);
   const values = names.map(() => new Float64Array(count));
+  const draw = drawing(seed, n, count);
   for (let resample = 0; resample < count; resample += 2) {
-    for (const drawn of statistics.counts) {
-      drawn.fill(0);
-      random.tally(drawn, n);
-    }
+    for (const drawn of statistics.counts) draw(drawn);
     for (const [i, measured] of statistics.measure().entries()) {
       // Of an odd number the last sample comes to nothing, as there is no place for it.
       for (let k = 0; k < names.length; k++) (values[k] as Float64Array)[resample + i] = measured[k] as number;
@@ -78,6 +75,32 @@ export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}
     return [name, [percentile(sorted, (1 - LEVEL) / 2), percentile(sorted, (1 + LEVEL) / 2)]] as const;
   });
   return { resamples: count, of: Object.fromEntries(of) };
+}
+
+/** Counts that are kept for the next resamples of their seed and size, as all heads of a plan have them; each is at most `n`. */
+const MOST_KEPT = 2 ** 22;
+let kept: { readonly key: string; readonly counts: Uint16Array } | undefined;
+
+/** @returns what fills the counts of one resample after the other, of an even number of them */
+function drawing(seed: number, n: number, resamples: number): (counts: Uint32Array) => void {
+  const key = `${seed} ${n} ${resamples}`;
+  let at = 0;
+  if (kept?.key === key) {
+    const { counts } = kept;
+    return (drawn) => {
+      drawn.set(counts.subarray(at, at + n));
+      at += n;
+    };
+  }
+  const random = new Random(`bootstrap ${seed}`);
+  const size = (resamples + (resamples % 2)) * n;
+  const counts = n < 2 ** 16 && size <= MOST_KEPT ? new Uint16Array(size) : undefined;
+  return (drawn) => {
+    random.tally(drawn.fill(0), n);
+    counts?.set(drawn, at);
+    at += n;
+    if (counts && at === size) kept = { key, counts };
+  };
 }
 
 /** @param sorted at least one value, ascending */

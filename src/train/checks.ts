@@ -88,19 +88,9 @@ async function faultsOf(vectors: VectorSource, rows: Uint32Array): Promise<Reado
   const { d } = vectors;
   const faults = new Map<number, string>();
   for await (const block of vectors.blocks(rows)) {
+    const bits = new Int32Array(block.x.buffer, block.x.byteOffset, block.x.length);
     for (const [i, at] of block.at.entries()) {
-      // Sums become NaN, which takes less time than asking each; several, as each addition waits for that before it.
-      let [a, b, c, e] = [0, 0, 0, 0];
-      const end = (at + 1) * d;
-      let j = at * d;
-      for (; j + 4 <= end; j += 4) {
-        a += (block.x[j] as number) * 0;
-        b += (block.x[j + 1] as number) * 0;
-        c += (block.x[j + 2] as number) * 0;
-        e += (block.x[j + 3] as number) * 0;
-      }
-      for (; j < end; j++) a += (block.x[j] as number) * 0;
-      if (a + b + c + e === 0) continue;
+      if (areFinite(bits, at * d, (at + 1) * d)) continue;
       for (let j = at * d; j < (at + 1) * d; j++) {
         if (Number.isFinite(block.x[j])) continue;
         faults.set(block.rows[i] as number, `${j - at * d} ${block.x[j]}`);
@@ -109,4 +99,13 @@ async function faultsOf(vectors: VectorSource, rows: Uint32Array): Promise<Reado
     }
   }
   return faults;
+}
+
+/** The bits of a float32's exponent: all are set where it is infinite or no number. */
+const EXPONENT = 0x7f800000;
+
+/** @param bits of float32 values; asking for the exponent takes less time than asking each value */
+function areFinite(bits: Int32Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (((bits[i] as number) & EXPONENT) === EXPONENT) return false;
+  return true;
 }

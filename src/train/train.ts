@@ -260,9 +260,10 @@ export async function outputsOf(
   });
   try {
     for await (const block of vectors.blocks(rows)) {
-      const x = new Float32Array(Math.min(OUTPUT_ROWS, block.at.length) * d);
-      for (let from = 0; from < block.at.length; from += OUTPUT_ROWS) {
-        const count = Math.min(OUTPUT_ROWS, block.at.length - from);
+      const most = Math.max(1, Math.floor(OUTPUT_VALUES / d));
+      const x = new Float32Array(Math.min(most, block.at.length) * d);
+      for (let from = 0; from < block.at.length; from += most) {
+        const count = Math.min(most, block.at.length - from);
         for (let i = 0; i < count; i++) {
           const at = block.at[from + i] as number;
           x.set(block.x.subarray(at * d, (at + 1) * d), i * d);
@@ -280,7 +281,8 @@ export async function outputsOf(
   return bothClasses(head.task, outputs);
 }
 
-const OUTPUT_ROWS = 4096;
+/** Numbers of the vectors of one call, which stay in the processor's cache. */
+const OUTPUT_VALUES = 2 ** 19;
 
 /** @returns `[n, classes]`: a binary head's `[n, 1]`, the probability of the second class, becomes two columns */
 export function bothClasses(task: Task, probabilities: Float32Array): Float32Array {
