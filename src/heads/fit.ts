@@ -2,9 +2,10 @@ import type { EngineName } from '../engine/engine.js';
 import type { Targets } from '../labels/targets.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { type Mistake, surestMistakes } from '../metrics/mistakes.js';
-import { type HeadOptions, isByMinibatch } from '../train/options.js';
+import { type HeadOptions, isByMinibatch, resolveOptions } from '../train/options.js';
+import { numbersOf } from '../train/packs.js';
 import type { EpochRecord, TrainHooks } from '../train/run.js';
-import type { TrainedHead } from '../train/train.js';
+import { sharesPasses, type TrainedHead } from '../train/train.js';
 import { commonestOf, majorityOf, meanAnswer, type Part } from './baseline.js';
 import { checkCoverage, type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
 import type { VectorTable } from './joined-sets.js';
@@ -14,6 +15,7 @@ import type { Choice, Learned } from './learned.js';
 import { joinRows, type LabelledRows, type Problem } from './problem.js';
 import { logitsOf, type RowTask, rowJob, scoresOf, withTemperature } from './row-trainer.js';
 import { type FoldRows, foldsOf, type Sides, sidesOf } from './sides.js';
+import { WholeHead } from './whole-head.js';
 
 /** A head with all that was learned about it. */
 export interface FittedHead {
@@ -190,9 +192,14 @@ async function crossValidate(
   hooks: FitHooks,
 ): Promise<FittedHead> {
   const { sides, parts } = await foldsOf(problem, table, { folds: fit.folds, seed: options.seed ?? 0 }, hooks);
-  const heads = await trainParts(sides, parts, options, hooks);
+  const all: FoldRows = { train: sides.train, val: NO_ROWS };
+  const whole = (await isWorthBeside(sides, all, options, hooks)) ? new WholeHead() : null;
+  const heads = await trainParts(sides, whole ? [...parts, all] : parts, options, hooks, (part) =>
+    part === all ? whole?.own : whole?.ofParts,
+  );
   const trained = parts.map((part, i): TrainedFold => ({ ...part, trained: heads[i] as TrainedHead }));
-  return finishFolds(sides, trained, options, fit, hooks);
+  const beside = whole && ((epoch: number) => whole.after(heads[parts.length] as TrainedHead, epoch));
+  return finishFolds(sides, trained, options, fit, hooks, beside);
 }
 
 /** @returns how well the heads of all parts do together, without intervals */
@@ -205,13 +212,31 @@ export async function measureFolds(
   return (await judge(sides, parts, options, { ...fit, bootstrap: 0 })).metrics;
 }
 
-/** Judges the heads of all parts together, each on what it did not see, and trains the head that is kept on all. */
+/** Numbers of the nets of all epochs that are kept at most. */
+const MOST_KEPT = 2 ** 23;
+
+async function isWorthBeside(
+  sides: Sides,
+  all: FoldRows,
+  options: HeadOptions,
+  { engine }: FitHooks,
+): Promise<boolean> {
+  const job = rowJob(sides, all.train, all.val, [options], engine ? { engine } : {});
+  const resolved = resolveOptions(options);
+  return resolved.epochs * numbersOf(resolved, job.data) <= MOST_KEPT && sharesPasses(job);
+}
+
+/**
+ * Judges the heads of all parts together, each on what it did not see, and trains the head that is kept on all.
+ * @param beside gives that head by its last epoch, where it was trained beside them
+ */
 export async function finishFolds(
   sides: Sides,
   parts: readonly TrainedFold[],
   options: HeadOptions,
   fit: ResolvedFit,
   hooks: FitHooks = {},
+  beside: ((epoch: number) => TrainedHead) | null = null,
 ): Promise<FittedHead> {
   const { answers, ...judged } = await inTurn(hooks, () => judge(sides, parts, options, fit));
   const folds = parts.map(({ trained, train, val }, i) => ({
@@ -222,7 +247,7 @@ export async function finishFolds(
   }));
   const epochs = folds.map(({ bestEpoch }) => bestEpoch).sort((a, b) => a - b);
   const median = epochs[Math.floor((epochs.length - 1) / 2)] as number;
-  const trained = await trainOne(sides, sides.train, NO_ROWS, options, hooks, median);
+  const trained = beside?.(median) ?? (await trainOne(sides, sides.train, NO_ROWS, options, hooks, median));
   const told = {
     ...judged,
     ...baselines(
@@ -244,7 +269,7 @@ const inTurn = <T>({ joint }: FitHooks, work: () => Promise<T>): Promise<T> => (
 
 const NO_ROWS: LabelledRows = { rows: new Uint32Array(0), y: new Int32Array(0), keys: [] };
 
-/** @param stopAt as `trainParts` has it */
+/** @param stopAt the last epoch, where validation does not choose it; heads without minibatches go to their minimum whatever it is */
 async function trainOne(
   sides: RowTask,
   train: LabelledRows,
@@ -253,12 +278,16 @@ async function trainOne(
   hooks: FitHooks,
   stopAt?: number,
 ): Promise<TrainedHead> {
-  const [trained] = await trainParts(sides, [{ train, val }], options, hooks, stopAt);
+  const stop: Pick<TrainHooks, 'drop'> =
+    stopAt === undefined || !isByMinibatch(options.optimizer)
+      ? {}
+      : { drop: (epoch: number) => (epoch >= stopAt ? [0] : []) };
+  const [trained] = await trainParts(sides, [{ train, val }], options, hooks, () => stop);
   return trained as TrainedHead;
 }
 
 /**
- * @param stopAt the last epoch, where validation does not choose it; heads without minibatches go to their minimum whatever it is
+ * @param hooksOf what else the training of a part tells
  * @returns a head of each part, all trained side by side
  */
 async function trainParts(
@@ -266,17 +295,16 @@ async function trainParts(
   parts: readonly FoldRows[],
   options: HeadOptions,
   { engine, onEpoch, signal, joint = new JointTraining() }: FitHooks,
-  stopAt?: number,
+  hooksOf: (part: FoldRows) => TrainHooks | undefined,
 ): Promise<TrainedHead[]> {
   const hooks: TrainHooks = {
     ...(engine ? { engine } : {}),
     ...(onEpoch ? { onEpoch: (_: number, record: EpochRecord) => onEpoch(record) } : {}),
     ...(signal ? { signal } : {}),
-    ...(stopAt === undefined || !isByMinibatch(options.optimizer)
-      ? {}
-      : { drop: (epoch: number) => (epoch >= stopAt ? [0] : []) }),
   };
-  const outcomes = await joint.train(parts.map(({ train, val }) => rowJob(sides, train, val, [options], hooks)));
+  const outcomes = await joint.train(
+    parts.map((part) => rowJob(sides, part.train, part.val, [options], { ...hooks, ...hooksOf(part) })),
+  );
   const heads = outcomes.flat();
   const failed = heads.find((one) => one instanceof Error);
   if (failed !== undefined) throw failed;

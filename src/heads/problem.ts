@@ -106,6 +106,20 @@ export function labelledRows(
   };
 }
 
+/** @returns those of the rows whose place is chosen */
+export function rowsWhere(
+  { task, classes }: Pick<Problem, 'task' | 'classes'>,
+  { rows, y, keys }: LabelledRows,
+  isChosen: (place: number) => boolean,
+): LabelledRows {
+  const width = widthOf(task, classes.length);
+  return {
+    rows: rows.filter((_, place) => isChosen(place)),
+    y: y.filter((_, i) => isChosen(Math.floor(i / width))),
+    keys: keys.filter((_, place) => isChosen(place)),
+  };
+}
+
 /** @returns both sides as one, in the order of the table */
 export function joinRows(
   { task, classes }: Pick<Problem, 'task' | 'classes'>,

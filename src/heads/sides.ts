@@ -2,8 +2,9 @@ import { breathe } from '../breathe.js';
 import { LabelError } from '../errors.js';
 import { dealFolds } from '../labels/folds.js';
 import type { Example } from '../labels/labels.js';
+import { keysOf } from '../labels/split.js';
 import { constantFeatures, type VectorTable } from './joined-sets.js';
-import { type LabelledRows, labelledRows, oncePerProblem, type Problem } from './problem.js';
+import { type LabelledRows, labelledRows, oncePerProblem, type Problem, rowsWhere } from './problem.js';
 import type { RowTask } from './row-trainer.js';
 
 /** Rows of a problem, in the order of the table. */
@@ -85,9 +86,13 @@ export async function foldsOf(
   const pool = [...problem.train, ...problem.val];
   const foldOf = dealFolds(pool, folds, seed, problem.task);
   const sides = await sidesOf({ ...problem, train: pool, val: [] }, table, hooks);
-  const parts = Array.from({ length: folds }, (_, fold) => {
-    const of = (inside: boolean): Example[] => pool.filter((_, i) => (foldOf[i] === fold) === inside);
-    return { train: labelledRows(problem, of(false), table), val: labelledRows(problem, of(true), table) };
-  });
+  // What has one key is in one fold, as is what its group is joined with: so keys are the same in all parts.
+  const keyOf = keysOf(pool);
+  const foldOfKey = new Map(pool.map((example, i) => [keyOf(example), foldOf[i]]));
+  const foldOfRow = Int32Array.from(sides.train.keys, (key) => foldOfKey.get(key) as number);
+  const parts = Array.from({ length: folds }, (_, fold) => ({
+    train: rowsWhere(problem, sides.train, (i) => foldOfRow[i] !== fold),
+    val: rowsWhere(problem, sides.train, (i) => foldOfRow[i] === fold),
+  }));
   return { sides, parts };
 }

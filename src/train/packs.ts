@@ -64,7 +64,7 @@ export async function netOf(
 }
 
 /** What heads must share to be trained by one graph, but for what a graph may hold although not every head needs it. */
-function specOf(options: ResolvedOptions, data: TrainingData): PackSpec {
+export function specOf(options: ResolvedOptions, data: TrainingData): PackSpec {
   const { hidden, activation, optimizer, momentum, nesterov, scale } = options;
   return {
     d: data.vectors.d,

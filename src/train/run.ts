@@ -50,6 +50,8 @@ export type TrainingEnd = (typeof TRAINING_ENDS)[number];
 export interface TrainHooks {
   /** @param head its place in the list */
   readonly onEpoch?: (head: number, record: EpochRecord) => void;
+  /** Each head as it is after an epoch of minibatches whose losses are finite. */
+  readonly onNet?: (head: number, net: HeadNet) => void;
   /**
    * Asked after each epoch which heads to stop, as for successive halving.
    * @param losses of each head, on validation where there is any; NaN of heads that have ended

@@ -57,8 +57,10 @@ export async function trainBySteps(
           all[place] = valLoss ?? loss;
           chosen.set(run, all);
           const record = { epoch, loss, valLoss, valAccuracy };
-          if (note(progress.get(place) as Progress, record, nets[p]?.[i] as HeadNet))
-            run.hooks.onEpoch?.(place, record);
+          const net = nets[p]?.[i] as HeadNet;
+          if (!note(progress.get(place) as Progress, record, net)) continue;
+          run.hooks.onNet?.(place, net);
+          run.hooks.onEpoch?.(place, record);
         }
       }
       for (const [run, all] of chosen) {

@@ -15,7 +15,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from './options.js';
-import type { Entrants } from './packs.js';
+import { type Entrants, specOf } from './packs.js';
 import type {
   ClosedForm,
   EpochRecord,
@@ -142,6 +142,14 @@ async function makerOf(engine: EngineName | undefined): Promise<TrainerMaker> {
   return engine === 'tensorflow' ? (await import('./tensorflow/trainer.js')).tensorflowTrainers : onnxTrainers;
 }
 
+/** @returns whether the heads of a job train in the passes of others that see other rows of the same vectors, when those are asked for too */
+export async function sharesPasses({ data, heads, hooks = {} }: TrainingJob): Promise<boolean> {
+  const maker = await makerOf(hooks.engine);
+  const isMixed = (options: ResolvedOptions): boolean =>
+    isByMinibatch(options.optimizer) && maker.mixes(specOf(options, data), heads.length, options.batchSize);
+  return data.vectors.isWhole === true && heads.every((options) => isMixed(resolveOptions(options)));
+}
+
 /** Checks a job, and trains what does not go by minibatches. */
 async function makeReady({ job, resolve }: Seat, maker: TrainerMaker, checks: Checks): Promise<Ready> {
   const { data, val, hooks = {} } = job;
@@ -201,7 +209,7 @@ async function makeReady({ job, resolve }: Seat, maker: TrainerMaker, checks: Ch
 /** @returns the run on standardised targets, and what puts nets and losses back into the unit that they came in */
 function scaledRun({ data, val, standardization, hooks }: TrainingRun) {
   const scale = fitTargetScale(data.y, data.rows);
-  const { onEpoch, drop } = hooks;
+  const { onEpoch, onNet, drop } = hooks;
   const run: TrainingRun = {
     data: { ...data, y: scaledTargets(data.y, scale) },
     val: val && { ...val, y: scaledTargets(val.y, scale) },
@@ -209,6 +217,7 @@ function scaledRun({ data, val, standardization, hooks }: TrainingRun) {
     hooks: {
       ...hooks,
       ...(onEpoch ? { onEpoch: (place, record) => onEpoch(place, ownUnitRecord(record, scale)) } : {}),
+      ...(onNet ? { onNet: (place, net) => onNet(place, ownUnit(net, scale)) } : {}),
       ...(drop
         ? {
             drop: (epoch, losses) =>

@@ -52,6 +52,14 @@ async function answers(dir: string): Promise<Float32Array> {
   }
 }
 
+/** A label file without splits. */
+function undivided(task: Task): string {
+  const lines = readFileSync(set.labels(task), 'utf8').trim().split('\n');
+  const file = path.join(work, `${task}-undivided.csv`);
+  writeFileSync(file, lines.map((line) => `${line.split(',').slice(0, 2).join(',')}\n`).join(''));
+  return file;
+}
+
 const FEW = { epochs: 8, patience: 2, learningRate: 0.02 };
 const EACH: Record<Task, Pick<PlannedHead, 'options' | 'fit'>[]> = {
   binary: [
@@ -161,3 +169,25 @@ test('what does not fit at once trains in turns, and is the same', async () => {
     assertClose(trained[i]?.net.layers[0]?.kernel ?? [], alone.net.layers[0]?.kernel ?? [], 1e-6);
   }
 });
+
+for (const task of Object.keys(EACH) as Task[]) {
+  test(`what a cross-validation keeps is the head of all images at the median of the best epochs: ${task}`, async () => {
+    for (const options of [{ learningRate: 0.2 }, { learningRate: 0.02, optimizer: 'sgd' }] as const) {
+      const of = { ...common(), labels: undivided(task), epochs: 30, patience: 2, ...options };
+      const folded = await train({ ...of, folds: 5, name: `folds-${task}-${options.learningRate}` });
+      const best = folded.folds?.map(({ bestEpoch }) => bestEpoch).sort((a, b) => a - b) ?? [];
+      const epochs = best[2] as number;
+      const name = `plain-${task}-${options.learningRate}`;
+      const plain = await train({ ...of, epochs, patience: epochs, val: 0, name });
+      assert.deepEqual([folded.bestEpoch, folded.epochs], [epochs, epochs]);
+      const expected = await answers(plain.dir);
+      const scale = Math.max(1, ...expected.map(Math.abs));
+      assertClose(await answers(folded.dir), expected, 1e-5 * scale, `${task} ${options.optimizer}`);
+      const [a, b] = await Promise.all([folded, plain].map(({ dir }) => loadHead(dir)));
+      assert.deepEqual(
+        [a?.info.history.length, a?.info.history.map(({ valLoss }) => valLoss)],
+        [epochs, b?.info.history.map(({ valLoss }) => valLoss)],
+      );
+    }
+  });
+}
