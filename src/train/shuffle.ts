@@ -19,26 +19,34 @@ const DIGITS = 2 ** DIGIT;
  */
 export function shuffledRows(rows: Uint32Array, marks: Uint32Array | undefined, random: Random): Uint32Array {
   const [first, second] = [random.uint32(), random.uint32()];
-  const keys = rows.map((row) => mixed((mixed((marks ? (marks[row] as number) : row) ^ first) + second) | 0));
-  let order = Uint32Array.from({ length: rows.length }, (_, i) => i);
+  const { length } = rows;
+  let keys = new Uint32Array(length);
+  let order = new Uint32Array(length);
+  for (let i = 0; i < length; i++) {
+    const row = rows[i] as number;
+    keys[i] = mixed((mixed((marks ? (marks[row] as number) : row) ^ first) + second) | 0);
+    order[i] = i;
+  }
   // Sorted by digits, which leaves those of one key as they come.
   for (let shift = 0; shift < 32; shift += DIGIT) {
     const starts = new Uint32Array(DIGITS + 1);
-    for (const key of keys) {
-      const digit = ((key >>> shift) & (DIGITS - 1)) + 1;
+    for (let i = 0; i < length; i++) {
+      const digit = (((keys[i] as number) >>> shift) & (DIGITS - 1)) + 1;
       starts[digit] = (starts[digit] as number) + 1;
     }
-    for (let digit = 1; digit < starts.length; digit++) {
+    for (let digit = 1; digit < DIGITS; digit++) {
       starts[digit] = (starts[digit] as number) + (starts[digit - 1] as number);
     }
-    const sorted = new Uint32Array(order.length);
-    for (const place of order) {
-      const digit = ((keys[place] as number) >>> shift) & (DIGITS - 1);
+    const [sortedKeys, sorted] = [new Uint32Array(length), new Uint32Array(length)];
+    for (let i = 0; i < length; i++) {
+      const key = keys[i] as number;
+      const digit = (key >>> shift) & (DIGITS - 1);
       const to = starts[digit] as number;
-      sorted[to] = place;
+      sortedKeys[to] = key;
+      sorted[to] = order[i] as number;
       starts[digit] = to + 1;
     }
-    order = sorted;
+    [keys, order] = [sortedKeys, sorted];
   }
   return order;
 }
