@@ -14,6 +14,8 @@ import { allRows } from './vectors.js';
 
 /** Numbers of one pack's kernels: beyond, heads are spread over packs. */
 const PACK_NUMBERS = 2 ** 24;
+/** Numbers of the vectors that wait for the minibatches of one pack, at most: each rows of their own have one that is not full. */
+const MIXED_NUMBERS = 2 ** 24;
 
 /** Heads of one problem. */
 export interface Entrants {
@@ -190,7 +192,12 @@ function mixed(groups: readonly Grouped[], maker: TrainerMaker, orders: Alike<st
     if (!isWhole || !maker.mixes(group.spec, group.members.length, options.batchSize)) alone.push(group);
     else walks.set(group.walk, [...(walks.get(group.walk) ?? []), group]);
   }
-  const together = [...walks.values()].map((all): Grouped => {
+  const parts = [...walks.values()].flatMap((all) => {
+    const [{ options, run }] = (all[0] as Grouped).members as [Member];
+    const most = Math.max(1, Math.floor(MIXED_NUMBERS / (options.batchSize * run.data.vectors.d)));
+    return Array.from({ length: Math.ceil(all.length / most) }, (_, i) => all.slice(i * most, (i + 1) * most));
+  });
+  const together = parts.map((all): Grouped => {
     const [first] = all as [Grouped];
     if (all.every(({ order }) => order === first.order))
       return { ...first, members: all.flatMap(({ members }) => members) };
