@@ -1,5 +1,6 @@
 import { plain } from '../src/plain.js';
 import type { Arguments } from './arguments.js';
+import { drawable } from './locale.js';
 import { type TableRow, table } from './table.js';
 
 /** Columns of the longest and the shortest bar; where less is left there is none. */
@@ -91,7 +92,7 @@ export class Console {
   line(text: string): void {
     if (this.quiet) return;
     this.clear();
-    this.stream.write(`${plain(text)}\n`);
+    this.write(`${plain(text)}\n`);
   }
 
   /** Shows a table, as wide as there is room and coloured where that is wanted. @param spare as of `table` */
@@ -99,7 +100,7 @@ export class Console {
     if (this.quiet) return;
     this.clear();
     const safe = rows.map((row) => ({ ...row, cells: row.cells.map(plain) })); // before colours come in
-    for (const line of table(headers.map(plain), safe, this.width, spare)) this.stream.write(`${line}\n`);
+    for (const line of table(headers.map(plain), safe, this.width, spare)) this.write(`${line}\n`);
   }
 
   /** Shows how far the work is, now and then: a bar on a terminal, which the next call replaces, else a line. */
@@ -117,7 +118,7 @@ export class Console {
     this.last = now;
     const said = measured(progress, this.stretch, now);
     if (this.stream.isTTY) this.replace(picture(progress, said, this.room));
-    else this.stream.write(`${[said, ...facts.map(plain)].join(', ')}\n`);
+    else this.write(`${[said, ...facts.map(plain)].join(', ')}\n`);
   };
 
   /** One line that the next call replaces, of work that is not counted; nothing where there is no terminal. */
@@ -131,7 +132,7 @@ export class Console {
 
   /** Takes the bar away. */
   clear(): void {
-    if (this.bar) this.stream.write('\r\x1b[K');
+    if (this.bar) this.write('\r\x1b[K');
     this.bar = false;
   }
 
@@ -140,8 +141,12 @@ export class Console {
     return (this.stream.columns || 80) - 1;
   }
 
+  private write(text: string): void {
+    this.stream.write(drawable(text));
+  }
+
   private replace(text: string): void {
-    this.stream.write(`\r\x1b[K${text}`);
+    this.write(`\r\x1b[K${text}`);
     this.bar = true;
   }
 }

@@ -1,6 +1,7 @@
 import { type LayerSummary, type ModelSummary, type SummaryOptions, summary } from '../src/commands/summary.js';
 import { type Arguments, optionsOf } from './arguments.js';
 import { printJson } from './io.js';
+import { drawable } from './locale.js';
 
 interface Column {
   readonly head: string;
@@ -99,5 +100,5 @@ function render({ name, layers, ...total }: ModelSummary, width: number): string
 export async function run(given: Arguments): Promise<void> {
   const found = await summary(optionsOf<SummaryOptions>(given));
   if (given.values.json) printJson(found);
-  else process.stdout.write(render(found, Number(given.values.width)));
+  else process.stdout.write(drawable(render(found, Number(given.values.width))));
 }
