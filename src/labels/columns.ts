@@ -1,7 +1,7 @@
 import { LabelError } from '../errors.js';
 import { type Cell, isNumber } from './cell.js';
 import { isIndexName, isLabelName, isPathName, labelRank, pathRank, plainName } from './column-names.js';
-import { splitNamed } from './splits.js';
+import { isOpenSplit, splitNamed } from './splits.js';
 import { IMAGE_NAME, type LabelTable, type TableRow } from './table.js';
 
 /** Names of columns, in the place of a guess. */
@@ -142,7 +142,8 @@ function splitColumn(rows: readonly TableRow[], titles: readonly string[], used:
   if (plain !== undefined) return plain.k;
   const found = open.find(({ k, title }) => {
     const texts = textsOf(rows, k);
-    return SPLIT_COLUMNS.includes(title) && texts.length > 0 && texts.every((text) => splitNamed(text) !== undefined);
+    const isSplit = (text: string): boolean => splitNamed(text) !== undefined || isOpenSplit(text);
+    return SPLIT_COLUMNS.includes(title) && texts.length > 0 && texts.every(isSplit);
   });
   return found?.k ?? -1;
 }

@@ -8,7 +8,7 @@ import { checkLabels, type DataFile, type Example, type FoundLabels, type Labell
 import { FileNames, type Match, matchedHow } from './names.js';
 import { readTable } from './read-table.js';
 import { type RowLabels, rowLabels, type WordOptions } from './row-labels.js';
-import { countSplits, SPLIT_NAMES, splitNamed } from './splits.js';
+import { countSplits, isOpenSplit, SPLIT_NAMES, splitNamed } from './splits.js';
 import type { LabelTable } from './table.js';
 import type { Task } from './targets.js';
 
@@ -197,7 +197,7 @@ function asideOf({ table, columns }: Source, i: number, where: string): Pick<Exa
     place === null ? undefined : known(textOf(table.rows[i]?.cells[place], `${where}: the ${what}`));
   const [side, group] = [cell(columns.split, 'split'), cell(columns.group, 'group')];
   const split = side === undefined ? undefined : splitNamed(side);
-  if (side !== undefined && split === undefined) {
+  if (side !== undefined && split === undefined && !isOpenSplit(side)) {
     throw new LabelError(`${where}: split ${side} is none of ${SPLIT_NAMES}`);
   }
   return { ...(split === undefined ? {} : { split }), ...(group === undefined ? {} : { group }) };

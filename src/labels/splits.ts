@@ -12,11 +12,18 @@ const SPLITS = new Map(
   ),
 );
 
-/** What a split may be called, for messages. */
-export const SPLIT_NAMES = [...SPLITS.keys()].join(', ');
+/** What cells say of images that are there to be divided between training and validation, without spaces and signs. */
+const OPEN = ['trainval', 'trainvalid', 'trainvalidation', 'trainingvalidation', 'traindev', 'unassigned'];
+
+/** What a split may be called in a cell, for messages. */
+export const SPLIT_NAMES = `${[...SPLITS.keys()].join(', ')}, nor trainval or unassigned`;
 
 /** @returns the split that a folder name or a cell stands for, in any case */
 export const splitNamed = (name: string): Split | undefined => SPLITS.get(name.trim().toLowerCase());
+
+/** @returns whether a cell leaves open on which side of training and validation an image is */
+export const isOpenSplit = (name: string): boolean =>
+  OPEN.includes(name.toLowerCase().replace(/[\s_+&/-]|\band\b/g, ''));
 
 /** @returns how many are on each side that has any: `train 245, val 153` */
 export function countSplits(splits: Iterable<Split | undefined>): string {

@@ -131,6 +131,34 @@ test('paths are relative to the label file first', async () => {
   );
 });
 
+test('images of trainval are there to be divided, beside a test split that is given', async () => {
+  for (const open of [
+    'trainval',
+    'TrainVal',
+    'train_val',
+    'train-valid',
+    'train+validation',
+    'train and val',
+    'UNASSIGNED',
+  ]) {
+    for (const title of ['split', 'subset']) {
+      const data = await read(`path,label,${title}\na.jpg,x,${open}\nb.jpg,y,${open}\nc.jpg,y,test\n`);
+      assert.deepEqual(
+        data.examples.map(({ label, split }) => [label, split]),
+        [
+          ['x', undefined],
+          ['y', undefined],
+          ['y', 'test'],
+        ],
+        `${title} ${open}`,
+      );
+    }
+  }
+  for (const other of ['train-test', 'trainvaltest', 'holdout', '0']) {
+    await rejectsWith(read(`path,label,split\na.jpg,x,${other}\n`), /line 2: split .* is none of train, training/);
+  }
+});
+
 test('every fault of a label file names its line', async () => {
   await rejectsWith(read('path,label\na.jpg,x\nb.jpg\n'), /labels.csv line 3: 1 fields where the header has 2/);
   await rejectsWith(read('path,label\n"a\n.jpg,x\n'), /line 2: a quote/);
