@@ -7,7 +7,10 @@ import { Console } from '../progress.js';
 export async function run(given: Arguments): Promise<void> {
   const console = Console.of(given);
   const { yes } = given.values;
-  const result = await collectGarbage(String(given.values.cache), optionsOf<GcOptions>(given));
+  const result = await collectGarbage(String(given.values.cache), {
+    ...optionsOf<GcOptions>(given),
+    onProgress: console.progress,
+  });
   for (const { kind, path: place, reason, bytes, rows } of result.garbage) {
     const what = rows === undefined ? `${kind} ${path.basename(place)}` : `${rows} of ${path.basename(place)}`;
     console.line(`${yes ? 'removed' : 'would go'}: ${what}, ${megabytes(bytes)}: ${reason}`);

@@ -6,7 +6,7 @@ import { Console } from '../progress.js';
 export async function run(given: Arguments): Promise<void> {
   const cache = String(given.values.cache);
   const console = Console.of(given);
-  const results = await migrateSets(cache);
+  const results = await migrateSets(cache, { onProgress: console.progress });
   for (const { from, set, images } of results) console.line(`${from} -> ${set}: ${counted(images, 'image')}`);
   if (results.length === 0) console.line(`every set in ${cache} has the format of this version`);
   if (given.values.json) printJson(results);

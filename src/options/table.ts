@@ -1810,6 +1810,8 @@ export const OPTIONS = [
       'classify',
       'cache verify',
       'cache compact',
+      'cache gc',
+      'cache migrate',
       'cache export',
       'cache import',
     ],

@@ -129,7 +129,11 @@ test('unreferenced with labels: vectors that no file names go, whatever is named
       /labels\.csv: 1 of its 1 images not found, the first a\.jpg on line 2 \(give the folder of the images with --data\)/,
   });
   const before = await bits(set);
-  await collectGarbage(cache, { unreferenced: true, labels, data, yes: true });
+  const told: number[][] = [];
+  const onProgress = ({ done, total }: { done: number; total: number | null }) =>
+    told.push([done, total ?? Number.NaN]);
+  await collectGarbage(cache, { unreferenced: true, labels, data, yes: true, onProgress });
+  assert.ok(told.length > 0 && told.every(([done = 0, total = 0], i) => done === i + 1 && done <= total), `${told}`);
   const after = await bits(set);
   assert.deepEqual([...after.keys()].sort(), [hex(3), hex(5), picture].sort());
   for (const [name, value] of after) assert.equal(value, before.get(name));

@@ -58,7 +58,10 @@ test('there is one format so far, and what is newer or unknown is refused in one
 test('an older set is brought to today, step by step, with every vector, maker and quarantined image', async (t) => {
   const cache = await folder(t);
   const dir = await older(cache);
-  const [done] = await migrateSets(cache, { migrations: STEPS });
+  const told: object[] = [];
+  const onProgress = (progress: object) => told.push(progress);
+  const [done] = await migrateSets(cache, { migrations: STEPS, onProgress });
+  assert.deepEqual(told[0], { done: 0, total: told.length, what: 'parts' });
   assert.deepEqual([done?.from, done?.format, done?.images], [basename(dir), -1, 20]);
   const sets = (await readdir(cache)).filter((name) => name.startsWith('test-'));
   assert.deepEqual(sets, [done?.set]);

@@ -13,9 +13,10 @@ import { compactSet } from '../../store/compact.js';
 import { type FeatureSet, fingerprint, type SetSpec, type StoreOptions } from '../../store/index.js';
 import { THUMBNAILS } from '../../store/thumbnails.js';
 import { openSets } from './list.js';
+import type { CacheProgressHook } from './progress.js';
 import { DEPTH, labelledContents, type Needed, neededIn } from './references.js';
 
-export interface GcOptions extends StoreOptions {
+export interface GcOptions extends StoreOptions, CacheProgressHook {
   /** Sets that were not used for so long go, in ms. */
   readonly olderThan?: number;
   /**

@@ -61,7 +61,8 @@ async function actOn(system: StoreSystem, cache: string, item: Planned, options:
   const isUsed = async (place: string): Promise<boolean> => (await lastUsed(system, place)) > used;
   if (kind === 'vectors' && set !== undefined && keep !== undefined) {
     if (await isUsed(set.dir)) return null;
-    const { bytes, dropped } = await compactSet(set, { keep });
+    const onPart = (done: number, total: number): void => options.onProgress?.({ done, total, what: 'parts' });
+    const { bytes, dropped } = await compactSet(set, { keep, onPart });
     return dropped === 0 ? null : { ...item, bytes: Math.max(0, bytes.before - bytes.after), rows: dropped };
   }
   if (kind === 'set' && set !== undefined) {

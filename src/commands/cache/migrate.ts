@@ -14,8 +14,9 @@ import { checkOptions } from '../../options/check.js';
 import { FeatureSet, KeySet, type Maker, type PartWriter, Quarantine, type StoreOptions } from '../../store/index.js';
 import { listParts, Part } from '../../store/part.js';
 import { checkSpec, MIGRATIONS, type Migration, SET_FORMAT } from '../../store/spec.js';
+import type { CacheProgressHook } from './progress.js';
 
-export interface MigrateOptions extends StoreOptions {
+export interface MigrateOptions extends StoreOptions, CacheProgressHook {
   /** From each older format to the next. Default: those that this version knows. */
   readonly migrations?: ReadonlyMap<number, Migration>;
 }
@@ -50,7 +51,7 @@ export async function migrateSets(cache: string, options: MigrateOptions = {}): 
     if (older === null || older.format === SET_FORMAT) continue;
     const spec = checkSpec(migrate(older, migrations), path.join(dir, '_set.json'));
     const set = await FeatureSet.create(cache, name.slice(0, -13), spec, { system });
-    await copyParts(system, dir, sha256Hex(canonicalJson(older)), set);
+    await copyParts(system, dir, sha256Hex(canonicalJson(older)), set, options);
     const quarantine = await set.quarantine();
     for (const entry of (await Quarantine.open(dir, { system })).entries()) quarantine.add(entry);
     await quarantine.flush();
@@ -91,7 +92,13 @@ function migrate(older: Description, migrations: ReadonlyMap<number, Migration>)
 }
 
 /** Copies the rows that a set lacks out of the parts of an older one, each under its own maker; of a key the first by name. */
-async function copyParts(system: StoreSystem, dir: string, fingerprint: string, set: FeatureSet): Promise<void> {
+async function copyParts(
+  system: StoreSystem,
+  dir: string,
+  fingerprint: string,
+  set: FeatureSet,
+  { onProgress }: CacheProgressHook,
+): Promise<void> {
   const d = set.spec.features;
   const held = await set.keys();
   const seen = new KeySet();
@@ -102,7 +109,9 @@ async function copyParts(system: StoreSystem, dir: string, fingerprint: string, 
     writers.set(name, writer);
     return writer;
   };
-  for (const name of await listParts(system, dir)) {
+  const names = await listParts(system, dir);
+  for (const [read, name] of names.entries()) {
+    onProgress?.({ done: read, total: names.length, what: 'parts' });
     const part = await Part.open(system, dir, name, { spec: set.spec, fingerprint });
     try {
       for (let batch = 0; batch < part.batches; batch++) {
