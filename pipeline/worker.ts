@@ -14,7 +14,12 @@ export async function run(given: Arguments): Promise<void> {
     onDownload: console.download,
     onWarning: (message) => console.line(message),
   });
-  for await (const piece of answers) {
-    if (!process.stdout.write(piece)) await once(process.stdout, 'drain', { signal });
+  try {
+    for await (const piece of answers) {
+      if (!process.stdout.write(piece)) await once(process.stdout, 'drain', { signal });
+    }
+  } finally {
+    // A client that keeps its end open would keep this process too, whatever has gone wrong here.
+    process.stdin.destroy();
   }
 }

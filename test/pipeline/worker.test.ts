@@ -55,6 +55,15 @@ test('a stream that is cut ends the command with 1 and one sentence', async (t) 
   assert.ok(!said.out.subarray(-8).equals(Buffer.from('ffffffff00000000', 'hex')));
 });
 
+test('a worker that cannot begin ends, though its client keeps the stream open', async (t) => {
+  const child = start(['worker', '--base', 'no-such-base'], await folder(t));
+  t.after(() => child.kill('SIGKILL'));
+  child.stdin.on('error', () => {});
+  child.stdin.write((await running(t)).stream.subarray(0, -8));
+  const [code] = await once(child, 'close');
+  assert.equal(code, 2);
+});
+
 test('SIGTERM ends a worker that waits for more within a second, without an end mark', {
   skip: process.platform === 'win32',
 }, async (t) => {
