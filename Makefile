@@ -21,7 +21,7 @@ BASE_FLAGS = $(call flag,BASE,base) $(call flag,WEIGHTS,weights) $(call flag,ALP
 
 PICTURES = $(if $(filter-out file,$(origin PICTURE)),$(call quoted,PICTURE),$(call quoted,DATA))
 
-.PHONY: features train-head train-heads sweep predict evaluate report export maps sample data test test-tensorflow bench build clean
+.PHONY: features train-head train-heads sweep predict evaluate report export maps sample data test test-tensorflow test-python bench build clean
 .DELETE_ON_ERROR:
 
 features: build data
@@ -74,6 +74,16 @@ test:
 test-tensorflow: build
 	test/native-tensorflow
 	NODE_PATH="$(CURDIR)/build/tensorflow/node_modules" PERMAFROST_NATIVE_TENSORFLOW=1 node --test dist/test/engine/*.test.js dist/test/train/both-engines.test.js dist/test/extract/golden.test.js
+
+# python/, with Spark, Ray and Daft: 1.3 GB into build/cluster the first time. Spark needs Java 17 or later.
+test-python: build build/cluster/installed
+	cd python && ../build/cluster/bin/ruff check && ../build/cluster/bin/ruff format --check
+	build/cluster/bin/python -m pytest python
+
+build/cluster/installed: python/requirements.txt python/pyproject.toml
+	test -x build/cluster/bin/python || python3 -m venv build/cluster
+	build/cluster/bin/python -m pip install --quiet --disable-pip-version-check -r python/requirements.txt -e ./python
+	@touch $@
 
 # Against peers, into docs/speed.md: PYTHON= names a Python with bench/requirements.txt. QUICK=1 takes three minutes, AGAINST= another checkout.
 bench: build
