@@ -18,11 +18,12 @@ import pyarrow as pa
 from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StringType, StructField, StructType
 
 from ._command import Command
+from ._pieces import ANSWERS
 from ._shared import shared_worker
 from .description import Description
 from .errors import FeatureSetError
 from .feature_set import FeatureSet
-from .worker import ANSWERS, describe
+from .worker import describe
 from .writing import WrittenSet
 from .writing import write_set as write_batches
 

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 
+from ._pieces import each
 from ._storage import Folder, Storage
 from .crc32c import crc32c
 from .description import Description
 from .errors import FeatureSetError
 from .feature_set import CHECKSUMS, SPEC, FeatureSet, KnownVectors, canonical, column_bytes, description_of
-from .worker import _each
 
 #: Rows of a part, and bytes of the vectors of one.
 _PART_ROWS = 1024
@@ -67,7 +67,7 @@ def write_set(
     """
     storage = Storage(folder, filesystem)
     writer: _Writer | None = None
-    for batch in _each(data):
+    for batch in each(data):
         if writer is None:
             writer = _Writer(storage, description_of(batch.schema, description), path_column, skip_held)
         elif (found := Description.of(batch.schema.metadata)) and found.fingerprint != writer.description.fingerprint:
