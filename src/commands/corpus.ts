@@ -3,14 +3,12 @@ import { breathe } from '../breathe.js';
 import { CacheError, UsageError } from '../errors.js';
 import { hashedFiles } from '../extract/hashes.js';
 import { JoinedSets, type VectorTable } from '../heads/joined-sets.js';
-import { classFolders } from '../images/index.js';
-import { labelsFromFolders } from '../labels/folders.js';
-import { type LabelFileOptions, labelsFromFile } from '../labels/label-file.js';
+import type { LabelFileOptions } from '../labels/label-file.js';
 import type { DataFile, LabelledData } from '../labels/labels.js';
-import { metadataFiles } from '../labels/metadata.js';
 import type { Task } from '../labels/targets.js';
 import { plain } from '../plain.js';
 import { FeatureSet, FileIndex, fingerprint } from '../store/index.js';
+import { emptyFolders, readLabels } from './read-labels.js';
 import { olderSets } from './superseded.js';
 
 /** How labels are read. */
@@ -81,11 +79,8 @@ export class Corpus {
   async label({ labels, task }: LabelOptions): Promise<LabelledData> {
     const { data, onWarning, onLabels, signal } = this.options;
     const reading = { ...this.options, ...(task === undefined ? {} : { task }) };
-    const files = labels === undefined ? await metadataFiles(data, reading, onWarning) : [labels];
-    const labelled =
-      files.length === 0
-        ? labelsFromFolders(this.files, await emptyFolders(data, this.files), reading)
-        : await labelsFromFile(files, data, this.files, reading);
+    const empty = (): Promise<string[]> => emptyFolders(data, this.files);
+    const labelled = await readLabels({ data, files: this.files, labels, empty }, reading, onWarning);
     await breathe(signal);
     onLabels?.(plain(labelled.understood));
     for (const warning of labelled.warnings) onWarning?.(plain(warning));
@@ -154,15 +149,4 @@ function remedy(options: CorpusOptions): string {
   const given = { weights, alpha, layer, pooling, ...size, preprocess, image, store, precision, calibration, cache };
   for (const [flag, value] of Object.entries(given)) if (value !== undefined) flags.push(`--${flag} ${value}`);
   return `permafrost features ${flags.join(' ')}`;
-}
-
-/** Folders that may name a class and hold no image. */
-async function emptyFolders(data: string, files: readonly DataFile[]): Promise<string[]> {
-  const full = new Set(
-    files.flatMap(({ path: file }) => {
-      const parts = file.split('/').slice(0, -1);
-      return parts.map((_, i) => parts.slice(0, i + 1).join('/'));
-    }),
-  );
-  return (await classFolders(data)).filter((folder) => !full.has(folder));
 }

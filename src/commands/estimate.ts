@@ -14,8 +14,8 @@ import { DataError, PermafrostError } from '../errors.js';
 import { BATCHES_AHEAD } from '../extract/extract.js';
 import { type RowItem, rowVectors } from '../extract/rows.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
-import { walk } from '../images/index.js';
 import { checkOptions } from '../options/check.js';
+import { walk } from '../sources/index.js';
 import { encodePart } from '../store/encode-part.js';
 import { PART_MS, partCapacity } from '../store/part-writer.js';
 import { fingerprint, type SetSpec } from '../store/spec.js';
@@ -152,7 +152,7 @@ interface SomeFile {
 /** @returns files spread over the first 16,384 by name, so that not all are of one class */
 async function someFiles(data: string, signal?: AbortSignal): Promise<readonly SomeFile[]> {
   const all: SomeFile[] = [];
-  for await (const { absolute, size } of walk(data)) {
+  for await (const { absolute, size } of walk(data, { signal })) {
     signal?.throwIfAborted();
     if (typeof absolute === 'string') all.push({ path: absolute, size });
     if (all.length === WALKED) break;

@@ -5,10 +5,7 @@ import { hashedFiles } from '../extract/hashes.js';
 import { readSeen } from '../heads/examples.js';
 import type { HeadInfo } from '../heads/head-info.js';
 import { type Answers, metricsOf } from '../heads/judge.js';
-import { labelsFromFolders } from '../labels/folders.js';
-import { labelsFromFile } from '../labels/label-file.js';
 import type { DataFile, Example } from '../labels/labels.js';
-import { metadataFiles } from '../labels/metadata.js';
 import { strataOf, targetsOf } from '../labels/task.js';
 import { type Coverage, measureCoverage } from '../metrics/conformal.js';
 import type { Intervals } from '../metrics/intervals.js';
@@ -19,6 +16,7 @@ import { FileIndex } from '../store/index.js';
 import type { ReadingOptions } from './corpus.js';
 import { type OpenedHead, type Outputs, openHead } from './predict.js';
 import { type LabelScore, said } from './prediction.js';
+import { readLabels } from './read-labels.js';
 import type { WrongImage } from './train.js';
 
 /** What heads are measured on. */
@@ -97,9 +95,7 @@ export async function labelledImages(
   for await (const { path, sha256 } of hashedFiles(data, index, options.signal))
     if (sha256 !== null) files.push({ path, sha256 });
   const reading = { ...options, task, known: classes };
-  const found = labels === undefined ? await metadataFiles(data, reading, onWarning) : [labels];
-  const labelled =
-    found.length === 0 ? labelsFromFolders(files, [], reading) : await labelsFromFile(found, data, files, reading);
+  const labelled = await readLabels({ data, files, labels }, reading, onWarning);
   onLabels?.(plain(labelled.understood));
   for (const warning of labelled.warnings) onWarning?.(plain(warning));
   const strange = new Set(labelled.examples.flatMap(({ label }) => strataOf(task, label)));

@@ -17,9 +17,9 @@ import {
 import { DataError } from '../errors.js';
 import { type ExtractOptions, extract, type FeaturesResult } from '../extract/extract.js';
 import { someImages } from '../extract/sample.js';
-import { holdsFiles } from '../images/index.js';
 import { checkOptions } from '../options/check.js';
 import type { Speed } from '../quantize/index.js';
+import { holdsFiles } from '../sources/index.js';
 import { FeatureSet } from '../store/set.js';
 import { type CalibrationOptions, makeCalibration, speedsOf, WORTH } from './calibrate.js';
 import { olderSets } from './superseded.js';
@@ -45,7 +45,9 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
   checkOptions('features', options);
   checkPrecision(options);
   if (!(await holdsFiles(options.data)))
-    throw new DataError(`${options.data} holds no files: give --data a folder of images`);
+    throw new DataError(
+      `${options.data} holds no files: give --data a folder of images, s3://bucket/prefix or a .txt list`,
+    );
   const hooks = { ...options, ...toldOnce(options), makesCache: true };
   let made = false;
   const { name, spec } = await nameBase(cache, options, {

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { byCodePoint } from '../canonical.js';
 import { realSystem } from '../files/index.js';
 import { readSeen, type Seen } from '../heads/examples.js';
@@ -11,6 +10,7 @@ import { counted, whole } from '../report/format.js';
 import type { Neighbour, OnData, ReportImage, VectorMap } from '../report/model.js';
 import { principalPlane } from '../report/pca.js';
 import { mistakesOf, uncertainOf } from '../report/rows.js';
+import { imageAddress, isObjectAddress } from '../sources/index.js';
 import { answersOn, type Measured, type MeasuredOn, measure } from './evaluate.js';
 import type { OpenedHead, Outputs } from './predict.js';
 
@@ -206,7 +206,8 @@ async function neighboursOf(
     const { sha256, path: file } = examples[row] as Example;
     const vector = vectors.get(sha256);
     if (vector !== undefined) own.set(sha256, vector);
-    else if (file !== '' && (await isFile(path.join(data, file)))) missing.push(path.join(data, file));
+    else if (file !== '' && (isObjectAddress(data) || (await isFile(imageAddress(data, file)))))
+      missing.push(imageAddress(data, file));
   }
   if (missing.length > 0)
     for await (const one of head.outputs(missing)) if (one.error === undefined) own.set(one.sha256, one.vector.slice());

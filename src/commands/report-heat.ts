@@ -1,4 +1,3 @@
-import path from 'node:path';
 import sharp from 'sharp';
 import { EngineError, HeadError } from '../errors.js';
 import type { Activation } from '../explain/activation.js';
@@ -7,6 +6,7 @@ import type { HeadInfo } from '../heads/head-info.js';
 import type { Answers } from '../heads/judge.js';
 import type { OnData, ReportImage } from '../report/model.js';
 import { type Said, saidBy } from '../report/rows.js';
+import { imageAddress } from '../sources/index.js';
 import { type ExplainerOptions, openExplainer } from './explainer.js';
 import { findHead } from './predict.js';
 
@@ -55,7 +55,7 @@ export async function heatOf(
   const heat = new Map<number, Uint8Array>();
   const said = saidBy(onData.answers, info.threshold);
   if (rows.size === 0) return heat;
-  const files = [...rows.values()].map((row) => path.join(data, images[onData.places[row] as number]?.path ?? ''));
+  const files = [...rows.values()].map((row) => imageAddress(data, images[onData.places[row] as number]?.path ?? ''));
   try {
     const explainer = await openExplainer(await findHead(dir, options.cache), options);
     try {

@@ -1,6 +1,6 @@
-import path from 'node:path';
 import { thumbnails } from '../extract/thumbnails.js';
 import type { ReportImage } from '../report/model.js';
+import { imageAddress } from '../sources/index.js';
 
 /** Bytes of all pictures of a report: in base64 two thirds of a page. */
 const MOST_BYTES = 1_500_000;
@@ -17,7 +17,7 @@ export async function picturesOf(
 ): Promise<Map<string, Uint8Array>> {
   const files = images
     .filter((image) => image.path !== '')
-    .map((image) => ({ path: path.join(data, image.path), sha256: image.sha256 }));
+    .map((image) => ({ path: imageAddress(data, image.path), sha256: image.sha256 }));
   const made = await thumbnails(cache, files, { ...(signal ? { signal } : {}), ...(onWarning ? { onWarning } : {}) });
   const pictures = new Map<string, Uint8Array>();
   let left = MOST_BYTES;

@@ -15,6 +15,7 @@ import type { HeadInfo } from '../heads/head-info.js';
 import type { SystemPath } from '../images/index.js';
 import { usage } from '../options/check.js';
 import { nameOf } from '../plain.js';
+import { isObjectAddress } from '../sources/index.js';
 
 /** What became of the images that were to be sorted. */
 export interface Sorted {
@@ -82,6 +83,9 @@ export class Sorter {
   ): Promise<Sorter> {
     const { system = realSystem } = options;
     const place = path.resolve(dir);
+    const [far] = paths.filter(isObjectAddress);
+    if (far !== undefined)
+      throw usage('{sortInto} places files of this machine, and % is none: fetch the images first', far);
     await checkApart('sortInto', place, paths, dir);
     const before = new Map<string, Set<string>>();
     try {
@@ -93,8 +97,10 @@ export class Sorter {
     return new Sorter(place, classes, system, before);
   }
 
-  /** @throws FileError where the folder cannot be written; DataError where the image is gone, or two classes have one folder */
+  /** @throws FileError where the folder cannot be written; DataError where the image is gone or lies in an object store, or two classes have one folder */
   async sort({ absolute, sha256, labels }: Sortable): Promise<void> {
+    if (isObjectAddress(absolute))
+      throw new DataError(`${absolute} lies in an object store, and only files of this machine are sorted: fetch it`);
     if (labels.length === 0) this.count.unsaid += 1;
     const name = baseOf(absolute);
     const ending = path.extname(name);

@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import type { BaseSpec } from '../base/index.js';
 import { DataError, ImageError } from '../errors.js';
 import { errorCode, whyUnreadable } from '../files/index.js';
-import { countFiles, type FoundFile, notUtf8, readImage, type SystemPath, walk } from '../images/index.js';
+import type { SystemPath } from '../images/index.js';
+import { type FoundFile, isObjectAddress, notUtf8, readImage, shownAs, walk } from '../sources/index.js';
 import type { FileIndex } from '../store/index-file.js';
+import { counting } from './counted.js';
 import { ordered } from './ordered.js';
 import { decodeFor, type Pixels } from './vectors.js';
 
@@ -51,34 +52,27 @@ const HELD = 1024;
 
 type Shown = FoundFile & { readonly shown: string };
 
-async function* found(paths: readonly string[], onWarning: BatchOptions['onWarning']): AsyncGenerator<Shown> {
+async function* found(
+  paths: readonly string[],
+  { onWarning, signal }: Pick<BatchOptions, 'onWarning' | 'signal'>,
+): AsyncGenerator<Shown> {
   for (const given of paths) {
-    const isFolder = await stat(given).then(
-      (s) => s.isDirectory(),
-      (error: unknown) => {
-        if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) {
-          throw new DataError(`${given}: there is no such file or folder${notUtf8(given)}`, { cause: error });
-        }
-        throw new DataError(`${given} ${whyUnreadable(error)}: give image files or folders`, { cause: error });
-      },
-    );
-    const walking = { onLinkOut: (message: string) => onWarning?.(`${given}: ${message}`) };
-    for await (const file of walk(given, walking))
-      yield { ...file, shown: isFolder ? path.join(given, file.path) : given };
+    const isFolder = !isObjectAddress(given) && (await isFolderAt(given));
+    const walking = { onLinkOut: (message: string) => onWarning?.(`${given}: ${message}`), signal };
+    for await (const file of walk(given, walking)) yield { ...file, shown: shownAs(given, isFolder, file) };
   }
 }
 
-/** Counts the files below paths while others work; those that cannot be are told of by who reads them. */
-function counting(paths: readonly string[]): { readonly files: number | null } {
-  const counted: { files: number | null } = { files: null };
-  const count = async (): Promise<void> => {
-    let files = 0;
-    for (const one of paths) files += await countFiles(one);
-    counted.files = files;
-  };
-  count().catch(() => {});
-  return counted;
-}
+const isFolderAt = (given: string): Promise<boolean> =>
+  stat(given).then(
+    (s) => s.isDirectory(),
+    (error: unknown) => {
+      if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) {
+        throw new DataError(`${given}: there is no such file or folder${notUtf8(given)}`, { cause: error });
+      }
+      throw new DataError(`${given} ${whyUnreadable(error)}: give image files or folders`, { cause: error });
+    },
+  );
 
 /**
  * Reads and decodes the images among files and folders, for the bases of some specs; an image is used by all of them or by none.
@@ -99,7 +93,7 @@ export async function* imageBatches(
       if (known !== null && 'other' in known) return null;
       if (known !== null && isHeld(known.sha256)) return { path, absolute, sha256: known.sha256, pixels: [] };
       const readAt = index?.now();
-      const image = await readImage(file);
+      const image = await readImage(file, signal);
       index?.remember(file, image === null ? { other: true } : { sha256: image.sha256 }, readAt);
       if (image === null) return null;
       if (isHeld(image.sha256)) return { path, absolute, sha256: image.sha256, pixels: [] };
@@ -115,7 +109,11 @@ export async function* imageBatches(
   let done = 0;
   let batch: (ReadyImage | UnusableImage)[] = [];
   let decoded = 0;
-  for await (const ready of ordered(found(paths, onWarning), prepare, batchSize * 4)) {
+  for await (const ready of ordered(
+    found(paths, { ...(onWarning ? { onWarning } : {}), ...(signal ? { signal } : {}) }),
+    prepare,
+    batchSize * 4,
+  )) {
     onProgress?.({ done: ++done, total: total?.files ?? null });
     if (ready) batch.push(ready);
     if (ready && ready.error === undefined && ready.pixels.length > 0) decoded++;

@@ -14,14 +14,16 @@ import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { DataError, ImageError } from '../errors.js';
 import { errorCode } from '../files/index.js';
-import { countFiles, type FoundFile, readImage, walk } from '../images/index.js';
 import { thumbnail } from '../images/thumbnail.js';
 import type { Int8Report } from '../quantize/index.js';
+import { type FoundFile, readImage, walk } from '../sources/index.js';
 import { FileIndex } from '../store/index-file.js';
 import { KeySet } from '../store/key-set.js';
 import type { FeatureSet, SetOptions } from '../store/set.js';
 import { version } from '../version.js';
+import { type Counted, counted } from './counted.js';
 import { ordered } from './ordered.js';
+import { isMine, type Shard } from './shard.js';
 import { openThumbnails } from './thumbnails.js';
 import { decodeBothFor, decodeFor, LazyRunner, type Pixels, VectorRunner } from './vectors.js';
 
@@ -49,7 +51,7 @@ export interface ExtractOptions extends EngineOptions, OpenHooks, SetOptions {
   /** Try images again that are in quarantine. Default false. */
   readonly retryFailed?: boolean;
   /** Take only images whose content falls to this one of `count` shares, for jobs side by side. `index` begins at 1. */
-  readonly shard?: { readonly index: number; readonly count: number };
+  readonly shard?: Shard;
   /** Keep a small picture of each image in `cache/thumbnails`, for people. Default false. */
   readonly thumbnails?: boolean;
   /** Read and hash every file, also those whose size, time and inode say that they have not changed. Default false. */
@@ -196,15 +198,15 @@ async function pass(
     return true;
   };
 
-  let total = 0;
+  let total: Counted | null = null;
   /**
    * Known files are passed over here, without the machinery of those that are read side by side. The first that is not makes
    * the run a long one, which is worth counting the files for: that lists every folder once more.
    */
   async function* unknown(): AsyncGenerator<FoundFile> {
-    for await (const file of walk(data, { onLinkOut: (message) => options.onWarning?.(message) })) {
+    for await (const file of walk(data, { onLinkOut: (message) => options.onWarning?.(message), signal })) {
       if (!isKnown(file)) {
-        if (total === 0) total = await countFiles(data);
+        total ??= await counted(data);
         yield file;
       } else if (count.done % 64 === 0) report();
       signal?.throwIfAborted();
@@ -216,7 +218,7 @@ async function pass(
     let sha256: string | undefined;
     try {
       const readAt = index.now();
-      const image = await readImage(file);
+      const image = await readImage(file, signal);
       if (image === null) {
         count.ignored++;
         index.remember(file, { other: true }, readAt);
@@ -271,7 +273,7 @@ async function pass(
     }
     batch = [];
   };
-  const report = (): void => options.onProgress?.({ ...count, total: Math.max(total, count.done) });
+  const report = (): void => options.onProgress?.({ ...count, total: Math.max(total?.files ?? 0, count.done) });
 
   try {
     for await (const decoded of ordered(unknown(), prepare, batchSize * BATCHES_AHEAD)) {
@@ -324,17 +326,4 @@ async function pass(
     seconds,
     imagesPerSecond,
   };
-}
-
-/**
- * Whether a content falls to a shard: by the first 52 bits of its hash, so by nothing but the content.
- * @param sha256 its digits, or its bytes
- */
-export function isMine(sha256: string | Uint8Array, shard: ExtractOptions['shard']): boolean {
-  if (shard === undefined) return true;
-  const lead =
-    typeof sha256 === 'string'
-      ? Number.parseInt(sha256.slice(0, 13), 16)
-      : sha256.subarray(0, 6).reduce((sum, byte) => sum * 256 + byte, 0) * 16 + ((sha256[6] as number) >> 4);
-  return lead % shard.count === shard.index - 1;
 }

@@ -1,5 +1,6 @@
 import { ImageError } from '../errors.js';
-import { type FoundFile, readImage, walk } from '../images/index.js';
+import type { SystemPath } from '../images/index.js';
+import { type FoundFile, readImage, walk } from '../sources/index.js';
 import type { FileIndex } from '../store/index-file.js';
 import { ordered } from './ordered.js';
 
@@ -9,6 +10,7 @@ const DEPTH = 16;
 /** An image file and the hash of its bytes; null where it could not be read. */
 export interface HashedFile {
   readonly path: string;
+  readonly absolute: SystemPath;
   readonly sha256: string | null;
 }
 
@@ -20,16 +22,16 @@ export async function* hashedFiles(dir: string, index: FileIndex, signal?: Abort
   const work = async (file: FoundFile): Promise<HashedFile | null> => {
     signal?.throwIfAborted();
     const known = index.lookup(file);
-    if (known) return 'other' in known ? null : { path: file.path, sha256: known.sha256 };
+    if (known) return 'other' in known ? null : { path: file.path, absolute: file.absolute, sha256: known.sha256 };
     const readAt = index.now();
     try {
-      const image = await readImage(file);
+      const image = await readImage(file, signal);
       index.remember(file, image ? { sha256: image.sha256 } : { other: true }, readAt);
-      return image && { path: file.path, sha256: image.sha256 };
+      return image && { path: file.path, absolute: file.absolute, sha256: image.sha256 };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
-      return { path: file.path, sha256: error.sha256 ?? null };
+      return { path: file.path, absolute: file.absolute, sha256: error.sha256 ?? null };
     }
   };
-  for await (const file of ordered(walk(dir), work, DEPTH)) if (file) yield file;
+  for await (const file of ordered(walk(dir, { signal }), work, DEPTH)) if (file) yield file;
 }

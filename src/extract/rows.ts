@@ -1,7 +1,8 @@
 import type { BaseSpec } from '../base/index.js';
 import { ImageError } from '../errors.js';
 import { errorCode } from '../files/index.js';
-import { identify, type ReadImage, readImage } from '../images/index.js';
+import { identify, type ReadImage } from '../images/index.js';
+import { readImage } from '../sources/index.js';
 import { ordered } from './ordered.js';
 import { decodeFor, type Pixels, type VectorRunner } from './vectors.js';
 

@@ -1,6 +1,6 @@
 import type { BaseSpec } from '../base/index.js';
 import { DataError, ImageError } from '../errors.js';
-import { type FoundFile, readImage, walk } from '../images/index.js';
+import { type FoundFile, readImage, walk } from '../sources/index.js';
 import type { FileIndex } from '../store/index-file.js';
 import { ordered } from './ordered.js';
 import { decodeFor, type Pixels } from './vectors.js';
@@ -33,7 +33,7 @@ export interface SampleOptions {
 async function pool({ data, index, signal }: SampleOptions): Promise<{ file: FoundFile; sha256: string }[]> {
   async function* first(): AsyncGenerator<FoundFile> {
     let files = 0;
-    for await (const file of walk(data)) {
+    for await (const file of walk(data, { signal })) {
       if (files++ === POOL) return;
       yield file;
     }
@@ -43,7 +43,7 @@ async function pool({ data, index, signal }: SampleOptions): Promise<{ file: Fou
     const known = index.lookup(file);
     if (known !== null) return 'other' in known ? null : { file, sha256: known.sha256 };
     try {
-      const image = await readImage(file);
+      const image = await readImage(file, signal);
       return image && { file, sha256: image.sha256 };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
@@ -61,7 +61,7 @@ async function* decoded(spec: BaseSpec, files: readonly { file: FoundFile }[], s
   const work = async ({ file }: { file: FoundFile }): Promise<Pixels | null> => {
     signal?.throwIfAborted();
     try {
-      const image = await readImage(file);
+      const image = await readImage(file, signal);
       return image && (await decodeFor(spec, image.bytes, image.format));
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
@@ -97,7 +97,7 @@ export async function calibrationSample(spec: BaseSpec, options: SampleOptions):
 /** @returns some images of a folder, for a look at what a base gives */
 export async function someImages(spec: BaseSpec, count: number, data: string, signal?: AbortSignal): Promise<Pixels[]> {
   async function* files() {
-    for await (const file of walk(data)) yield { file };
+    for await (const file of walk(data, { signal })) yield { file };
   }
   const pixels: Pixels[] = [];
   const list: { file: FoundFile }[] = [];

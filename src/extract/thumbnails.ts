@@ -2,8 +2,9 @@ import pLimit from 'p-limit';
 import { canonicalJson, type Json } from '../canonical.js';
 import { ImageError, PermafrostError } from '../errors.js';
 import { realSystem } from '../files/index.js';
-import { readImage, type SystemPath } from '../images/index.js';
+import type { SystemPath } from '../images/index.js';
 import { THUMBNAIL, thumbnail } from '../images/thumbnail.js';
+import { readImage } from '../sources/index.js';
 import { type ThumbnailOptions, ThumbnailStore } from '../store/thumbnails.js';
 
 /** Images that are decoded side by side. */
@@ -57,7 +58,7 @@ export async function thumbnails(
 async function madeOf(path: SystemPath, sha256: string, signal?: AbortSignal): Promise<Uint8Array | null> {
   signal?.throwIfAborted();
   try {
-    const image = await readImage({ absolute: path, path: path.toString() });
+    const image = await readImage({ absolute: path, path: path.toString() }, signal);
     return image === null || image.sha256 !== sha256 ? null : await thumbnail(image.bytes, image.format);
   } catch (error) {
     if (error instanceof ImageError) return null;

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ImageError } from '../errors.js';
-import type { SystemPath } from './find.js';
 import { HEAD_BYTES, type ImageFormat, looksLikeImage, sniff } from './sniff.js';
+
+/** A path for the system: bytes where a name on it is no UTF-8, as Unix allows. */
+export type SystemPath = string | Buffer;
 
 /** Bytes of the largest image file that is read. */
 export const MAX_BYTES = 256 * 2 ** 20;
@@ -18,8 +20,8 @@ export interface ReadImage {
   readonly format: ImageFormat;
 }
 
-const empty = (): ImageError => new ImageError('read', 'is empty');
-const tooLong = (size: number): ImageError =>
+export const empty = (): ImageError => new ImageError('read', 'is empty');
+export const tooLong = (size: number): ImageError =>
   new ImageError('read', `has ${size} bytes, and at most ${MAX_BYTES} are read: make it smaller`);
 
 /**
@@ -41,25 +43,33 @@ export function identify(bytes: Buffer, none: string): ReadImage {
   return { bytes, sha256, format };
 }
 
+/** What an image file that is read is called. */
+export interface ImageFile {
+  readonly absolute: SystemPath;
+  readonly path: string;
+  /** Named by someone, so that it is told of where it is no image, whatever its ending. Default: those are that end like images. */
+  readonly isListed?: boolean;
+}
+
+/** @returns what is said of a file that is named, or named like, an image and is none */
+export const noImage = ({ isListed = false }: Pick<ImageFile, 'isListed'>): string =>
+  isListed ? 'is in the list but is no image' : 'is named like an image but is none';
+
 /**
  * Reads an image file whole.
  * @returns null for a file that is an image neither by content nor by name; of such only the first bytes are read
  * @throws ImageError for a file that is named or made like an image and cannot be used
  */
-export async function readImage(file: {
-  readonly absolute: SystemPath;
-  readonly path: string;
-}): Promise<ReadImage | null> {
-  const named = looksLikeImage(file.path);
+export async function readImageFile(file: ImageFile): Promise<ReadImage | null> {
+  const named = file.isListed === true || looksLikeImage(file.path);
   let handle: Awaited<ReturnType<typeof open>>;
   try {
     handle = await open(file.absolute, OPEN);
   } catch (error) {
     if (!named) return null;
     const { code } = error as NodeJS.ErrnoException;
-    throw new ImageError('read', code === 'ENOENT' ? 'is a link that leads nowhere' : `cannot be read (${code})`, {
-      cause: error,
-    });
+    const absent = file.isListed ? 'is not there' : 'is a link that leads nowhere';
+    throw new ImageError('read', code === 'ENOENT' ? absent : `cannot be read (${code})`, { cause: error });
   }
   try {
     const found = await handle.stat();
@@ -76,7 +86,7 @@ export async function readImage(file: {
     if (format === null && !named) return null;
     if (size === 0) throw empty();
     if (size > MAX_BYTES) throw tooLong(size);
-    return identify(bytesRead === size ? head : await handle.readFile(), 'is named like an image but is none');
+    return identify(bytesRead === size ? head : await handle.readFile(), noImage(file));
   } catch (error) {
     if (error instanceof ImageError) throw error;
     throw new ImageError('read', `cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });

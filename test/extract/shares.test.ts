@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sha256Hex } from '../../src/canonical.js';
-import { isMine } from '../../src/extract/extract.js';
+import { isMine } from '../../src/extract/shard.js';
 import { FeatureSet } from '../../src/store/index.js';
 import { folder, MAKER, spec } from '../helpers/store.js';
 

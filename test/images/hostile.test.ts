@@ -14,9 +14,9 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import sharp from 'sharp';
-import { countFiles, readImage, walk } from '../../src/images/index.js';
 import { FeatureSet, features } from '../../src/index.js';
 import { Random } from '../../src/random.js';
+import { countFiles, readImage, walk } from '../../src/sources/index.js';
 import { permafrost } from '../helpers/cli.js';
 import { fixture, root } from '../helpers/fixtures.js';
 import { long } from '../helpers/long.js';
@@ -218,7 +218,7 @@ test('a file that shrinks, grows or vanishes while it is found costs only itself
   truncateSync(path.join(data, 'a.png'), 100);
   appendFileSync(path.join(data, 'b.png'), Buffer.alloc(2 ** 20 + 5));
   rmSync(path.join(data, 'c.png'));
-  const read = await Promise.allSettled(found.map(readImage));
+  const read = await Promise.allSettled(found.map((file) => readImage(file)));
   assert.deepEqual(
     read.map((result) => (result.status === 'fulfilled' ? result.value?.bytes.length : (result.reason as Error).name)),
     [100, bytesOf('rgb.png').length + 5 + 2 ** 20 + 5, 'ImageError', bytesOf('rgb.png').length + 5],

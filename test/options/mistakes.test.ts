@@ -36,7 +36,11 @@ const TYPED: readonly (readonly [command: CommandName, words: string, message: R
   ['maps', 'a.jpg --batch-size 4', /^Unknown argument: batch-size: --batch-size belongs to features/],
   ['features', '--data d extra', /^Unknown argument: extra: /],
   ['features', '--data d --data e', /^--data is given twice$/],
-  ['features', '--data', /^Not enough arguments following: data: --data takes a value, folder of images$/],
+  [
+    'features',
+    '--data',
+    /^Not enough arguments following: data: --data takes a value, folder of images, s3:\/\/bucket\/prefix or a .txt list of paths$/,
+  ],
   ['train', '--data --lr', /^Not enough arguments following: lr: --lr takes a value/],
   ['heads compare', "x '' --data d", /^HEADS is empty: expected heads by name or folder, two or more$/],
   ['heads show', "''", /^HEAD is empty: expected a head by name or folder$/],
@@ -46,7 +50,11 @@ const TYPED: readonly (readonly [command: CommandName, words: string, message: R
   ['features', '--data d --json=maybe', /^--json takes no value: leave it out, or write --no-json$/],
   ['features', '--data d --constructor 3', /^Unknown argument: --constructor$/],
   ['train', '--data d --lr -1e-3', /^--learning-rate must be a number above 0 and at most 1000, not -0.001$/],
-  ['features', '', /^Missing required argument: data: give --data, folder of images$/],
+  [
+    'features',
+    '',
+    /^Missing required argument: data: give --data, folder of images, s3:\/\/bucket\/prefix or a .txt list of paths$/,
+  ],
   ['train', '--data d --activation tanh', /^--activation belongs to hidden layers: give their sizes with --hidden$/],
   ['train', '--data d --batch-norm', /^--batch-norm belongs to hidden layers/],
   [

@@ -4,7 +4,8 @@ import type { EngineOptions } from '../../engine/engine.js';
 import { openEngine } from '../../engine/index.js';
 import { CacheError, ImageError } from '../../errors.js';
 import { decodeFor, type Pixels, VectorRunner } from '../../extract/vectors.js';
-import { readImage } from '../../images/index.js';
+import type { SystemPath } from '../../images/index.js';
+import { readImage } from '../../sources/index.js';
 import type { FeatureSet } from '../../store/index.js';
 
 /** What the vectors of other engines, versions and processors may differ by, of the largest value: docs/format.md, "What counts as equal". */
@@ -17,7 +18,7 @@ const BATCH = 8;
 export interface Known {
   /** Below the data folder. */
   readonly path: string;
-  readonly absolute: string;
+  readonly absolute: SystemPath;
   readonly sha256: string;
 }
 

@@ -250,7 +250,7 @@ async function imagesOf(cache: string, data: string, options: VerifyOptions): Pr
   for await (const file of hashedFiles(data, index, options.signal)) {
     const size = seen.size;
     if (file.sha256 === null || seen.add(file.sha256) < size) continue;
-    images.push({ path: file.path, absolute: path.resolve(data, file.path), sha256: file.sha256 });
+    images.push({ path: file.path, absolute: file.absolute, sha256: file.sha256 });
   }
   await index.save();
   return images;

@@ -5,34 +5,14 @@ import path from 'node:path';
 import { byCodePoint } from '../canonical.js';
 import { DataError } from '../errors.js';
 import { isTemporary } from '../files/index.js';
+import { looksLikeImage, type SystemPath } from '../images/index.js';
 import { nameOf } from '../plain.js';
-import { looksLikeImage } from './sniff.js';
-
-/** A path for the system: bytes where a name on it is no UTF-8, as Unix allows. */
-export type SystemPath = string | Buffer;
-
-/** A file as a walk found it; nothing of it has been read. */
-export interface FoundFile {
-  /** Relative to the folder, with `/`; a byte that is no UTF-8 is `\xff` in it. */
-  readonly path: string;
-  readonly absolute: SystemPath;
-  readonly size: number;
-  readonly mtimeNs: bigint;
-  readonly ino: bigint;
-}
+import { type FoundFile, NOISE, type WalkOptions } from './found.js';
 
 interface Entry {
   readonly relative: string;
   readonly absolute: SystemPath;
 }
-
-export interface WalkOptions {
-  /** Is told of each link to a folder outside of the one that is walked, which is not followed. */
-  readonly onLinkOut?: (message: string) => void;
-}
-
-/** What systems put beside pictures. */
-const NOISE = new Set(['__MACOSX', 'Thumbs.db', 'desktop.ini']);
 
 /** @returns what to do about a name that lost its bytes on the way to us, in brackets; else nothing */
 export const notUtf8 = (name: string): string =>
@@ -145,7 +125,7 @@ async function list(dir: SystemPath): Promise<Named[]> {
  * A file in the place of the folder is given alone.
  * @throws DataError when the folder, or one below it, cannot be read
  */
-export async function* walk(dir: string, options: WalkOptions = {}): AsyncGenerator<FoundFile> {
+export async function* walkFolder(dir: string, options: WalkOptions = {}): AsyncGenerator<FoundFile> {
   let waiting: Entry[] = [];
   // Looked at while those before them are worked on.
   let ahead: Promise<FoundFile[]> = Promise.resolve([]);
@@ -163,7 +143,7 @@ export async function* walk(dir: string, options: WalkOptions = {}): AsyncGenera
   yield* await found(waiting);
 }
 
-/** What `walk` looks at, by name alone. */
+/** What `walkFolder` looks at, by name alone. */
 async function candidates(
   dir: string,
   options: WalkOptions = {},
@@ -202,24 +182,24 @@ async function found(entries: readonly Entry[]): Promise<FoundFile[]> {
   return files.filter((file) => file !== null);
 }
 
-/** @returns how many files `walk` gives, or will nearly */
-export async function countFiles(dir: string): Promise<number> {
+/** @returns how many files `walkFolder` gives, or will nearly */
+export async function countFolder(dir: string): Promise<number> {
   let count = 0;
   for await (const run of await candidates(dir)) count += run.length;
   return count;
 }
 
 /**
- * Whether `walk` gives any file, or nearly so; it looks no further than the first.
+ * Whether `walkFolder` gives any file, or nearly so; it looks no further than the first.
  * @throws DataError when the folder cannot be read
  */
-export async function holdsFiles(dir: string): Promise<boolean> {
+export async function folderHoldsFiles(dir: string): Promise<boolean> {
   for await (const _ of await candidates(dir)) return true;
   return false;
 }
 
 /** @returns the folders one and two levels below, relative with `/`, sorted: those that may name splits and classes */
-export async function classFolders(dir: string): Promise<string[]> {
+export async function foldersBelow(dir: string): Promise<string[]> {
   const found: string[] = [];
   const visit = async (at: SystemPath, prefix: string, depth: number): Promise<void> => {
     const names = await list(at).catch((error: unknown) => {
