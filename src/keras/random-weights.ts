@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Graph, Node, Shape, Tensor } from '../graph/graph.js';
+import type { Graph, Node, Op, Shape, Tensor } from '../graph/graph.js';
 import { inferShapes, type WeightSpec } from '../graph/infer.js';
 import type { Application } from './applications/index.js';
 import { bindWeights, specsByLayer } from './weights.js';
@@ -58,11 +58,11 @@ const fromSquare = (mean: number, meanSquare: number): Statistics => ({ mean, va
 const LINEAR: Statistics = { mean: 0, variance: 2 };
 
 /**
- * What the smooth rectifiers leave of relu's first and second moment, of a standard normal variable; silu's second moment (0.71) is
- * taken for more, because it leaves more of larger values, and a chain of them would run off.
+ * What the smooth rectifiers leave of relu's first and second moment, of a standard normal variable; the second moment of hard_silu
+ * (0.71) is taken for more, because it leaves more of larger values, and a chain of them would run off. silu is given wide values.
  */
 const SMOOTH: Readonly<Record<string, readonly [number, number]>> = {
-  silu: [0.5, 0.86],
+  silu: [0.5, 1],
   hard_silu: [0.5, 0.86],
   gelu: [0.7, 0.85],
 };
@@ -73,7 +73,7 @@ const SMOOTH: Readonly<Record<string, readonly [number, number]>> = {
  */
 function activated(x: Statistics, activation: string): Statistics {
   if (activation === 'linear') return x;
-  if (/sigmoid|softmax/.test(activation)) return { mean: 0.5, variance: 0.03 };
+  if (/sigmoid|softmax/.test(activation)) return { mean: 0.5, variance: Math.min(x.variance / 16, 0.03) };
   if (/tanh|softsign/.test(activation)) return { mean: 0, variance: 0.4 };
   const deviation = Math.sqrt(x.variance);
   if (x.mean >= deviation) return x;
@@ -83,8 +83,26 @@ function activated(x: Statistics, activation: string): Statistics {
   return fromSquare(mean, second * (x.variance * (0.5 * (1 + a * a) + 0.8 * a)));
 }
 
+/**
+ * How wide values a layer gives, against those of its like, in networks of gates and silu (EfficientNet's). Both keep a larger share
+ * of larger values: pictures would differ either by nothing in the end, or by so much that float32 holds no 4 digits of it. So silu takes
+ * what it bends like relu, gates stay near their middle, and branches, which training drops at times, add little.
+ */
+function widthOf({ op }: Node, takers: readonly Op[]): number {
+  if (op.kind === 'Conv2D') return op.activation === 'sigmoid' ? 0.25 : 1;
+  if (op.kind !== 'BatchNormalization') return 1;
+  if (takers.some((taker) => taker.kind === 'Activation' && taker.activation === 'silu')) return 3;
+  return takers.some((taker) => taker.kind === 'Identity' && taker.className === 'Dropout') ? 0.3 : 1;
+}
+
 /** Statistics of what a node gives, from those of what it takes. */
-function after(node: Node, inputs: readonly Statistics[], shapes: readonly Shape[], first: Statistics): Statistics {
+function after(
+  node: Node,
+  inputs: readonly Statistics[],
+  shapes: readonly Shape[],
+  first: Statistics,
+  width: number,
+): Statistics {
   const { op } = node;
   const [x = first] = inputs;
   switch (op.kind) {
@@ -94,10 +112,10 @@ function after(node: Node, inputs: readonly Statistics[], shapes: readonly Shape
     case 'DepthwiseConv2D':
     case 'SeparableConv2D':
     case 'Dense':
-      return activated(LINEAR, op.activation);
+      return activated({ mean: 0, variance: width * width * LINEAR.variance }, op.activation);
     case 'BatchNormalization':
     case 'LayerNormalization':
-      return { mean: 0, variance: 1 };
+      return { mean: 0, variance: width * width };
     case 'LayerScale':
       return { mean: 0.3 * x.mean, variance: 0.1 * x.variance };
     case 'Normalization': {
@@ -143,14 +161,14 @@ function after(node: Node, inputs: readonly Statistics[], shapes: readonly Shape
   }
 }
 
-/** Between which numbers a weight is uniform. `x`: statistics of what the layer takes. */
-function bounds({ name, shape }: WeightSpec, x: Statistics, kind: string): readonly [number, number] {
+/** Between which numbers a weight is uniform. `x`: statistics of what the layer takes; `width`: `widthOf` it. */
+function bounds({ name, shape }: WeightSpec, x: Statistics, kind: string, width: number): readonly [number, number] {
   const size = shape.reduce((a, b) => a * b, 1);
   const deviation = Math.sqrt(x.variance);
   const around = (limit: number): readonly [number, number] => [-limit, limit];
   switch (name) {
     case 'kernel':
-      return around(Math.sqrt(6 / ((size / (shape.at(-1) ?? 1)) * square(x))));
+      return around(width * Math.sqrt(6 / ((size / (shape.at(-1) ?? 1)) * square(x))));
     case 'depthwise_kernel': {
       const [height = 1, width = 1] = shape;
       return around(Math.sqrt(6 / (height * width * square(x))));
@@ -158,7 +176,7 @@ function bounds({ name, shape }: WeightSpec, x: Statistics, kind: string): reado
     case 'pointwise_kernel':
       return around(Math.sqrt(6 / ((size / (shape.at(-1) ?? 1)) * square(LINEAR))));
     case 'gamma':
-      return kind === 'LayerScale' ? [0.2, 0.4] : [0.8, 1.2];
+      return kind === 'LayerScale' ? [0.2, 0.4] : [0.8 * width, 1.2 * width];
     case 'beta':
       return around(0.2);
     case 'moving_mean':
@@ -189,13 +207,16 @@ export function randomWeights(graph: Graph, seed: number | string, preprocess: A
   const specs = specsByLayer(graph, (node) => node.name);
   const statistics = new Map<string, Statistics>();
   const weights = new Map<string, Tensor[]>();
+  const takers = new Map<string, Op[]>();
+  for (const { inputs, op } of graph.nodes) for (const x of inputs) takers.set(x, [...(takers.get(x) ?? []), op]);
   let count = 0;
   for (const node of graph.nodes) {
+    const width = widthOf(node, takers.get(node.name) ?? []);
     const inputs = node.inputs.map((name) => statistics.get(name) ?? LINEAR);
     const taken = node.inputs.map((name) => shapes.get(name) ?? []);
-    statistics.set(node.name, after(node, inputs, taken, PIXELS[preprocess]));
+    statistics.set(node.name, after(node, inputs, taken, PIXELS[preprocess], width));
     const tensors = (specs.get(node.name) ?? []).map((spec): Tensor => {
-      const [low, high] = bounds(spec, inputs[0] ?? LINEAR, node.op.kind);
+      const [low, high] = bounds(spec, inputs[0] ?? LINEAR, node.op.kind, width);
       const size = spec.shape.reduce((a, b) => a * b, 1);
       return { shape: spec.shape, data: counterUniform(`${seed}/${count++}`, size, low, high) };
     });

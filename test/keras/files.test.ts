@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import * as h5wasm from 'h5wasm/node';
 import { layerGraph, openBase, vectorGraph } from '../../src/base/index.js';
+import { agreement } from '../../src/engine/agreement.js';
 import { onnxEngine } from '../../src/engine/onnx/engine.js';
 import { ModelError, UsageError, WeightsError } from '../../src/errors.js';
 import type { Graph } from '../../src/graph/graph.js';
@@ -293,4 +294,19 @@ test('random weights repeat for a seed and keep values in bounds through Xceptio
   const largest = Math.max(...vector);
   assert.ok(largest >= 0.1 && largest <= 100, `${largest}`);
   assert.ok(cutAt(layerGraph(a), 'block1_conv1').nodes.length === 2);
+});
+
+test('random weights of networks of gates let a picture that changes a little change a little of what they give', async () => {
+  const side = 96;
+  const picture = (lighter: number): Float32Array =>
+    Float32Array.from({ length: side * side * 3 }, (_, i) => {
+      const [row, column] = [Math.floor(i / 3 / side), Math.floor(i / 3) % side];
+      return Math.round(127 + 120 * Math.sin((row * ((i % 3) + 1) + 2 * column) / 19)) + (i % 7 === 0 ? lighter : 0);
+    });
+  for (const base of ['efficientnet-b0', 'efficientnet-b1', 'efficientnet-v2-b1', 'efficientnet-v2-s']) {
+    const graph = vectorGraph(await openBase({ base, weights: 'random:1', inputSize: [side, side] }));
+    const before = await run(graph, picture(0), 1);
+    const { difference } = agreement(before, await run(graph, picture(1), 1), before.length);
+    assert.ok(difference > 5e-4 && difference < 1e-2, `${base}: ${difference}`);
+  }
 });
