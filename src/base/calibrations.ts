@@ -3,6 +3,7 @@ import { canonicalJson, type Json, sha256Hex } from '../canonical.js';
 import { processor } from '../engine/processor.js';
 import { CacheError, DataError } from '../errors.js';
 import {
+  placeFile,
   readWhole,
   realSystem,
   type StoreOptions,
@@ -105,15 +106,36 @@ export async function keepCalibration(
   { system = realSystem, alone = false }: StoreOptions & { readonly alone?: boolean } = {},
 ): Promise<KeptCalibration> {
   const dir = keptDir(cache, spec);
+  const { weightBits } = calibration.recipe;
   const bytes = new TextEncoder().encode(seal(calibrationFields(calibration)));
   const digest = sha256Hex(bytes);
+  const mine = { file: path.join(dir, fileName(digest)), digest, calibration };
   const others = alone ? await calibrationsOf(cache, spec, { system }) : [];
-  const { weightBits } = calibration.recipe;
   const other = others.find((one) => one.calibration.recipe.weightBits === weightBits);
   if (other) return other;
   await system.makeFolder(dir);
   await writeAtomically(system, dir, fileName(digest), [bytes]);
-  return { file: path.join(dir, fileName(digest)), digest, calibration };
+  if (!alone) return mine;
+  const kind = sha256Hex(canonicalJson([weightBits, calibratedFor(spec) as Json])).slice(0, 12);
+  const first = await firstOf(system, dir, `_first-int8-${kind}`, digest);
+  if (first === digest) return mine;
+  const winner = await readCalibration(path.join(dir, fileName(first)), system).catch(() => null);
+  if (winner === null) return mine;
+  await system.unlink(mine.file).catch(() => {});
+  return winner;
+}
+
+/** @returns the digest that took a name first, of this and those that other processes put there; a name is taken once */
+async function firstOf(system: StoreSystem, dir: string, name: string, digest: string): Promise<string> {
+  const own = `${name}-${digest.slice(0, 12)}`;
+  await writeAtomically(system, dir, own, [Buffer.from(digest)]);
+  try {
+    if ((await placeFile(path.join(dir, own), path.join(dir, name), { system })) !== 'taken') return digest;
+    const first = Buffer.from(await readWhole(system, path.join(dir, name), 64)).toString('latin1');
+    return /^[0-9a-f]{64}$/.test(first) ? first : digest;
+  } finally {
+    await system.unlink(path.join(dir, own)).catch(() => {});
+  }
 }
 
 /**

@@ -148,12 +148,18 @@ function unproved(
   );
 }
 
+/** Instruction sets whose sums of 8-bit products are whole: of x86 and ARM, as Linux names them. */
+const WHOLE_SUMS = /^(avx512_vnni|avx_vnni|amx_int8|asimddp|i8mm)$/;
+
 /** Why an int8 base cannot be used on this processor, and what can. */
-export const saturates = (name: string, found: string): EngineError =>
-  new EngineError(
-    `${name} in int8 gives other vectors on this processor (${processor().model}) than without the engine's optimizer, ${found}: ` +
-      'its sums of 8-bit products overflow where it lacks VNNI or AMX; use --weight-bits 7, which is another calibration, or --precision float32',
+export function saturates(name: string, found: string, { model, flags } = processor()): EngineError {
+  const what = `${name} in int8 gives other vectors on this processor (${model}) than without the engine's optimizer, ${found}: `;
+  return new EngineError(
+    flags.some((flag) => WHOLE_SUMS.test(flag))
+      ? `${what}it has the instructions for whole sums of 8-bit products, so the engine itself is wrong here; use --precision float32, and report it`
+      : `${what}its sums of 8-bit products overflow where it lacks VNNI or AMX; use --weight-bits 7, which is another calibration, or --precision float32`,
   );
+}
 
 /** The fidelity from which on vectors change so little that the engine's own rounding must not be seen in them. */
 const STEADY = 0.998;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { type Base, type BaseSpec, keptBase } from '../../src/base/index.js';
+import { calibrationsOf, inFloat, readCalibration } from '../../src/base/calibrations.js';
+import { type Base, type BaseSpec, keepCalibration, keptBase, saturates } from '../../src/base/index.js';
 import type { Engine, Runner } from '../../src/engine/engine.js';
 import { onnxEngine } from '../../src/engine/onnx/engine.js';
 import { CacheError, DataError, EngineError, ModelError, UsageError } from '../../src/errors.js';
@@ -72,7 +73,10 @@ test('int8 is calibrated once, by the first run; what follows is named by the se
 
   const base = (await keptBase(cache, set.spec as unknown as BaseSpec)) as Base;
   await assert.rejects(VectorRunner.open(base, saturating, { cache }, 4), (error) => {
-    return error instanceof EngineError && /overflow .* --weight-bits 7/.test(error.message);
+    return (
+      error instanceof EngineError &&
+      /gives other vectors on this processor .*(--weight-bits 7|the engine itself is wrong)/.test(error.message)
+    );
   });
 
   const head = await train({ data, cache, base: BASE.base, inputSize: BASE.inputSize, precision: 'int8' });
@@ -101,6 +105,36 @@ test('int8 is calibrated once, by the first run; what follows is named by the se
   mkdirSync(aside);
   renameSync(path.join(cache, 'bases', digest), path.join(aside, digest));
   assert.equal((await collected(predict(given))).length, 51, 'a base that a dead gc had aside is put back');
+});
+
+test('of calibrations that are made at once the first counts, in each process', async (t) => {
+  const data = await pictures(t, 16);
+  const cache = await folder(t);
+  const { dir } = await features({ ...INT8, data, cache });
+  const { spec } = (await FeatureSet.open(dir)) as { spec: unknown };
+  const { calibration } = await readCalibration(only(cache));
+  const float = inFloat(spec as BaseSpec);
+  const other = await folder(t);
+  const made = Array.from({ length: 8 }, (_, i) => ({ ...calibration, images: 100 + i }));
+  const kept = await Promise.all(made.map((one) => keepCalibration(other, float, one, { alone: true })));
+  assert.equal(new Set(kept.map(({ digest }) => digest)).size, 1);
+  assert.equal((await calibrationsOf(other, float)).length, 1);
+  assert.deepEqual(
+    readdirSync(path.dirname(kept[0]?.file ?? '')).filter((name) => !name.startsWith('int8-')).length,
+    1,
+    'the mark of the first',
+  );
+  rmSync(kept[0]?.file ?? '');
+  const again = await keepCalibration(other, float, { ...calibration, images: 99 }, { alone: true });
+  assert.equal(again.calibration.images, 99, 'one that was taken out holds nothing up');
+});
+
+test('who cannot use int8 is told of the processor only where it is the cause', () => {
+  const said = (...flags: string[]) => saturates('some', 'x', { model: 'm', flags }).message;
+  assert.match(said('avx2', 'ssse3'), /lacks VNNI or AMX; use --weight-bits 7/);
+  assert.match(said(), /lacks VNNI or AMX; use --weight-bits 7/);
+  for (const flag of ['avx512_vnni', 'avx_vnni', 'amx_int8', 'asimddp'])
+    assert.match(said('avx2', flag), /the engine itself is wrong here; use --precision float32/);
 });
 
 test('a cache without a calibration, or with two, says what to do', async (t) => {
