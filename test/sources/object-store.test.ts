@@ -158,6 +158,8 @@ describe('images in an object store', needsPython('moto', 'boto3'), () => {
     await assert.rejects(readImage(file), /^ImageError: was replaced while this command ran: run it again$/);
     const [now] = (await listed('s3://pics/odd')) as [FoundFile];
     assert.deepEqual((await readImage(now))?.bytes, second);
+    const address = 's3://pics/odd/1.png';
+    assert.deepEqual((await readImage({ absolute: address, path: address }))?.bytes, second, 'by its address alone');
     let times = 0;
     const spoil = (by: () => number) => (passing: { method: string; bytes: Buffer }) => {
       if (passing.method === 'GET' && passing.bytes.length === second.length) {
