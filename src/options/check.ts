@@ -58,23 +58,44 @@ export function shownValue(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 
+const nameIn = (row: OptionRow): string => (row.positional === true ? row.name : `{${row.name}}`);
+
+const ADDRESS = /^[a-z][a-z0-9+.-]+:\/\//i;
+/** Options whose images may lie in an object store. */
+const IMAGES = /^(data|paths)$/;
+
+/** @throws UsageError for an address in the place of a file or folder: it would be the name of a folder here */
+function checkPlace(row: OptionRow, value: unknown): void {
+  const isImages = IMAGES.test(row.name);
+  if (!isImages && !/DIR|FILE/.test(row.value ?? '')) return;
+  const address = [value].flat().find((one): one is string => typeof one === 'string' && ADDRESS.test(one));
+  if (address === undefined || (isImages && /^s3:/i.test(address))) return;
+  throw isImages
+    ? usage(
+        `${nameIn(row)} takes files, folders, lists and s3://bucket/prefix, not %: other stores that speak S3 are named by AWS_ENDPOINT_URL_S3`,
+        address,
+      )
+    : usage(`${nameIn(row)} must be on this machine, not %: fetch it, or copy there what was written here`, address);
+}
+
 /**
  * @returns the value, which keeps its rule
  * @throws UsageError that says what was expected and what was found
  */
 export function checkValue(row: OptionRow, value: unknown): unknown {
+  checkPlace(row, value);
   if (keeps(row, value) || (value === null && row.nullable === true)) return value;
   throw faultOf(row, value);
 }
 
 /** What is said of a value that does not keep its rule. @param shown what was found, where it is not the value */
 export const faultOf = (row: OptionRow, shown: unknown): UsageError => {
-  const what = row.positional === true ? row.name : `{${row.name}}`;
-  return usage(`${what} must be %, not %`, (typed) => expected(row, typed), shownValue(shown));
+  return usage(`${nameIn(row)} must be %, not %`, (typed) => expected(row, typed), shownValue(shown));
 };
 
 /** @returns the value that a text stands for @throws UsageError as `checkValue` */
 export function valueFromText(row: OptionRow, text: string): unknown {
+  checkPlace(row, text);
   const value = fromText(row, text);
   if (keeps(row, value) || (value === null && row.nullable === true)) return value;
   throw faultOf(row, row.type === 'number' && typeof value === 'number' ? Number(text) : text);

@@ -34,6 +34,18 @@ const TYPED: readonly (readonly [command: CommandName, words: string, message: R
     /^Unknown argument: retry-failed: --retry-failed belongs to features; permafrost predict --help lists all$/,
   ],
   ['maps', 'a.jpg --batch-size 4', /^Unknown argument: batch-size: --batch-size belongs to features/],
+  [
+    'features',
+    '--data x --cache s3://b/c',
+    /^--cache must be on this machine, not s3:\/\/b\/c: fetch it, or copy there/,
+  ],
+  [
+    'features',
+    '--data gs://b/c',
+    /^--data takes files, folders, lists and s3:\/\/bucket\/prefix, not gs:\/\/b\/c: other/,
+  ],
+  ['train', '--data x --labels https://a/l.csv', /^--labels must be on this machine, not https:\/\/a\/l.csv: fetch/],
+  ['predict', 'https://a/1.png --head h', /^paths takes files, folders, lists and s3/],
   ['features', '--data d extra', /^Unknown argument: extra: /],
   ['features', '--data d --data e', /^--data is given twice$/],
   [
