@@ -3,6 +3,7 @@ import { breathe } from '../breathe.js';
 import { CacheError, UsageError } from '../errors.js';
 import { hashedFiles } from '../extract/hashes.js';
 import { JoinedSets, type VectorTable } from '../heads/joined-sets.js';
+import type { HoldingOptions } from '../heads/stored-vectors.js';
 import type { LabelFileOptions } from '../labels/label-file.js';
 import type { DataFile, LabelledData } from '../labels/labels.js';
 import type { Task } from '../labels/targets.js';
@@ -101,12 +102,14 @@ export class Corpus {
 
   /**
    * Reads the vectors of all images of some label sets in one go.
+   * @param layOut gives the numbers that hold them
    * @throws CacheError when labelled images have no vectors and are not to be skipped
    */
-  async read(labelled: readonly LabelledData[]): Promise<VectorTable> {
+  async read(labelled: readonly LabelledData[], layOut?: HoldingOptions['layOut']): Promise<VectorTable> {
     const keys = labelled.flatMap(({ examples }) => examples.map(({ sha256 }) => sha256));
     const { memory, signal } = this.options;
     const table = await this.sets.read(keys, {
+      layOut,
       ...(memory === undefined ? {} : { memory }),
       ...(signal === undefined ? {} : { signal }),
     });

@@ -20,6 +20,7 @@ import type { Task } from '../labels/targets.js';
 import { checkOptions } from '../options/check.js';
 import { HEAD_RULES, type HeadOptions, type ResolvedOptions, resolveOptions } from '../train/options.js';
 import type { ClosedForm, EpochRecord } from '../train/run.js';
+import { layingOut } from '../train/train.js';
 import { version } from '../version.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 
@@ -188,14 +189,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (options.name !== undefined) checkName(options.name);
   const [head, fit] = [headOptionsOf(options), fitOptionsOf(options)];
   const { seed } = resolveOptions(head);
-  const { val, shots } = resolveFit(fit);
+  const { val, shots, folds } = resolveFit(fit);
   const engine = await openEngine(options);
   await tryHeadPlaces(options);
   const corpus = await Corpus.open(options);
   const place = placeOf(options, path.basename(corpus.sets.dirs[0] ?? 'head'));
   await tryPlace(place.dir);
   const labelled = await corpus.label(options);
-  const table = await corpus.read([labelled]);
+  const table = await corpus.read(
+    [labelled],
+    folds === null ? undefined : layingOut(head, labelled, folds + 1, options.engine),
+  );
   noteGivenSplits(labelled, fit.val, options.onWarning);
   const { signal } = options;
   await breathe(signal);

@@ -7,10 +7,17 @@
 export interface Memory {
   readonly buffer: ArrayBuffer;
 }
+/** Bytes that threads share too. */
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+}
 
 /** What is used of WebAssembly, which Node's types leave out. */
 interface Machine {
-  readonly Memory: new (size: { readonly initial: number }) => Memory;
+  readonly Memory: {
+    new (size: { readonly initial: number }): Memory;
+    new (size: { readonly initial: number; readonly maximum: number; readonly shared: true }): SharedMemory;
+  };
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
 }
@@ -62,14 +69,18 @@ export interface WasmFunction {
 }
 
 const PAGE = 2 ** 16;
+/** Pages that 32 bits address. */
+const MOST_PAGES = 2 ** 16;
+/** What a module says of its memory: a page or more. */
+const OWN: Code = [0, 1];
+const SHARED: Code = [3, 1, ...unsigned(MOST_PAGES)];
 
-/** @returns what makes a memory of at least so many bytes, and the module's functions over it */
-export function compile<Functions>(functions: readonly WasmFunction[]) {
-  const module = new machine.Module(
+const moduleOf = (functions: readonly WasmFunction[], memory: Code): object =>
+  new machine.Module(
     Uint8Array.from([
       ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       ...section(1, ...functions.map(({ takes }) => [0x60, ...sized(takes), 0])),
-      ...section(2, [...text('host'), ...text('memory'), 2, 0, 1]),
+      ...section(2, [...text('host'), ...text('memory'), 2, ...memory]),
       ...section(3, ...functions.map((_, i) => [i])),
       ...section(7, ...functions.map(({ name }, i) => [...text(name), 0, i])),
       ...section(
@@ -78,8 +89,35 @@ export function compile<Functions>(functions: readonly WasmFunction[]) {
       ),
     ]),
   );
+
+const over = <Functions>(module: object, memory: Memory | SharedMemory): Functions =>
+  new machine.Instance(module, { host: { memory } }).exports as Functions;
+
+/** @returns what makes a memory of at least so many bytes, and the module's functions over it */
+export function compile<Functions>(functions: readonly WasmFunction[]) {
+  const module = moduleOf(functions, OWN);
   return (bytes: number): { readonly memory: Memory; readonly run: Functions } => {
     const memory = new machine.Memory({ initial: Math.ceil(bytes / PAGE) });
-    return { memory, run: new machine.Instance(module, { host: { memory } }).exports as Functions };
+    return { memory, run: over(module, memory) };
   };
+}
+
+/** @returns what gives the module's functions over a memory that threads share */
+export function compileShared<Functions>(functions: readonly WasmFunction[]): (memory: SharedMemory) => Functions {
+  let module: object | undefined;
+  return (memory) => {
+    module ??= moduleOf(functions, SHARED);
+    return over(module, memory);
+  };
+}
+
+/** @returns a memory of at least so many bytes that threads share; null where the system, or 32 bits, have no room for it */
+export function sharedMemory(bytes: number): SharedMemory | null {
+  const pages = Math.ceil(bytes / PAGE);
+  if (pages > MOST_PAGES) return null;
+  try {
+    return new machine.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch {
+    return null;
+  }
 }

@@ -32,7 +32,7 @@ export async function joinVectors(
   keys: readonly string[],
   options: HoldingOptions = {},
 ): Promise<JoinedVectors> {
-  const { memory = DEFAULT_MEMORY, signal } = options;
+  const { memory = DEFAULT_MEMORY, layOut, signal } = options;
   let complete = keys;
   for (const sets of groups) {
     const { have } = await locateIn(sets, complete, signal);
@@ -42,7 +42,7 @@ export async function joinVectors(
   const n = complete.length;
   const d = sizes.reduce((sum, size) => sum + size, 0);
   const isHeld = 4 * n * d <= memory;
-  const x = new Float32Array(isHeld ? n * d : 0);
+  const x = (isHeld && layOut?.(n, d)) || new Float32Array(isHeld ? n * d : 0);
   const spill = isHeld ? null : new JoinedFile(groups, n, d);
   let left = 0;
   for (const [g, sets] of groups.entries()) {

@@ -20,6 +20,8 @@ export interface StoredVectors {
 export interface HoldingOptions {
   /** Bytes of vectors held at once. Default 1 GiB. */
   readonly memory?: number;
+  /** Gives the numbers `[n, d]` in which those that fit are held, null for ordinary memory. Default: ordinary memory. */
+  readonly layOut?: ((n: number, d: number) => Float32Array | null) | undefined;
   /** Ends this, and what goes through the vectors later. */
   readonly signal?: AbortSignal;
 }
@@ -38,7 +40,7 @@ export async function openVectors(
   const { source, found, missing } = await streamVectors(sets, keys, options);
   const { n, d } = source;
   if (4 * n * d > (options.memory ?? DEFAULT_MEMORY)) return { source, found, missing };
-  const x = new Float32Array(n * d);
+  const x = options.layOut?.(n, d) ?? new Float32Array(n * d);
   for await (const block of source.blocks(allRows(n))) place(block, d, x, d, 0);
   return { source: memoryVectors(x, d, options.signal), found, missing };
 }

@@ -66,7 +66,10 @@ export async function netOf(
 }
 
 /** What heads must share to be trained by one graph, but for what a graph may hold although not every head needs it. */
-export function specOf(options: ResolvedOptions, data: TrainingData): PackSpec {
+export function specOf(
+  options: ResolvedOptions,
+  data: Pick<TrainingData, 'task' | 'classes'> & { readonly vectors: Pick<TrainingData['vectors'], 'd'> },
+): PackSpec {
   const { hidden, activation, optimizer, momentum, nesterov, scale } = options;
   return {
     d: data.vectors.d,
@@ -247,10 +250,12 @@ async function makePack(
     standardization === null
       ? undefined
       : { mean: standardization.mean, inverse: standardization.scale.map((scale) => 1 / scale) };
+  const isInPlace = first.run.data.vectors.isShared === true && maker.mixes(spec, members.length, batchSize);
+  const isMixed = rows !== undefined || isInPlace;
   const random = new Random(`dropout ${seed}`);
   return {
     ...{ spec, order, seed, batchSize, members, rows: rows ?? first.run.data.rows },
-    trainer: await maker.create(spec, packed, { isMixed: rows !== undefined, scaling, threads }),
+    trainer: await maker.create(spec, packed, { isMixed, scaling, threads }),
     standardization,
     noise: () => random.uniform(),
   };

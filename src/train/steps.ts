@@ -32,9 +32,12 @@ export async function trainBySteps(
   const of = new Map(races.map((race) => [race.run, race]));
   const threads = entrants[0]?.run.hooks.threads;
   const packs = await makePacks(entrants, maker, threads);
-  const evaluators = await Promise.all(
-    packs.map(({ spec, members }) => NetEvaluator.create(spec, threads ?? threadsFor(spec, members))),
-  );
+  const evaluators = new Map<Pack, Promise<NetEvaluator>>();
+  const evaluatorOf = (pack: Pack): Promise<NetEvaluator> => {
+    const made = evaluators.get(pack) ?? NetEvaluator.create(pack.spec, threads ?? threadsFor(pack.spec, pack.members));
+    evaluators.set(pack, made);
+    return made;
+  };
   const orders = new Map(packs.map(({ order, seed }) => [order, new Random(`order ${seed}`)]));
   try {
     for (let epoch = 1; packs.some(({ members }) => members.length > 0); epoch++) {
@@ -43,7 +46,7 @@ export async function trainBySteps(
       const nets = await Promise.all(
         open.map((pack) => Promise.all(pack.members.map((_, index) => netOf(pack, index)))),
       );
-      const measured = await evaluate(open, nets, (pack) => evaluators[packs.indexOf(pack)] as NetEvaluator);
+      const measured = await evaluate(open, nets, evaluatorOf);
       const chosen = new Map<TrainingRun, number[]>();
       for (const [p, pack] of open.entries()) {
         for (const [i, { place, run }] of pack.members.entries()) {
@@ -89,7 +92,10 @@ export async function trainBySteps(
       }
     }
   } finally {
-    await Promise.all([...packs.map(({ trainer }) => trainer.release()), ...evaluators.map((one) => one.release())]);
+    await Promise.all([
+      ...packs.map(({ trainer }) => trainer.release()),
+      ...[...evaluators.values()].map(async (one) => (await one).release()),
+    ]);
   }
 }
 
@@ -135,9 +141,16 @@ async function oneEpoch(open: readonly Pack[], orders: ReadonlyMap<number, Rando
 async function evaluate(
   open: readonly Pack[],
   nets: readonly (readonly HeadNet[])[],
-  evaluatorOf: (pack: Pack) => NetEvaluator,
+  evaluatorOf: (pack: Pack) => Promise<NetEvaluator>,
 ): Promise<({ loss: number; hits: number } | undefined)[][]> {
   const sums = open.map(({ members }) => members.map(({ side }) => (side === null ? undefined : { loss: 0, hits: 0 })));
+  const add = (pack: number, head: number, found: { loss: number; hits: number } | undefined): void => {
+    const sum = sums[pack]?.[head];
+    if (sum === undefined) return;
+    sum.loss += found?.loss ?? Number.NaN;
+    sum.hits += found?.hits ?? Number.NaN;
+  };
+  const elsewhere: Promise<void>[] = [];
   for (const side of new Set(open.flatMap(({ members }) => members.map((member) => member.side)))) {
     const groups = open.map((pack, p) => ({
       ...{ pack, p },
@@ -147,17 +160,21 @@ async function evaluate(
     const val = asked[0]?.pack.members[asked[0].chosen[0] as number]?.run.val;
     for await (const block of val?.vectors.blocks(val.rows) ?? []) {
       for (const { pack, p, chosen } of asked) {
-        const targets = targetsOf(chosen.map((i) => pack.members[i]?.valY as Targets));
-        const own = chosen.map((i) => nets[p]?.[i] as HeadNet);
-        const found = await evaluatorOf(pack).evaluate(own, block, targets);
-        for (const [k, i] of chosen.entries()) {
-          const sum = sums[p]?.[i];
-          if (sum === undefined) continue;
-          sum.loss += found[k]?.loss ?? Number.NaN;
-          sum.hits += found[k]?.hits ?? Number.NaN;
+        const all = chosen.map((i) => pack.members[i]?.valY as Targets);
+        const inPlace = chosen.map((i, k) => pack.trainer.measure?.(i, block, all[k] as Targets) ?? null);
+        if (inPlace.every((one) => one !== null)) {
+          // What another thread measures is waited for when all has been asked.
+          elsewhere.push(...inPlace.map(async (one, k) => add(p, chosen[k] as number, (await one) ?? undefined)));
+          for (const one of elsewhere) one.catch(() => {}); // thrown where it is waited for
+          continue;
         }
+        const targets = targetsOf(all);
+        const own = chosen.map((i) => nets[p]?.[i] as HeadNet);
+        const found = await (await evaluatorOf(pack)).evaluate(own, block, targets);
+        for (const [k, i] of chosen.entries()) add(p, i, found[k]);
       }
     }
   }
+  await Promise.all(elsewhere);
   return sums;
 }

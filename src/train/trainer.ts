@@ -47,6 +47,16 @@ export interface Trainer {
   ): Promise<Float64Array>;
   /** @returns the variables of a head after the last step, in the space of the standardised vectors; copies */
   variables(head: number): Promise<Map<string, Float32Array>>;
+  /**
+   * Measures a head as it is on rows whose raw vectors it trains on where they lie.
+   * @returns sums over the rows of its loss, without class weights and smoothing, and of its right answers (NaN of `linear`); null where they
+   * must be measured elsewhere
+   */
+  measure?(
+    head: number,
+    block: VectorBlock,
+    targets: ArrayLike<number>,
+  ): Promise<{ readonly loss: number; readonly hits: number }> | null;
   /** Goes on with some of the heads only. @param kept their places, ascending */
   keep(kept: readonly number[]): void;
   release(): Promise<void>;
@@ -64,7 +74,7 @@ export interface TrainerMaker {
 }
 
 export interface TrainerOptions {
-  /** Whether heads have rows of their own. */
+  /** Whether heads have rows of their own, or vectors lie where the trainer of such heads takes them in place. */
   readonly isMixed: boolean;
   /** Where the spec standardises. */
   readonly scaling?: Scaling | undefined;

@@ -26,6 +26,8 @@ export interface VectorSource {
   blocks(rows: Uint32Array, shuffle?: Random, multiple?: number): AsyncIterable<VectorBlock>;
   /** Whether all of it is in memory: one block has every row that is asked for. */
   readonly isWhole?: boolean;
+  /** Whether it lies in a memory that threads share. */
+  readonly isShared?: boolean;
   /** Lets go of what it holds for the next pass. */
   rest?(): void;
 }
@@ -42,6 +44,7 @@ export function memoryVectors(x: Float32Array, d: number, signal?: AbortSignal):
     n: x.length / d,
     d,
     isWhole: true,
+    isShared: x.buffer instanceof SharedArrayBuffer,
     async *blocks(rows) {
       await breathe(signal);
       if (rows.length > 0) yield { x, at: rows, rows };

@@ -1,13 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../src/random.js';
+import { leanRoom } from '../../src/train/lean/layout.js';
+import { KernelMemory } from '../../src/train/lean/memory.js';
+import { secondThread } from '../../src/train/lean/second.js';
 import { LeanTrainer } from '../../src/train/lean/trainer.js';
-import { initialVariables } from '../../src/train/net.js';
+import { foldedNet, initialVariables } from '../../src/train/net.js';
 import type { PackSpec } from '../../src/train/net-spec.js';
+import { NetEvaluator } from '../../src/train/onnx/evaluator.js';
 import { OnnxTrainer, onnxTrainers } from '../../src/train/onnx/trainer.js';
 import type { HeadOptions } from '../../src/train/options.js';
 import { shuffledRows } from '../../src/train/shuffle.js';
-import { outputsOf, type TrainedHead, type TrainingJob, trainHead, trainTogether } from '../../src/train/train.js';
+import {
+  layingOut,
+  outputsOf,
+  type TrainedHead,
+  type TrainingJob,
+  trainHead,
+  trainTogether,
+} from '../../src/train/train.js';
 import type { PackedHead } from '../../src/train/trainer.js';
 import { allRows, memoryVectors } from '../../src/train/vectors.js';
 import { assertClose } from '../helpers/close.js';
@@ -100,6 +111,113 @@ for (const [title, part, batch] of kinds) {
     await Promise.all([together, ...others].map((one) => one.release()));
   });
 }
+
+/** @returns vectors where the kernels take them in place, with so many bytes behind them */
+function inPlace(values: Float32Array, d: number, room: number): Float32Array {
+  const memory = KernelMemory.allocate(values.length / d, d, room);
+  assert.ok(memory);
+  memory.vectors.set(values);
+  return memory.vectors;
+}
+
+/** Two epochs of five heads on their own rows, then one of two of them, measured after each. @returns every number that came of it */
+async function trained(
+  trainer: LeanTrainer,
+  spec: PackSpec,
+  own: Float32Array,
+  batch: number,
+  between = async () => {},
+) {
+  const heads = [0, 1, 2, 3, 4];
+  const targets = heads.map((i) => targetsOf(spec, i % 2));
+  const order = new Random('order');
+  const evaluator = await NetEvaluator.create(spec);
+  const val = { x: own, at: allRows(150), rows: allRows(150) };
+  const found: number[] = [];
+  let measured = 0;
+  for (let epoch = 0, kept = heads; epoch < 3; epoch++) {
+    if (epoch === 2) {
+      kept = [1, 4];
+      trainer.keep(kept);
+    }
+    const rows = order.permutation(n);
+    const of = <T>(all: readonly T[]): T[] => kept.map((i) => all[i] as T);
+    const nothing = (): void => {};
+    found.push(...(await trainer.run({ x: own, at: rows, rows }, of(targets), batch, undefined, nothing, of(masks))));
+    for (const [place, i] of kept.entries()) {
+      const variables = await trainer.variables(place);
+      for (const values of variables.values()) found.push(...values);
+      const wanted = targets[i] as Float32Array;
+      const sums = await trainer.measure(place, val, wanted);
+      if (sums === null) continue;
+      measured += 1;
+      const ordinary = { ...val, x: x.subarray(0, n * spec.d) };
+      const [expected] = await evaluator.evaluate([foldedNet(spec, variables, null)], ordinary, [wanted]);
+      assert.ok(Math.abs(sums.loss - (expected?.loss ?? 0)) < 1e-5 * sums.loss, `loss of head ${i}`);
+      assert.ok(Object.is(sums.hits, expected?.hits) || Math.abs(sums.hits - (expected?.hits ?? 0)) < 1e-4);
+    }
+    await between();
+  }
+  await Promise.all([trainer.release(), evaluator.release()]);
+  return { found, measured };
+}
+
+for (const [title, part, batch] of kinds) {
+  test(`vectors in place, with a second thread or without, change no bit, and are measured as in the engine: ${title}`, async () => {
+    const spec = { ...linear, ...part };
+    const heads = headsOf(spec, 5);
+    const own = x.subarray(0, n * spec.d);
+    const gathered = await trained(new LeanTrainer(spec, heads), spec, own, batch);
+    assert.equal(gathered.measured, 0);
+    const place = inPlace(own, spec.d, leanRoom(spec.d, spec.units, 5, batch));
+    const alone = await trained(new LeanTrainer(spec, heads, 1), spec, place, batch);
+    assert.deepEqual([alone.found, alone.measured], [gathered.found, 12]);
+    const trainer = new LeanTrainer(spec, heads, 2);
+    let divided = false;
+    const shared = await trained(trainer, spec, place, batch, async () => {
+      divided ||= trainer.isDivided;
+      assert.ok(await secondThread.join());
+      await secondThread.leave();
+    });
+    assert.ok(divided);
+    assert.deepEqual([shared.found, shared.measured], [gathered.found, 12]);
+    const crowded = await trained(new LeanTrainer(spec, heads, 2), spec, inPlace(own, spec.d, 0), batch);
+    assert.deepEqual(crowded.found, gathered.found);
+  });
+}
+
+test('what ends an epoch half way ends both threads, and a fault of the second one is told', async () => {
+  const trainer = new LeanTrainer(linear, headsOf(linear, 4), 2);
+  const place = inPlace(x, linear.d, leanRoom(linear.d, 1, 4, 4));
+  const rows = allRows(n);
+  const run = (afterChunk: () => void) =>
+    trainer.run({ x: place, at: rows, rows }, [targetsOf(linear, 0)], 4, undefined, afterChunk);
+  await run(() => {});
+  const thread = await secondThread.join();
+  assert.ok(thread);
+  await assert.rejects(
+    run(() => {
+      throw new Error('enough');
+    }),
+    /enough/,
+  );
+  assert.ok(trainer.isDivided);
+  await assert.rejects(thread.ask({ number: -1 } as never), { name: 'EngineError' });
+  await trainer.release();
+  await secondThread.leave();
+});
+
+test('only heads that take vectors in place have them laid out so', () => {
+  const binary = { task: 'binary', classes: ['no', 'yes'] } as const;
+  const place = layingOut({ l2: 1e-4 }, binary, 6)?.(10, 64);
+  assert.ok(place && place.length === 640 && KernelMemory.of(place));
+  assert.equal(layingOut({ hidden: [8] }, binary, 6)?.(10, 64), null);
+  assert.equal(layingOut({ scale: 'standard' }, binary, 6)?.(10, 64), null);
+  assert.equal(layingOut({ optimizer: 'lbfgs' }, binary, 6), undefined);
+  assert.equal(layingOut({}, binary, 6, 'tensorflow'), undefined);
+  // More than 32 bits address.
+  assert.equal(layingOut({}, binary, 6)?.(2 ** 21, 2 ** 10), null);
+});
 
 test('what ends an epoch half way ends it', async () => {
   const trainer = new LeanTrainer(linear, headsOf(linear, 1));
@@ -220,4 +338,28 @@ test('the folds of a cross-validation train side by side, each as alone', async 
     again.flat().map((head) => (head as TrainedHead).net),
     together.flat().map((head) => (head as TrainedHead).net),
   );
+  // The same on vectors in place; what the engine trains is the same there too.
+  const room = leanRoom(d, 1, 15, 32);
+  const placed = memoryVectors(inPlace(x.subarray(0, rows * d), d, room), d);
+  const there = await Promise.all(
+    trainTogether(
+      jobs.map(({ data, val, heads }) => ({
+        ...{ data: { ...data, vectors: placed }, heads },
+        val: val && { ...val, vectors: placed },
+      })),
+    ),
+  );
+  for (const [i, head] of there.flat().entries()) {
+    const other = together[i]?.[0] as TrainedHead;
+    const { net, bestEpoch, history } = head as TrainedHead;
+    assert.deepEqual([net, bestEpoch, history.length], [other.net, other.bestEpoch, other.history.length], `job ${i}`);
+    for (const [epoch, { valLoss }] of history.entries()) {
+      assert.ok(Math.abs((valLoss as number) - (other.history[epoch]?.valLoss as number)) < 1e-6);
+    }
+  }
+  for (const optimizer of ['lbfgs', 'lda', 'ridge'] as const) {
+    const { data } = jobs[0] as TrainingJob;
+    const [there, here] = [placed, vectors].map((one) => trainHead({ ...data, vectors: one }, null, { optimizer }));
+    assert.deepEqual((await there)?.net, (await here)?.net, optimizer);
+  }
 });

@@ -1,6 +1,7 @@
 import {
   type Code,
   compile,
+  compileShared,
   constant,
   countDown,
   F32,
@@ -33,6 +34,8 @@ export interface Kernels extends AdamStep {
   pull8(rows: number, gradient: number, factors: number, blocks: number, rest: number): void;
   /** The same of one vector. */
   pull1(rows: number, gradient: number, factors: number, blocks: number, rest: number): void;
+  /** Sets bytes to 0. */
+  clear(address: number, bytes: number): void;
 }
 
 const FLOATS = [0, 16, 32, 48];
@@ -144,5 +147,15 @@ function pull(count: number): WasmFunction {
   };
 }
 
+const CLEAR: WasmFunction = {
+  name: 'clear',
+  takes: [I32, I32],
+  locals: [],
+  code: [...get(0), ...constant(0), ...get(1), 0xfc, 0x0b, 0],
+};
+
+const KERNELS = [dots(8), dots(1), pull(8), pull(1), CLEAR, ADAM_STEP];
 /** @returns a memory of at least so many bytes, and the kernels over it */
-export const kernels = compile<Kernels>([dots(8), dots(1), pull(8), pull(1), ADAM_STEP]);
+export const kernels = compile<Kernels>(KERNELS);
+/** @returns the kernels over a memory that threads share */
+export const sharedKernels = compileShared<Kernels>(KERNELS);

@@ -1,19 +1,19 @@
+import { availableParallelism } from 'node:os';
 import { breathe } from '../../breathe.js';
 import { type PackSpec, variablesOf } from '../net-spec.js';
-import { adamRate } from '../onnx/optimizers.js';
 import { CHUNK_MS, type PackedHead, type Trainer } from '../trainer.js';
 import type { VectorBlock } from '../vectors.js';
-import { type Kernels, kernels } from './kernels.js';
-import { lossOfBatch } from './losses.js';
+import { type Layout, layOut, strideOf } from './layout.js';
+import { KernelMemory } from './memory.js';
+import { type Ask, type Given, secondThread } from './second.js';
+import { type HeadPlace, kindsOf, type Measured, measure, Walk, type Walked, type WalkingHead } from './walk.js';
 
 /** Rows of weights of the heads that see the same rows, from which on products in the engine take less time. */
 const MOST_UNITS = 6;
-/** Numbers of the vectors that are gathered at once: they stay in the processor's cache while all heads see them. */
-const GATHERED = 2 ** 18;
 /** Numbers of the vectors of a minibatch, at most. */
 const MOST_NUMBERS = 2 ** 22;
-/** Bytes of a line of the processor's cache. */
-const LINE = 64;
+/** Products of an epoch that are worth a second thread. */
+const MANY_PRODUCTS = 2 ** 25;
 
 /** @returns whether a `LeanTrainer` is the fastest for so many heads of the same rows, beside those of other rows */
 export const isLean = (spec: PackSpec, heads: number, batchSize: number): boolean =>
@@ -30,48 +30,26 @@ interface State {
   readonly velocity: Float32Array;
 }
 
-/** Heads that see the same rows. */
-interface Group {
-  readonly seen: Uint8Array | null;
-  readonly heads: number[];
-  /** Where those wait that the next vectors would be written over. */
-  readonly carry: number;
-  /** Addresses of the vectors of the minibatch so far, and their rows. */
-  readonly at: number[];
-  readonly rows: number[];
-}
-
-/** Where things lie in a memory; addresses in bytes. */
-interface Layout {
-  readonly batchSize: number;
-  readonly run: Kernels;
-  readonly values: Float32Array;
-  readonly words: Uint32Array;
-  readonly list: number;
-  readonly logits: number;
-  readonly gradient: number;
-  readonly heads: readonly (readonly [weights: number, momentum: number, velocity: number])[];
-  readonly vectors: number;
-  /** Of the vectors that are gathered at once. */
-  readonly count: number;
-  readonly carries: readonly number[];
-}
-
 /**
  * A few heads without hidden layers, by Adam, each on its own rows of the same vectors: a vector is fetched once, for all heads that
- * see it. What a head becomes does not depend on the others, to the bit.
+ * see it. Where vectors lie in a memory of the kernels they are taken in place, half of the heads by a second thread. What a head
+ * becomes depends neither on the others nor on where vectors lie nor on threads, to the bit.
  */
 export class LeanTrainer implements Trainer {
-  private readonly stride: number;
   private states: State[];
   private steps: number[];
   private layout: Layout | undefined;
+  private joining: Promise<void> | undefined;
+  private thread: Awaited<ReturnType<typeof secondThread.join>> = null;
+  /** The heads of the second thread in the last epoch. */
+  private far: ReadonlySet<number> = new Set();
 
+  /** @param threads default: two where there are as many and much to do */
   constructor(
     private readonly spec: PackSpec,
     private heads: readonly PackedHead[],
+    private readonly threads?: number,
   ) {
-    this.stride = Math.ceil((4 * spec.d) / LINE) * LINE;
     this.steps = heads.map(() => 0);
     const names = variablesOf(spec).map(({ name }) => name);
     this.states = heads.map(({ start }) => {
@@ -82,6 +60,11 @@ export class LeanTrainer implements Trainer {
     });
   }
 
+  /** Whether a second thread has trained some of the heads. */
+  get isDivided(): boolean {
+    return this.far.size > 0;
+  }
+
   async run(
     block: VectorBlock,
     targets: readonly ArrayLike<number>[],
@@ -90,42 +73,44 @@ export class LeanTrainer implements Trainer {
     afterChunk: (rows: number) => void = () => {},
     seen: readonly (Uint8Array | null)[] = [],
   ): Promise<Float64Array> {
-    const { d, units, ending } = this.spec;
-    const n = block.at.length;
-    const kinds = [...new Set(this.heads.map((_, head) => seen[head] ?? null))];
-    const layout = this.settle(batchSize, kinds.length);
-    const groups = kinds.map((kind, i): Group => {
-      const heads = [...this.heads.keys()].filter((head) => (seen[head] ?? null) === kind);
-      return { seen: kind, heads, carry: layout.carries[i] as number, at: [], rows: [] };
+    const kinds = kindsOf(this.heads.map((_, head) => ({ seen: seen[head] ?? null })));
+    const layout = this.settle(block.x, batchSize, kinds.length);
+    const most = Math.ceil(block.at.length / batchSize);
+    const heads = this.heads.map((packed, head): WalkingHead => {
+      const taken = this.steps[head] as number;
+      const { weightDecay, l2, labelSmoothing, classWeights } = packed;
+      return {
+        ...{ weightDecay, l2, labelSmoothing, classWeights, taken, seen: seen[head] ?? null },
+        ...(layout.heads[head] as HeadPlace),
+        targets: (targets[head] ?? targets[0]) as ArrayLike<number>,
+        rates: Float64Array.from({ length: most }, (_, step) => packed.learningRate(taken + step)),
+      };
     });
-    const sums = new Float64Array(this.heads.length);
-    let began = performance.now();
-    let told = 0;
-    for (let from = 0; from < n; ) {
-      const to = Math.min(n, from + layout.count);
-      for (let i = from, place = layout.vectors; i < to; i++, place += this.stride) {
-        const at = (block.at[i] as number) * d;
-        layout.values.set(block.x.subarray(at, at + d), place / 4);
+    const sums = new Float64Array(heads.length);
+    const add = (places: readonly number[], walked: Walked): void => {
+      for (const [i, head] of places.entries()) {
+        sums[head] = walked.sums[i] as number;
+        this.steps[head] = (this.steps[head] as number) + (walked.steps[i] as number);
       }
-      for (const group of groups) {
-        for (let i = from; i < to; i++) {
-          const row = block.rows[i] as number;
-          if (group.seen !== null && group.seen[row] !== 1) continue;
-          group.at.push(layout.vectors + (i - from) * this.stride);
-          if (group.rows.push(row) === batchSize) this.step(layout, group, targets, sums);
-        }
-        if (to < n) this.carry(layout, group);
-        else if (group.rows.length > 0) this.step(layout, group, targets, sums);
-      }
-      from = to;
-      if (from === n || performance.now() - began < CHUNK_MS) continue;
-      afterChunk(from - told);
-      told = from;
-      await breathe();
-      began = performance.now();
-    }
-    afterChunk(n - told);
-    return ending === 'sigmoid' ? sums.map((sum) => sum / units) : sums;
+    };
+    const { shared } = layout;
+    if (shared) await this.walkInPlace(block, layout, heads, shared, afterChunk, add);
+    else add([...heads.keys()], await this.walkGathered(block, layout, heads, afterChunk));
+    return this.spec.ending === 'sigmoid' ? sums.map((sum) => sum / this.spec.units) : sums;
+  }
+
+  measure(head: number, block: VectorBlock, targets: ArrayLike<number>): Promise<Measured> | null {
+    const { layout, spec, thread } = this;
+    if (layout?.shared === undefined || KernelMemory.of(block.x) !== layout.shared) return null;
+    const isFar = thread !== null && this.far.has(head);
+    const { batchSize, desks, machine, shared } = layout;
+    const { memory, number } = shared;
+    const { weights } = layout.heads[head] as HeadPlace;
+    const given = { spec, batchSize, desk: desks[isFar ? 1 : 0], weights, targets };
+    const addresses = this.addressesOf(block);
+    if (!isFar) return Promise.resolve(measure(given, addresses, block.rows, machine));
+    const asked = { kind: 'measure', measure: given, addresses, rows: block.rows } as const;
+    return thread.ask({ ...asked, memory, number }).then((found) => (found as { measured: Measured }).measured);
   }
 
   async variables(head: number): Promise<Map<string, Float32Array>> {
@@ -140,132 +125,141 @@ export class LeanTrainer implements Trainer {
 
   keep(kept: readonly number[]): void {
     this.fetch();
-    this.layout = undefined;
     this.heads = kept.map((head) => this.heads[head] as PackedHead);
     this.states = kept.map((head) => this.states[head] as State);
     this.steps = kept.map((head) => this.steps[head] as number);
+    this.far = new Set([...kept.keys()].filter((place) => this.far.has(kept[place] as number)));
+    if (this.layout) {
+      this.layout = { ...this.layout, heads: kept.map((head) => this.layout?.heads[head] as HeadPlace) };
+    }
   }
 
   async release(): Promise<void> {
+    this.layout?.shared?.leave();
     this.layout = undefined;
+    const { joining } = this;
+    if (joining === undefined) return;
+    this.joining = undefined;
+    await joining;
+    this.thread = null;
+    await secondThread.leave();
+  }
+
+  /** Takes every other head through an epoch, those between by the second thread where it has come. */
+  private async walkInPlace(
+    block: VectorBlock,
+    { batchSize, desks, machine }: Layout,
+    heads: readonly WalkingHead[],
+    { memory, number }: KernelMemory,
+    afterChunk: (rows: number) => void,
+    add: (places: readonly number[], walked: Walked) => void,
+  ): Promise<void> {
+    const { spec, thread } = this;
+    const { rows } = block;
+    const addresses = this.addressesOf(block);
+    const all = [...heads.keys()];
+    const far = all.filter((head) => thread !== null && head % 2 === 0 && heads.length > 1);
+    this.far = new Set(far);
+    const own = (places: readonly number[]) => places.map((head) => heads[head] as WalkingHead);
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const walk = { spec, batchSize, desk: desks[1], heads: own(far) };
+    const asked = { kind: 'walk', memory, number, walk, addresses, rows, stop } satisfies Ask;
+    const there = far.length > 0 ? (thread?.ask(asked) as Promise<Given>) : null;
+    there?.catch(() => {}); // thrown where it is waited for
+    const near = all.filter((head) => !this.far.has(head));
+    const here = new Walk({ spec, batchSize, desk: desks[0], heads: own(near) }, machine);
+    try {
+      await inChunks(rows.length, batchSize, afterChunk, (from, to) =>
+        here.take(addresses.subarray(from, to), rows.subarray(from, to)),
+      );
+    } catch (error) {
+      Atomics.store(stop, 0, 1);
+      await there?.catch(() => {});
+      throw error;
+    }
+    add(near, here.end());
+    if (there) add(far, ((await there) as { walked: Walked }).walked);
+    if (this.threads === 1 || this.joining || heads.length < 2 || availableParallelism() < 2) return;
+    if (this.threads === undefined && rows.length * spec.d * spec.units * heads.length < MANY_PRODUCTS) return;
+    this.joining = secondThread.join().then((joined) => {
+      this.thread = joined;
+    });
+  }
+
+  private async walkGathered(
+    block: VectorBlock,
+    { batchSize, desks, machine, gathered, carries }: Layout,
+    heads: readonly WalkingHead[],
+    afterChunk: (rows: number) => void,
+  ): Promise<Walked> {
+    const { d } = this.spec;
+    const n = block.at.length;
+    const walk = new Walk({ spec: this.spec, batchSize, desk: desks[0], heads }, machine);
+    await inChunks(n, gathered.length, afterChunk, (from, to) => {
+      for (let i = from; i < to; i++) {
+        const at = (block.at[i] as number) * d;
+        machine.values.set(block.x.subarray(at, at + d), (gathered[i - from] as number) / 4);
+      }
+      walk.take(gathered.subarray(0, to - from), block.rows.subarray(from, to));
+      if (to < n) walk.carry(carries, strideOf(this.spec));
+    });
+    return walk.end();
+  }
+
+  /** Where the vectors of a block lie in the memory that they are taken in. */
+  private addressesOf({ x, at }: VectorBlock): Uint32Array {
+    return at.map((row) => x.byteOffset + 4 * this.spec.d * row);
   }
 
   /** Brings the states up to date. */
   private fetch(): void {
     const { layout } = this;
     if (layout === undefined) return;
-    for (const [head, { weights, momentum, velocity }] of this.states.entries()) {
-      for (const [i, values] of [weights, momentum, velocity].entries()) {
-        const from = (layout.heads[head]?.[i] as number) / 4;
-        values.set(layout.values.subarray(from, from + values.length));
+    for (const [head, state] of this.states.entries()) {
+      const place = layout.heads[head] as HeadPlace;
+      for (const name of ['weights', 'momentum', 'velocity'] as const) {
+        const from = place[name] / 4;
+        state[name].set(layout.machine.values.subarray(from, from + state[name].length));
       }
     }
   }
 
   /** Lays everything out for minibatches of a size, where it does not lie so already. */
-  private settle(batchSize: number, groups: number): Layout {
-    if (this.layout?.batchSize === batchSize && this.layout.carries.length >= groups) return this.layout;
+  private settle(x: Float32Array, batchSize: number, kinds: number): Layout {
+    const shared = KernelMemory.of(x);
+    const { layout } = this;
+    if (layout?.batchSize === batchSize && layout.over === shared && layout.kinds >= kinds) return layout;
     this.fetch();
-    const { d, units } = this.spec;
-    let bytes = 0;
-    const take = (size: number): number => {
-      const at = bytes;
-      bytes += Math.ceil(size / LINE) * LINE;
-      return at;
-    };
-    const state = 4 * (d + 1) * units;
-    // As many minibatches as there is room for: of heads that see all, none is carried over.
-    const count = batchSize * Math.max(1, Math.floor(GATHERED / (batchSize * d)));
-    const places = {
-      ...{ batchSize, count, list: take(4 * batchSize), logits: take(4 * units * batchSize), gradient: take(state) },
-      heads: this.states.map(() => [take(state), take(state), take(state)] as const),
-      vectors: take(count * this.stride),
-      carries: Array.from({ length: groups }, () => (groups > 1 ? take((batchSize - 1) * this.stride) : 0)),
-    };
-    const { memory, run } = kernels(bytes);
-    const values = new Float32Array(memory.buffer);
-    for (const [head, { weights, momentum, velocity }] of this.states.entries()) {
-      for (const [i, part] of [weights, momentum, velocity].entries()) {
-        values.set(part, (places.heads[head]?.[i] as number) / 4);
+    layout?.shared?.leave();
+    const found = layOut(this.spec, this.heads.length, batchSize, kinds, shared);
+    for (const [head, state] of this.states.entries()) {
+      const place = found.heads[head] as HeadPlace;
+      for (const name of ['weights', 'momentum', 'velocity'] as const) {
+        found.machine.values.set(state[name], place[name] / 4);
       }
     }
-    this.layout = { ...places, run, values, words: new Uint32Array(memory.buffer) };
-    return this.layout;
+    this.layout = found;
+    return found;
   }
+}
 
-  /** Moves the vectors of a minibatch that is not full away from where the next ones come. */
-  private carry({ values }: Layout, group: Group): void {
-    for (const [i, from] of group.at.entries()) {
-      const to = group.carry + i * this.stride;
-      if (from !== to) values.copyWithin(to / 4, from / 4, from / 4 + this.spec.d);
-      group.at[i] = to;
-    }
+/** Does work on rows, so many at a time, and lets the event loop go on between chunks. */
+async function inChunks(
+  n: number,
+  size: number,
+  afterChunk: (rows: number) => void,
+  work: (from: number, to: number) => void,
+): Promise<void> {
+  let began = performance.now();
+  let told = 0;
+  for (let from = 0; from < n; from += size) {
+    const to = Math.min(n, from + size);
+    work(from, to);
+    if (to === n || performance.now() - began < CHUNK_MS) continue;
+    afterChunk(to - told);
+    told = to;
+    await breathe();
+    began = performance.now();
   }
-
-  /** One minibatch of the heads of a group, which is empty then. */
-  private step(layout: Layout, group: Group, targets: readonly ArrayLike<number>[], sums: Float64Array): void {
-    const { d, units, weightDecay } = this.spec;
-    const { run, values, words, list, gradient } = layout;
-    const size = group.rows.length;
-    const kernel = 4 * d * units;
-    words.set(group.at, list / 4);
-    const logits = new Float64Array(units * size);
-    for (const head of group.heads) {
-      const [weights, momentum, velocity] = layout.heads[head] as Layout['heads'][number];
-      this.each(size, layout, run.dots8, run.dots1, weights);
-      for (let i = 0; i < logits.length; i++) {
-        const bias = values[(weights + kernel) / 4 + Math.floor(i / size)] as number;
-        logits[i] = (values[layout.logits / 4 + i] as number) + bias;
-      }
-      const packed = this.heads[head] as PackedHead;
-      const loss = lossOfBatch(
-        this.spec,
-        packed,
-        logits,
-        (targets[head] ?? targets[0]) as ArrayLike<number>,
-        group.rows,
-      );
-      sums[head] = (sums[head] as number) + loss;
-      values.set(logits, layout.logits / 4);
-      values.fill(0, gradient / 4, (gradient + kernel) / 4);
-      this.each(size, layout, run.pull8, run.pull1, gradient);
-      for (let unit = 0; unit < units; unit++) {
-        let sum = 0;
-        for (let i = unit * size; i < (unit + 1) * size; i++) sum += values[layout.logits / 4 + i] as number;
-        values[(gradient + kernel) / 4 + unit] = sum;
-      }
-      const taken = this.steps[head] as number;
-      this.steps[head] = taken + 1;
-      const rate = packed.learningRate(taken);
-      const by = rate * adamRate(taken + 1);
-      const keep = weightDecay ? 1 - rate * packed.weightDecay : 1;
-      run.step(weights, momentum, velocity, gradient, d * units, by, 2 * packed.l2, keep);
-      run.step(weights + kernel, momentum + kernel, velocity + kernel, gradient + kernel, units, by, 0, keep);
-    }
-    group.at.length = 0;
-    group.rows.length = 0;
-  }
-
-  /** Calls a kernel for each unit and 8 vectors, or one, of the minibatch. @param of address of what each unit has */
-  private each(
-    size: number,
-    { list, logits }: Layout,
-    eight: Kernels['dots8'],
-    one: Kernels['dots1'],
-    of: number,
-  ): void {
-    const { d, units } = this.spec;
-    for (let unit = 0; unit < units; unit++) {
-      for (let row = 0; row < size; ) {
-        const isEight = size - row >= 8;
-        (isEight ? eight : one)(
-          list + 4 * row,
-          ...([of + 4 * d * unit, logits + 4 * (unit * size + row)] as const),
-          d >> 4,
-          d & 15,
-        );
-        row += isEight ? 8 : 1;
-      }
-    }
-  }
+  afterChunk(n - told);
 }

@@ -1,5 +1,5 @@
-import { parentPort } from 'node:worker_threads';
-import type { Ask, Reply } from './far-shard.js';
+import { answerAll } from '../thread.js';
+import type { Ask, Given } from './far-shard.js';
 import { Shard } from './shard.js';
 import { tensor } from './tensors.js';
 
@@ -11,11 +11,9 @@ interface Held {
   readonly d: number;
 }
 
-const port = parentPort;
-if (port === null) throw new Error('shard-worker.js is a thread, which a far shard starts');
 const held = new Map<number, Held>();
 
-async function work(ask: Ask): Promise<Reply['given']> {
+async function work(ask: Ask): Promise<Given> {
   if (ask.kind === 'open') {
     const shard = await Shard.create(ask.spec);
     held.set(ask.shard, { shard, ring: ask.ring, d: ask.spec.spec.d });
@@ -44,18 +42,4 @@ async function work(ask: Ask): Promise<Reply['given']> {
   }
 }
 
-let last: Promise<void> = Promise.resolve();
-port.on('message', (ask: Ask) => {
-  last = last.then(async () => {
-    try {
-      port.postMessage({ number: ask.number, given: await work(ask) } satisfies Reply);
-    } catch (error) {
-      port.postMessage({
-        number: ask.number,
-        given: null,
-        failed: error instanceof Error ? error.message : `${error}`,
-      });
-    }
-  });
-});
-port.postMessage({ number: 0, given: null } satisfies Reply);
+answerAll(work);

@@ -1,9 +1,9 @@
 import ort from '../../engine/onnx/runtime.js';
 import { EngineError } from '../../errors.js';
 
-/** @returns a tensor on the values, where they lie */
+/** @returns a tensor on the values, where they lie; of memory that threads share, which the engine does not take, on copies */
 export const tensor = (data: Float32Array, dims: readonly number[]): ort.Tensor =>
-  new ort.Tensor('float32', data, dims);
+  new ort.Tensor('float32', data.buffer instanceof SharedArrayBuffer ? new Float32Array(data) : data, dims);
 /** @returns sizes, as graphs take them for a reshape */
 export const shape = (...dims: number[]): ort.Tensor =>
   new ort.Tensor('int64', BigInt64Array.from(dims, BigInt), [dims.length]);

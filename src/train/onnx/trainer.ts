@@ -225,7 +225,7 @@ export const onnxTrainers: TrainerMaker = {
   check: () => {},
   mixes: isLean,
   async create(spec, heads, { isMixed, scaling, threads }) {
-    if (isMixed) return new LeanTrainer(spec, heads);
+    if (isMixed) return new LeanTrainer(spec, heads, threads);
     return (isWide(spec, heads.length) ? WideTrainer : OnnxTrainer).create(spec, heads, scaling, threads);
   },
 };
