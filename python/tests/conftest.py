@@ -30,6 +30,12 @@ def permafrost_command(*args):
     return done.stdout
 
 
+def permafrost_refuses(*args):
+    done = subprocess.run(["node", str(CLI), *map(str, args)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout
+    return done.stderr
+
+
 @pytest.fixture(scope="session")
 def images():
     """Sixty pictures of ants and bees."""

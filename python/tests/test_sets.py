@@ -121,6 +121,15 @@ def test_what_cannot_be_a_set_is_refused(answers, tmp_path):
     other = permafrost.describe(BASE, input_size=128)
     with pytest.raises(FeatureSetError, match="and the description given is of"):
         write_set(answers, tmp_path / "a", description=other)
+
+    def overtaken():
+        yield answers.slice(0, 30)
+        (tmp_path / "raced/_set.json").unlink()
+        write_set([], tmp_path / "raced", description=other)
+        yield answers.slice(30)
+
+    with pytest.raises(FeatureSetError, match="give another folder"):
+        write_set(overtaken(), tmp_path / "raced")
     write_set([], tmp_path / "other", description=other)
     with pytest.raises(FeatureSetError, match="give another folder"):
         write_set(answers, tmp_path / "other")

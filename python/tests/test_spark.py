@@ -56,6 +56,20 @@ def test_a_python_worker_that_is_killed_is_retried_by_spark(pictures, one_proces
     assert found.num_rows == 61
 
 
+def test_other_functions_in_python_open_no_base(pictures, killed_once, tmp_path):
+    import permafrost.spark
+
+    def same(batches):
+        yield from batches
+
+    df = pictures.mapInArrow(same, pictures.schema)
+    df.mapInArrow(same, df.schema).collect()
+    df = permafrost.spark.features(df.repartition(8), BASE, command=killed_once(0, "nobody"))
+    assert df.mapInArrow(same, df.schema).count() == 61
+    driver_and_tasks = (tmp_path / "runs").stat().st_size
+    assert driver_and_tasks <= 1 + 2
+
+
 def test_paths_and_wrong_columns(session, images, one_process):
     import permafrost.spark
 

@@ -13,6 +13,8 @@ import pyarrow.fs
 
 Folder = str | os.PathLike[str]
 
+_OBJECT_STORES = ("s3", "gcs", "abfs")
+
 
 class Storage:
     """A folder in which every file appears under its name only whole."""
@@ -50,7 +52,9 @@ class Storage:
     def put(self, name: str, data: bytes | pa.Buffer) -> None:
         """Write a file: by rename, complete and synced, or as one object."""
         if not self.is_local:
-            self.filesystem.create_dir(self.path, recursive=True)
+            # In an object store a folder would be an object that no other copy of the set has.
+            if self.filesystem.type_name not in _OBJECT_STORES:
+                self.filesystem.create_dir(self.path, recursive=True)
             with self.filesystem.open_output_stream(f"{self.path}/{name}", metadata={}) as file:
                 file.write(data)
             return

@@ -1,6 +1,6 @@
 """Vectors of images in Spark: `features` over a DataFrame of image files, `write_set` and `read_set`.
 
->>> images = spark.read.format("binaryFile").load("s3a://bucket/images/*.jpg")
+>>> images = spark.read.format("binaryFile").option("pathGlobFilter", "*.jpg").load("s3a://bucket/images")
 >>> vectors = permafrost.spark.features(images, "xception")
 >>> permafrost.spark.write_set(vectors, "s3://bucket/cache/xception-6fc0ed184c01")
 
@@ -9,6 +9,8 @@ Every executor needs this package, Node and the npm package `permafrost`.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -88,7 +90,8 @@ def features(
                 )
             yield _plain(batch)
 
-    return df.mapInArrow(run, StructType([*rest, *answers]))
+    with _own_workers(df.sparkSession, f"{base} {sorted(settings.items())}"):
+        return df.mapInArrow(run, StructType([*rest, *answers]))
 
 
 def write_set(
@@ -157,6 +160,28 @@ def read_set(spark: SparkSession, folder: str) -> DataFrame:
                     yield _plain(one)
 
     return parts.mapInArrow(run, schema)
+
+
+@contextlib.contextmanager
+def _own_workers(session: SparkSession, name: str) -> Iterator[None]:
+    """Give the functions made meanwhile Python workers of their own.
+
+    Spark hands a job's Python workers to its functions in turn, so that with `write_set` behind `features` twice as many of them
+    would come to open the base. It keeps those of different environments apart.
+    """
+    try:
+        environment = session.sparkContext.environment
+    except Exception:
+        # Spark Connect, whose server makes the workers.
+        yield
+        return
+    before = dict(environment)
+    environment["PERMAFROST_WORKERS"] = hashlib.sha256(name.encode()).hexdigest()[:16]
+    try:
+        yield
+    finally:
+        environment.clear()
+        environment.update(before)
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -96,13 +96,17 @@ class _Writer:
         if storage.read(SPEC) is None:
             storage.put(SPEC, text.encode())
             return
-        found = FeatureSet(storage.path, filesystem=storage.filesystem)
-        if found.fingerprint != description.fingerprint:
-            raise FeatureSetError(
-                f"{storage.name} holds the set {found.fingerprint[:12]} and these vectors are of {description.fingerprint[:12]}: "
-                "give another folder"
-            )
+        found = self._same_set()
         self.known = KnownVectors(found) if skip_held else None
+
+    def _same_set(self) -> FeatureSet:
+        found = FeatureSet(self.storage.path, filesystem=self.storage.filesystem)
+        if found.fingerprint != self.description.fingerprint:
+            raise FeatureSetError(
+                f"{self.storage.name} holds the set {found.fingerprint[:12]} and these vectors are of "
+                f"{self.description.fingerprint[:12]}: give another folder"
+            )
+        return found
 
     def add(self, batch: pa.RecordBatch) -> None:
         names = batch.schema.names
@@ -191,6 +195,8 @@ class _Writer:
         if self.lines:
             data = "".join(self.lines.values()).encode()
             self.storage.put(f"_quarantine-{hashlib.sha256(data).hexdigest()[:32]}.jsonl", data)
+        # Of two writers that began at once with vectors of two bases, one has lost its description.
+        self._same_set()
         return WrittenSet(self.storage.name, self.rows, self.held, self.failed, self.parts)
 
 
