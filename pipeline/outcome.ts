@@ -105,7 +105,7 @@ export function trainReport(result: TrainResult, history: readonly EpochRecord[]
   const sides = folds === null ? `${result.val} to validate` : `${folds.length} parts, each predicted by the others`;
   const best = closedForm !== null ? 'solved, ' : folds === null ? `best of ${epochs} epochs is ${bestEpoch}, ` : '';
   const lines = [`${what}: ${result.train} images to train on, ${sides}, ${best}${result.seconds.toFixed(1)} s`];
-  lines.push(...curveLines(history), ...unfinished(result), ...solution(result));
+  lines.push(...curveLines(history), ...howItEnded(result, history), ...solution(result));
   if (metrics) {
     lines.push(`${folds === null ? 'validation' : 'cross-validation'}: ${metricsLine(metrics, result)}`);
     lines.push(...chosenOnThese(result));
@@ -161,13 +161,33 @@ function solution({ closedForm }: TrainResult): string[] {
   return shrinkage === null ? [] : [`lda with ${decimals(shrinkage)} of the mean variance in the covariance`];
 }
 
-/** A loss that was still falling at the last epoch. */
-function unfinished({ end, val, epochs, folds, chosen }: TrainResult): string[] {
+/** Share by which a loss must differ to have risen. */
+const RISE = 0.01;
+
+/** A training that ran out of epochs: still falling, overfitting, or too fast. Nothing where the validation loss stood still. */
+function howItEnded({ end, val, epochs, bestEpoch, folds, chosen }: TrainResult, history: readonly EpochRecord[]) {
   if (end !== 'epochs' || val === 0) return [];
   if (!chosen?.includes('epoch'))
     return ['not converged: lbfgs was still descending: give more --epochs, or a larger --l2'];
-  const where = folds === null ? `at epoch ${epochs}, the last` : 'at the last epoch of a part';
-  return [`not converged: the loss was still falling ${where}: give more --epochs, or a higher --learning-rate`];
+  const falling = (where: string): string =>
+    `not converged: the loss was still falling at ${where}: give more --epochs, or a higher --learning-rate`;
+  if (folds !== null) {
+    const parts = folds.filter((fold) => fold.bestEpoch === fold.epochs).length;
+    return parts === 0 ? [] : [falling(`the last epoch of ${parts} of ${folds.length} parts`)];
+  }
+  if (bestEpoch === epochs) return [falling(`epoch ${epochs}, the last`)];
+  const [best, last] = [bestEpoch, epochs].map((epoch) => history.find((record) => record.epoch === epoch));
+  if (!best || !last || best.valLoss === null || last.valLoss === null) return [];
+  if (last.valLoss <= best.valLoss * (1 + RISE)) return [];
+  const change = (from: number, to: number): string => `from ${from.toPrecision(3)} to ${to.toPrecision(3)}`;
+  const rose = `the validation loss rose ${change(best.valLoss, last.valLoss)}`;
+  return last.loss < best.loss
+    ? [
+        `overfitting: after epoch ${bestEpoch}, which counts, ${rose} while the training loss fell ${change(best.loss, last.loss)}: give a larger --l2, or more images`,
+      ]
+    : [
+        `diverging: after epoch ${bestEpoch}, which counts, ${rose}, and the training loss did not fall: give a lower --learning-rate`,
+      ];
 }
 
 /** @returns what the metrics are too good by, where no test images measure it */

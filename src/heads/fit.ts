@@ -243,6 +243,7 @@ export async function finishFolds(
     train: train.rows.length,
     val: val.rows.length,
     bestEpoch: trained.bestEpoch,
+    epochs: trained.history.at(-1)?.epoch ?? 0,
     metrics: metricsOf(answers[i] as Answers, judged.threshold, NO_INTERVALS) as Metrics,
   }));
   const epochs = folds.map(({ bestEpoch }) => bestEpoch).sort((a, b) => a - b);

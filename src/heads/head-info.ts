@@ -121,6 +121,7 @@ const isClosedForm = (value: unknown): boolean =>
 const isFold = (value: unknown, head: Fields): boolean =>
   isFields(value) &&
   ['train', 'val', 'bestEpoch'].every((name) => isCount(value[name])) &&
+  (value.epochs === undefined || isCount(value.epochs)) &&
   isMetrics(value.metrics, head);
 
 const CLASSES: Readonly<Record<Task, (count: number) => boolean>> = {

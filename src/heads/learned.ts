@@ -16,6 +16,8 @@ export interface Fold {
   readonly train: number;
   readonly val: number;
   readonly bestEpoch: number;
+  /** Epochs run; absent of a head that was saved before it was noted. */
+  readonly epochs?: number;
   /** On the images of this part, without intervals. */
   readonly metrics: Metrics;
 }

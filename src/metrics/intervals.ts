@@ -7,7 +7,10 @@ export interface Intervals {
   readonly level: number;
   /** Resamples made; 0 where there are too few images to resample. */
   readonly resamples: number;
-  /** Name to lower and upper end; null where there are too few images, or no resample defines the value. */
+  /**
+   * Name to lower and upper end; null where there are too few images, no resample defines the value, or, as of the calibration error,
+   * resampling moves the value itself.
+   */
   readonly of: Readonly<Record<string, readonly [number, number] | null>>;
 }
 
@@ -15,10 +18,12 @@ export interface Intervals {
 export const FEWEST_IMAGES = 20;
 /** Of an area, fewer images that are, or are not, of the class. */
 const FEWEST_OF_A_SIDE = 5;
+/** Sums of distances from 0: each resample adds its own noise to them, so that their intervals lie above what they are of. */
+const MOVED: ReadonlySet<string> = new Set(['calibrationError']);
 
 /**
  * @returns 95 % intervals: of accuracy, precision and recall, which are shares of images, Wilson's; of means, areas and losses the
- * percentile bootstrap, of 20 images or more, areas of 5 on either side. Null for 0 resamples
+ * percentile bootstrap, of 20 images or more, areas of 5 on either side; none of the calibration error. Null for 0 resamples
  */
 export function intervalsOf(statistics: Statistics, options: BootstrapOptions = {}): Intervals | null {
   const { resamples } = options;
@@ -27,6 +32,7 @@ export function intervalsOf(statistics: Statistics, options: BootstrapOptions = 
   const of = statistics.names.map((name) => {
     const share = statistics.shares.get(name);
     if (share !== undefined) return [name, wilson(share[0], share[1])] as const;
+    if (MOVED.has(name)) return [name, null] as const;
     const side = statistics.sides?.get(name) ?? FEWEST_OF_A_SIDE;
     return [name, drawn === null || side < FEWEST_OF_A_SIDE ? null : (drawn.of[name] ?? null)] as const;
   });

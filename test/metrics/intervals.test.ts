@@ -36,6 +36,17 @@ test('three right answers of three are not certain, and few images give no other
   assert.equal(measureValues(Float32Array.of(1, 2), [1, 3], OPTIONS).intervals?.of.r2, null);
 });
 
+test('the calibration error has no interval, as resampling moves it', () => {
+  const y = Array.from({ length: 60 }, (_, i) => i % 2);
+  const p = Float32Array.from(y, (is, i) => (is === 1 ? 0.6 : 0.3) + i / 1000);
+  const both = Float32Array.from([...p].flatMap((one) => [1 - one, one]));
+  for (const metrics of [measureClasses(both, y, 2, 0.5, OPTIONS), measureLabels(p, y, [0.5], OPTIONS)]) {
+    assert.ok((metrics.calibrationError as number) > 0);
+    assert.equal(metrics.intervals?.of.calibrationError, null);
+    assert.notEqual(metrics.intervals?.of.loss, null);
+  }
+});
+
 test('an area needs five of either side', () => {
   const labels = (positives: number) => {
     const y = Array.from({ length: 40 }, (_, i) => (i < positives ? 1 : 0));

@@ -64,10 +64,41 @@ test('a loss that was still falling says what to give', () => {
     report({ end: 'epochs', bestEpoch: 30 }),
     /not converged: the loss was still falling at epoch 30, the last: give more --epochs, or a higher --learning-rate/,
   );
+  const fold = { train: 8, val: 2, bestEpoch: 30, metrics: RESULT.metrics as NonNullable<TrainResult['metrics']> };
+  const folds = [{ ...fold, epochs: 30 }, { ...fold, epochs: 34 }, fold];
+  assert.match(report({ end: 'epochs', folds }), /still falling at the last epoch of 1 of 3 parts: give more --epochs/);
+  assert.doesNotMatch(report({ end: 'epochs', folds: folds.slice(1) }), /not converged/);
   assert.match(
     report({ end: 'epochs', chosen: [] }),
     /lbfgs was still descending: give more --epochs, or a larger --l2/,
   );
+});
+
+test('what rose on validation is overfitting where training fell, and else too fast', () => {
+  const ended = (losses: readonly (readonly [number, number])[], bestEpoch: number): string => {
+    const history = losses.map(([loss, valLoss], i) => ({ epoch: i + 1, loss, valLoss, valAccuracy: 0.5 }));
+    const result: TrainResult = { ...RESULT, end: 'epochs', bestEpoch, epochs: losses.length };
+    return trainReport(result, history)
+      .filter((line) => /^(not converged|overfitting|diverging)/.test(line))
+      .join();
+  };
+  const over = [
+    [0.7, 0.6],
+    [0.5, 0.4],
+    [0.3, 0.45],
+    [0.1, 0.55],
+  ] as const;
+  assert.equal(
+    ended(over, 2),
+    'overfitting: after epoch 2, which counts, the validation loss rose from 0.400 to 0.550 while the training loss fell from 0.500 to 0.100: give a larger --l2, or more images',
+  );
+  assert.equal(
+    ended([...over.slice(0, 3), [0.9, 2]], 2),
+    'diverging: after epoch 2, which counts, the validation loss rose from 0.400 to 2.00, and the training loss did not fall: give a lower --learning-rate',
+  );
+  // It stood still.
+  assert.equal(ended([...over.slice(0, 2), [0.4, 0.403]], 2), '');
+  assert.match(ended(over.slice(0, 2), 2), /^not converged: the loss was still falling at epoch 2, the last/);
 });
 
 test('a regression says what its mean alone gets, and when it is worse', () => {

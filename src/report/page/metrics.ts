@@ -60,7 +60,7 @@ export const shownOf = ({ task }: Pick<HeadInfo, 'task'>): readonly Shown[] =>
 export const metricOf = (metrics: Metrics, name: string): number | null =>
   (metrics as unknown as Readonly<Record<string, number | null | undefined>>)[name] ?? null;
 
-/** @returns its interval; none of the calibration error, which resampling moves itself: its interval may lie beside the value */
+/** @returns its interval; none of the calibration error, of which heads of before have one that may lie beside the value */
 const endsOf = (metrics: Metrics, name: string): readonly [number, number] | null =>
   name === CALIBRATION.name ? null : (metrics.intervals?.of[name] ?? null);
 
