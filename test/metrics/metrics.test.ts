@@ -57,7 +57,8 @@ function assertSame(metrics: Metrics, expected: Case): void {
       `${name}: ${found}, scikit-learn ${value}`,
     );
     const ends = metrics.intervals?.of[name] ?? null;
-    const wanted = expected.intervals[name] ?? null;
+    // Resampling moves the calibration error itself: none is given.
+    const wanted = name === 'calibrationError' ? null : (expected.intervals[name] ?? null);
     for (const end of [0, 1] as const) {
       assert.ok(
         wanted === null ? ends === null : Math.abs((ends?.[end] ?? Number.NaN) - wanted[end]) <= 1e-9,
