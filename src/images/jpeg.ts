@@ -1,12 +1,12 @@
 import { ImageError } from '../errors.js';
-import { exifOrientation } from './exif.js';
+import { exifOrientation, xmpOrientation } from './exif.js';
 
 /** What the markers of a JPEG say. */
 export interface Jpeg {
   readonly width: number;
   readonly height: number;
   readonly components: number;
-  /** Of EXIF, 1 to 8. */
+  /** Of EXIF, else of XMP; 1 to 8 turn the picture. */
   readonly orientation: number;
   readonly profile: Buffer | undefined;
   /** Whether the marker of its end is there. */
@@ -32,6 +32,8 @@ const FRAMES: Readonly<Record<number, string>> = {
   206: 'differential',
   207: 'lossless',
 };
+/** What stands in front of an XMP packet. */
+const XMP = 'http://ns.adobe.com/xap/1.0/\0';
 const SOS = 0xda;
 const EOI = 0xd9;
 /** Tables, scans, application data, comments: what may stand between and behind scans. */
@@ -49,7 +51,8 @@ export function readJpeg(bytes: Uint8Array): Jpeg {
   const oddities: Oddity[] = [];
   const profile: Buffer[] = [];
   let frame: { width: number; height: number; components: number; isSequential: boolean } | undefined;
-  let orientation = 0;
+  let exif: Buffer | undefined;
+  let xmp: Buffer | undefined;
   let isEnded = false;
   let inScans = false;
   let at = 2;
@@ -78,8 +81,10 @@ export function readJpeg(bytes: Uint8Array): Jpeg {
     if (isFrame) frame = readFrame(segment, marker);
     else if (marker === 0xe0 && isText(segment, 'JFIF\0') && (segment[5] ?? 1) !== 1) {
       oddities.push({ from: at + 7, to: at + 8, replacement: [1] });
-    } else if (marker === 0xe1 && orientation === 0 && isText(segment, 'Exif\0\0')) {
-      orientation = exifOrientation(segment.subarray(6));
+    } else if (marker === 0xe1 && exif === undefined && isText(segment, 'Exif\0\0')) {
+      exif = segment.subarray(6);
+    } else if (marker === 0xe1 && isText(segment, XMP)) {
+      xmp = segment.subarray(XMP.length);
     } else if (marker === 0xe2 && isText(segment, 'ICC_PROFILE\0')) {
       profile[segment[12] ?? 0] = segment.subarray(14);
     } else if (marker === 0xee && isText(segment, 'Adobe') && (segment[11] ?? 0) > 2) {
@@ -105,7 +110,7 @@ export function readJpeg(bytes: Uint8Array): Jpeg {
     width,
     height,
     components,
-    orientation: orientation || 1,
+    orientation: (exif && exifOrientation(exif)) ?? xmpOrientation(xmp) ?? 1,
     profile: parts.length > 0 ? Buffer.concat(parts) : undefined,
     isEnded,
     oddities,

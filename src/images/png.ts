@@ -1,5 +1,5 @@
 import { inflateSync } from 'node:zlib';
-import { exifOrientation } from './exif.js';
+import { exifOrientation, xmpOrientation } from './exif.js';
 
 /** What the chunks of a PNG say. */
 export interface Png {
@@ -22,7 +22,8 @@ export function readPng(bytes: Uint8Array): Png | null {
   if (buffer.length < 33 || buffer.toString('latin1', 12, 16) !== 'IHDR') return null;
   const kind = buffer.readUInt8(25);
   let profile: Buffer | undefined;
-  let orientation = 1;
+  let orientation: number | undefined;
+  let xmp: Buffer | undefined;
   let isClear = false;
   for (let at = 33; at + 8 <= buffer.length; ) {
     const size = buffer.readUInt32BE(at);
@@ -31,6 +32,7 @@ export function readPng(bytes: Uint8Array): Png | null {
     if (name === 'tRNS') isClear = true;
     else if (name === 'eXIf') orientation = exifOrientation(data);
     else if (name === 'zTXt' || name === 'tEXt') orientation = textOrientation(data, name === 'zTXt') ?? orientation;
+    else if (name === 'iTXt') xmp = xmpOf(data) ?? xmp;
     else if (name === 'iCCP') profile = inflated(data.subarray(data.indexOf(0) + 2));
     at += 12 + size;
   }
@@ -42,7 +44,7 @@ export function readPng(bytes: Uint8Array): Png | null {
     channels: colours + (kind >= 4 || isClear ? 1 : 0),
     isGrey: colours === 1,
     hasAlpha: kind >= 4,
-    orientation,
+    orientation: orientation ?? xmpOrientation(xmp) ?? 1,
     profile,
   };
 }
@@ -58,6 +60,19 @@ function textOrientation(data: Buffer, isPacked: boolean): number | undefined {
   const digits = text?.toString('latin1').replace(/^\s*\S+\s+\d+/, '');
   const exif = Buffer.from(digits?.replace(/\s/g, '') ?? '', 'hex');
   return exifOrientation(exif.toString('latin1', 0, 6) === 'Exif\0\0' ? exif.subarray(6) : exif);
+}
+
+const XMP = 'XML:com.adobe.xmp\0';
+
+/** The packet of XMP in a text of its own; undefined where it is another text. */
+function xmpOf(data: Buffer): Buffer | undefined {
+  if (data.toString('latin1', 0, XMP.length) !== XMP) return undefined;
+  const isPacked = data[XMP.length] === 1;
+  // Behind two bytes stand its language and its translated name.
+  const name = data.indexOf(0, XMP.length + 2) + 1;
+  const from = data.indexOf(0, name) + 1;
+  if (name === 0 || from === 0) return undefined;
+  return isPacked ? inflated(data.subarray(from)) : data.subarray(from);
 }
 
 /** Profiles are small; one that unpacks into more is none. */

@@ -1,4 +1,5 @@
 import sharp, { type OutputInfo, type Sharp, type SharpOptions } from 'sharp';
+import { xmpOrientation } from './exif.js';
 import type { Raster } from './raster.js';
 
 /** Pixels of the largest image that is decoded. */
@@ -66,13 +67,13 @@ const SAMPLE_BYTES: Readonly<Record<string, number>> = {
 
 /** What libvips reads of a file's header. */
 export async function header(bytes: Uint8Array): Promise<Header> {
-  const { width, height, channels, depth, orientation, icc, space } = await open(bytes, {}).metadata();
+  const { width, height, channels, depth, orientation, icc, xmp, space } = await open(bytes, {}).metadata();
   return {
     width,
     height,
     channels,
     sampleBytes: SAMPLE_BYTES[depth] ?? 1,
-    orientation: orientation ?? 1,
+    orientation: orientation ?? xmpOrientation(xmp) ?? 1,
     profile: icc,
     isCmyk: space === 'cmyk',
   };

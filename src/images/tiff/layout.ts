@@ -1,4 +1,5 @@
 import { ImageError } from '../../errors.js';
+import { xmpOrientation } from '../exif.js';
 import { cutOff, Tags } from './tags.js';
 
 /** What the tags of a TIFF say of its pixels, checked against each other. */
@@ -126,7 +127,7 @@ export function readLayout(bytes: Uint8Array): Layout {
     isPlanar,
     isReversed: tags.number(266, 1) === 2,
     predictor: tags.number(317, 1),
-    orientation: tags.number(274, 1),
+    orientation: tags.has(274) ? tags.number(274, 1) : (xmpOrientation(tags.held(700)) ?? 1),
     isLittle: tags.isLittle,
     block,
     offsets,

@@ -53,6 +53,15 @@ export class Tags {
     return this.buffer.subarray(entry.at, end);
   }
 
+  /** The bytes of a tag, of those that no pixel depends on; undefined where they are not there. */
+  held(tag: number): Buffer | undefined {
+    try {
+      return this.bytes(tag);
+    } catch {
+      return undefined;
+    }
+  }
+
   /**
    * The numbers of a tag; `standard` where the file has none.
    * @throws ImageError where they lie behind the end of the file, or are no numbers
