@@ -1,11 +1,11 @@
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import yauzl from 'yauzl';
 import { ModelError } from '../errors.js';
+import { realSystem, withScratchFolder } from '../files/index.js';
 
 const MAX_TEXT = 64 * 2 ** 20;
 /** Keras stores weights as they are. Zipped anew they shrink a little, ones that are mostly zeros more; a bomb a thousandfold. */
@@ -22,9 +22,8 @@ export interface Archive {
  * Opens a `.keras` archive (a zip file) for the time of `use`.
  * @throws ModelError when it is no such archive, is cut off, holds an entry twice, or more than a model of its size can
  */
-export async function withArchive<T>(file: string, use: (archive: Archive) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'permafrost-'));
-  try {
+export function withArchive<T>(file: string, use: (archive: Archive) => Promise<T>): Promise<T> {
+  return withScratchFolder(realSystem, async (folder) => {
     const texts = new Map<string, string>();
     const weights = path.join(folder, 'model.weights.h5');
     let found = false;
@@ -57,9 +56,7 @@ export async function withArchive<T>(file: string, use: (archive: Archive) => Pr
       );
     }
     return await use({ config, metadata: texts.get('metadata.json') ?? null, weights });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 type Visit = (name: string, size: number, stream: () => Promise<Readable>) => Promise<void>;
