@@ -11,6 +11,7 @@ export async function run(given: Arguments): Promise<void> {
     ...options,
     signal: interrupt(),
     onDownload: console.download,
+    onStep: console.step,
     onWarning: (message) => console.line(`note: ${message}`),
   });
   const { shown, channels, height, width, out, dead } = result;

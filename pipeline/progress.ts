@@ -9,6 +9,8 @@ const SHORTEST = 6;
 /** Milliseconds between two pictures of the bar, and between two lines where there is no terminal. */
 const BAR_EVERY = 100;
 const LINE_EVERY = 10_000;
+/** Milliseconds after which a log says what is being done. */
+const STEP_AFTER = 1000;
 
 const clock = (seconds: number): string => {
   const s = Math.round(seconds);
@@ -73,6 +75,9 @@ export class Console {
   private bar = false;
   private last = Number.NEGATIVE_INFINITY;
   private stretch: Stretch | undefined;
+  private waiting: NodeJS.Timeout | undefined;
+  /** When the first step began. */
+  private began: number | undefined;
 
   constructor(
     private readonly quiet: boolean,
@@ -126,12 +131,24 @@ export class Console {
     if (!this.quiet && this.stream.isTTY) this.replace(plain(text).slice(0, this.room));
   }
 
+  /** Says what is being done: on a terminal in a line that the next one replaces, in a log from the first second of work on. */
+  step = (text: string): void => {
+    if (this.quiet) return;
+    clearTimeout(this.waiting);
+    const now = performance.now();
+    this.began ??= now;
+    if (this.stream.isTTY) this.status(text);
+    else if (now - this.began >= STEP_AFTER) this.line(text);
+    else this.waiting = setTimeout(() => this.line(text), STEP_AFTER).unref();
+  };
+
   /** A download of weights, as `onDownload` tells of it. */
   download = (file: string, received: number, total: number | null): void =>
     this.progress({ done: received / 1e6, total: total === null ? null : total / 1e6, what: 'MB', facts: [file] });
 
   /** Takes the bar away. */
   clear(): void {
+    clearTimeout(this.waiting);
     if (this.bar) this.write('\r\x1b[K');
     this.bar = false;
   }

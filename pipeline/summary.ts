@@ -2,6 +2,7 @@ import { type LayerSummary, type ModelSummary, type SummaryOptions, summary } fr
 import { type Arguments, optionsOf } from './arguments.js';
 import { printJson } from './io.js';
 import { drawable } from './locale.js';
+import { Console } from './progress.js';
 
 interface Column {
   readonly head: string;
@@ -98,7 +99,9 @@ function render({ name, layers, ...total }: ModelSummary, width: number): string
 }
 
 export async function run(given: Arguments): Promise<void> {
-  const found = await summary(optionsOf<SummaryOptions>(given));
+  const console = Console.of(given);
+  const found = await summary({ ...optionsOf<SummaryOptions>(given), onStep: console.step });
+  console.clear();
   if (given.values.json) printJson(found);
   else process.stdout.write(drawable(render(found, Number(given.values.width))));
 }

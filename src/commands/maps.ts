@@ -25,6 +25,8 @@ export interface MapsOptions extends Omit<BaseOptions, 'pooling' | 'store'>, Eng
   readonly photo?: boolean;
   /** Default `gray`. */
   readonly colormap?: Colormap;
+  /** Is told what is being done. */
+  readonly onStep?: (what: string) => void;
 }
 
 export interface MapsResult {
@@ -79,8 +81,10 @@ async function decoded(options: MapsOptions, { spec }: Base): Promise<Pixels> {
 }
 
 async function featureMaps(base: Base, options: MapsOptions, pixels: Pixels): Promise<FeatureMaps> {
+  options.onStep?.(`preparing ${base.name}`);
   const runner = await MapRunner.open(base, await openEngine(options), options);
   try {
+    options.onStep?.(`computing the feature maps of ${path.basename(options.path)}`);
     return await runner.run(pixels, options.path);
   } finally {
     await runner.release();
@@ -114,9 +118,11 @@ export async function maps(options: MapsOptions): Promise<MapsResult> {
   const out = path.resolve(options.out ?? 'maps.png');
   const write = writerOf(out);
   await tryOutput(out);
+  options.onStep?.(`reading ${options.base}`);
   const base = mapsOf(await openBase(options, options), options.layer ?? options.base);
   const pixels = await decoded(options, base);
   const found = await featureMaps(base, options, pixels);
+  options.onStep?.(`drawing ${path.basename(out)}`);
   const { height, width, channels } = found;
   const wanted = Math.min(channels, options.strongest ?? (options.grid ? channels : USUAL_COUNT));
   const grid = options.grid ?? gridFor(wanted, found, photo);

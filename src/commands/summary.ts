@@ -8,7 +8,10 @@ import { weightSpecs } from '../graph/infer.js';
 import { checkOptions } from '../options/check.js';
 
 /** What says which layers a base has. */
-export type SummaryOptions = Pick<BaseOptions, 'base' | 'alpha' | 'includeTop' | 'layer' | 'inputSize'>;
+export interface SummaryOptions extends Pick<BaseOptions, 'base' | 'alpha' | 'includeTop' | 'layer' | 'inputSize'> {
+  /** Is told what is being done. */
+  readonly onStep?: (what: string) => void;
+}
 
 export interface LayerSummary {
   readonly name: string;
@@ -64,6 +67,7 @@ function summarize(node: Node, shapes: ReadonlyMap<string, Shape | null>): Layer
  */
 export async function summary(options: SummaryOptions): Promise<ModelSummary> {
   checkOptions('summary', options);
+  options.onStep?.(`reading ${options.base}`);
   const total = (layers: readonly LayerSummary[]): number => layers.reduce((sum, layer) => sum + layer.multiplyAdds, 0);
   if (isOnnx(options.base)) {
     const outline = await outlineOnnx(options.base);

@@ -1825,6 +1825,14 @@ export const OPTIONS = [
     commands: ['features', 'sweep'],
   },
   {
+    name: 'onStep',
+    type: 'hook',
+    only: 'library',
+    describe: 'is told what is being done',
+    group: 'Run',
+    commands: ['maps', 'summary'],
+  },
+  {
     name: 'onStopped',
     type: 'hook',
     only: 'library',

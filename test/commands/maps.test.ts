@@ -214,3 +214,14 @@ describe('permafrost maps', () => {
     });
   }
 });
+
+test('what is being done is told, in order', async () => {
+  const steps: string[] = [];
+  await maps({ ...tiny, out: inFolder('told.png'), onStep: (what) => steps.push(what) });
+  assert.deepEqual(steps, [
+    `reading ${tiny.base}`,
+    'preparing tiny',
+    'computing the feature maps of picture.png',
+    'drawing told.png',
+  ]);
+});

@@ -80,3 +80,9 @@ test('every kind of model file: what can be tapped, what happens to pixels, what
   assert.deepEqual(onnx.layers[0]?.shape, [16, 30, 30]);
   assert.equal(onnx.layers[0]?.multiplyAdds, 16 * 27 * 30 * 30);
 });
+
+test('what is being read is told', async () => {
+  const steps: string[] = [];
+  await summary({ base: fixture('keras/tiny.keras'), onStep: (what) => steps.push(what) });
+  assert.deepEqual(steps, [`reading ${fixture('keras/tiny.keras')}`]);
+});

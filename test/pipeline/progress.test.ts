@@ -62,6 +62,46 @@ test('a terminal gets bars, a log plain lines now and then, --quiet nothing', as
   assert.deepEqual(quiet.written, []);
 });
 
+test('what is being done: at once on a terminal, after a second in a log', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let time = 0;
+  t.mock.method(performance, 'now', () => time);
+  const passes = (ms: number): void => {
+    time += ms;
+    t.mock.timers.tick(ms);
+  };
+  const terminal = stream(true);
+  const shown = new Console(false, terminal.fake);
+  shown.step('reading x');
+  shown.step('drawing y');
+  shown.line('y');
+  assert.deepEqual(terminal.written, ['\r\x1b[Kreading x', '\r\x1b[Kdrawing y', '\r\x1b[K', 'y\n']);
+
+  const log = stream(false);
+  const plain = new Console(false, log.fake);
+  plain.step('reading x');
+  passes(999);
+  plain.step('quick');
+  assert.deepEqual(log.written, []);
+  passes(1000);
+  plain.step('drawing y');
+  plain.line('y');
+  passes(5000);
+  assert.deepEqual(log.written, ['quick\n', 'drawing y\n', 'y\n']);
+
+  const brief = stream(false);
+  const done = new Console(false, brief.fake);
+  done.step('reading x');
+  done.clear();
+  passes(5000);
+  assert.deepEqual(brief.written, []);
+
+  const quiet = stream(false);
+  new Console(true, quiet.fake).step('reading x');
+  passes(5000);
+  assert.deepEqual(quiet.written, []);
+});
+
 test('tables get no colours where NO_COLOR is set, and none in logs', () => {
   const before = process.env.NO_COLOR;
   try {
