@@ -124,8 +124,8 @@ export class ObjectClient {
   private url({ bucket, key, query = {} }: Asked, region: string): URL {
     const { endpoint } = this.settings;
     const path = key.split('/').map(encode).join('/');
-    // A name with dots is under no certificate of Amazon's.
-    const isPath = endpoint !== null || bucket.includes('.');
+    // Names with dots are under no certificate of Amazon's, and old ones with other letters are no names of hosts.
+    const isPath = endpoint !== null || !/^[a-z0-9-]+$/.test(bucket);
     const host =
       endpoint ??
       `https://${isPath ? '' : `${bucket}.`}s3.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;

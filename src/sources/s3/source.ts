@@ -35,7 +35,7 @@ function client(): Promise<ObjectClient> {
   return opened;
 }
 
-/** Puts another client in its place: for tests, and programs with settings of their own. */
+/** Puts another client in its place; `undefined`: the next is opened anew, from the environment. */
 export function useClient(one: ObjectClient | undefined): void {
   opened = one === undefined ? undefined : Promise.resolve(one);
 }
