@@ -78,6 +78,7 @@ test-tensorflow: build
 # python/, with Spark, Ray and Daft: 1.3 GB into build/cluster the first time. Spark needs Java 17 or later.
 test-python: build build/cluster/installed
 	cd python && ../build/cluster/bin/ruff check && ../build/cluster/bin/ruff format --check
+	cd python && ../build/cluster/bin/mypy
 	build/cluster/bin/python -m pytest python
 
 build/cluster/installed: python/requirements.txt python/pyproject.toml

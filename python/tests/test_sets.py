@@ -164,3 +164,25 @@ def test_every_byte_of_a_part_that_changes_is_noticed_or_changes_nothing(answers
         part.write_bytes(whole[:length])
         with pytest.raises(FeatureSetError):
             read_set(tmp_path / "set")
+
+
+def test_keys_are_read_without_vectors_and_vectors_are_verified_when_they_are_asked_for(answers, tmp_path):
+    from permafrost.feature_set import FeatureSet, KnownVectors
+
+    some = answers.slice(0, 30)
+    write_set(some, tmp_path / "set")
+    (part,) = (tmp_path / "set").glob("part-*.arrow")
+    whole = part.read_bytes()
+    keys = some["sha256"].to_pylist()
+
+    def damaged(value):
+        at = whole.index(value)
+        part.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        return FeatureSet(tmp_path / "set")
+
+    known = KnownVectors(damaged(np.array(some["features"][7].as_py(), "f4").tobytes()))
+    assert (known.find([*keys, hashlib.sha256(b"other").digest()]) >= 0).tolist() == [True] * 30 + [False]
+    with pytest.raises(FeatureSetError, match="checksum of its column features"):
+        known.vectors(known.find(keys[:1]))
+    with pytest.raises(FeatureSetError, match="checksum of its column sha256"):
+        KnownVectors(damaged(keys[7]))

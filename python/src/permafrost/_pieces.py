@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from .description import Description
 from .feature_set import KnownVectors
 
-Batches = pa.RecordBatch | pa.Table | Iterable[pa.RecordBatch]
+Batches: TypeAlias = pa.RecordBatch | pa.Table | Iterable[pa.RecordBatch]
 
 ANSWERS = ("sha256", "features", "error")
 #: Rows and bytes of what is sent at once; one image may be larger.

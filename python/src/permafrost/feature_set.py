@@ -83,9 +83,22 @@ class FeatureSet:
         Raises:
             FeatureSetError: it is damaged, or belongs to another set.
         """
+        return self._read(name, self.schema)
+
+    def read_keys(self, name: str) -> np.ndarray:
+        """Read the keys of one part, `[n]` of 32 bytes each, without its vectors.
+
+        Raises:
+            FeatureSetError: its keys are damaged, or it belongs to another set.
+        """
+        return _keys(self._read(name, pa.schema([self.schema.field(0)])))
+
+    def _read(self, name: str, wanted: pa.Schema) -> pa.Table:
+        """The columns that are wanted, from the first on."""
         try:
             with self.storage.open(name) as file:
-                reader = pa.ipc.open_file(file)
+                options = pa.ipc.IpcReadOptions(included_fields=list(range(len(wanted))))
+                reader = pa.ipc.open_file(file, options=options)
                 metadata = reader.schema.metadata or {}
                 batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
                 for batch in batches:
@@ -95,7 +108,6 @@ class FeatureSet:
         owner = metadata.get(b"permafrost.fingerprint", b"").decode(errors="replace")
         if owner != self.fingerprint:
             raise self._damaged(name, f"it belongs to the set {owner[:12] or 'of nobody'}, not {self.fingerprint[:12]}")
-        wanted = pa.schema([field.remove_metadata() for field in self.schema])
         types = [batch.schema.types for batch in batches]
         if any(one != wanted.types for one in types) or reader.schema.names != wanted.names:
             raise self._damaged(name, f"its columns must be {', '.join(str(field) for field in wanted)}")
@@ -111,7 +123,7 @@ class FeatureSet:
                     raise self._damaged(name, f"its column {column} has nulls, or no checksums")
                 if f"{crc32c(column_bytes(batch.column(column))):08x}" != expected[i]:
                     raise self._damaged(name, f"the checksum of its column {column} is wrong")
-        return pa.Table.from_batches(batches, reader.schema).cast(wanted).replace_schema_metadata(self.schema.metadata)
+        return pa.Table.from_batches(batches, reader.schema).replace_schema_metadata(None).cast(wanted)
 
     def to_table(self) -> pa.Table:
         """Read all vectors: a row a content, in no order that means anything. Of a content in two parts the first counts."""
@@ -152,7 +164,7 @@ class KnownVectors:
         """Read all keys."""
         self._set = features
         self._names = features.parts()
-        keys = [_keys(features.read_part(name)) for name in self._names]
+        keys = [features.read_keys(name) for name in self._names]
         rows = [len(one) for one in keys]
         flat = np.concatenate(keys) if keys else np.zeros(0, "S32")
         part = np.repeat(np.arange(len(rows), dtype=np.int32), rows)

@@ -13,14 +13,17 @@ Every node needs this package, Node and the npm package `permafrost`.
 from __future__ import annotations
 
 import json
+import secrets
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ._command import Command
+from ._shared import held_once
+from ._storage import Storage
 from .description import Description
 from .worker import Worker, describe
-from .writing import WrittenSet
+from .writing import WrittenSet, write_rows
 from .writing import write_set as write_batches
 
 if TYPE_CHECKING:
@@ -94,13 +97,15 @@ def write_set(
         description = describe(base, **options)  # type: ignore[arg-type]
     write_batches([], folder, description=description)
     given = description
+    job = secrets.token_hex(8)
 
     def write(batch: pa.Table) -> pa.Table:
-        done = write_batches(batch, folder, description=given, path_column=path_column, skip_held=skip_held)
+        done = write_rows(batch, Storage(folder, None), given, path_column, held_once(job) if skip_held else None)
         return pa.table(
             {"rows": [done.rows], "held": [done.held], "failed": [done.failed], "parts": [json.dumps(list(done.parts))]}
         )
 
     done = vectors.map_batches(write, batch_format="pyarrow", batch_size=1024, zero_copy_batch=True).take_all()
     parts = sorted({name for row in done for name in json.loads(row["parts"])})
-    return WrittenSet(folder, *(int(sum(row[name] for row in done)) for name in ("rows", "held", "failed")), parts)
+    rows, held, failed = (sum(int(row[name]) for row in done) for name in ("rows", "held", "failed"))
+    return WrittenSet(folder, rows, held, failed, parts)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -21,18 +22,20 @@ from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, String
 
 from ._command import Command
 from ._pieces import ANSWERS
-from ._shared import shared_worker
+from ._shared import held_once, shared_worker
+from ._storage import Storage
 from .description import Description
 from .errors import FeatureSetError
 from .feature_set import FeatureSet
 from .worker import describe
-from .writing import WrittenSet
+from .writing import WrittenSet, write_rows
 from .writing import write_set as write_batches
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _KEY = "permafrost"
+_OWN_WORKERS = "PERMAFROST_PYTHON_WORKERS"
 
 
 def features(
@@ -120,9 +123,10 @@ def write_set(
         raise FeatureSetError("it is not said which set the vectors belong to: give description=permafrost.describe(…)")
     # The set exists before the executors write, so that they need not race for its description.
     write_batches([], folder, description=given)
+    job = secrets.token_hex(8)
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        done = write_batches(batches, folder, description=given, path_column=path_column, skip_held=skip_held)
+        done = write_rows(batches, Storage(folder, None), given, path_column, held_once(job) if skip_held else None)
         counts = {
             "rows": [done.rows],
             "held": [done.held],
@@ -134,7 +138,8 @@ def write_set(
     numbers = [StructField(name, LongType()) for name in ("rows", "held", "failed")]
     done = df.mapInArrow(run, StructType([*numbers, StructField("parts", StringType())])).collect()
     parts = sorted({name for row in done for name in json.loads(row["parts"])})
-    return WrittenSet(folder, *(sum(row[name] for row in done) for name in ("rows", "held", "failed")), parts)
+    rows, held, failed = (sum(int(row[name]) for row in done) for name in ("rows", "held", "failed"))
+    return WrittenSet(folder, rows, held, failed, parts)
 
 
 def read_set(spark: SparkSession, folder: str) -> DataFrame:
@@ -169,19 +174,15 @@ def _own_workers(session: SparkSession, name: str) -> Iterator[None]:
     Spark hands a job's Python workers to its functions in turn, so that with `write_set` behind `features` twice as many of them
     would come to open the base. It keeps those of different environments apart.
     """
-    try:
+    environment: dict[str, str] = {}
+    # Spark Connect has none: there the server makes the workers.
+    with contextlib.suppress(Exception):
         environment = session.sparkContext.environment
-    except Exception:
-        # Spark Connect, whose server makes the workers.
-        yield
-        return
-    before = dict(environment)
-    environment["PERMAFROST_WORKERS"] = hashlib.sha256(name.encode()).hexdigest()[:16]
+    environment[_OWN_WORKERS] = hashlib.sha256(name.encode()).hexdigest()[:16]
     try:
         yield
     finally:
-        environment.clear()
-        environment.update(before)
+        del environment[_OWN_WORKERS]
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -113,7 +113,7 @@ class Worker:
         """
         if not isinstance(images, (pa.Array, pa.ChunkedArray)):
             texts = all(isinstance(image, (str, os.PathLike)) for image in images) and len(images) > 0
-            values: list[Any] = [os.fspath(image) for image in images] if texts else list(images)  # type: ignore[arg-type]
+            values: list[Any] = [os.fspath(image) for image in images] if texts else list(images)
             images = pa.array(values, pa.large_string() if texts else pa.large_binary())
         table = pa.table({"image": images})
         answers = list(self.map(table, "image"))
@@ -231,7 +231,7 @@ class Worker:
             yield from pieces(batch, name, kind, self._known)
 
 
-def describe(base: str | os.PathLike[str], *, command: Command | None = None, **options: object) -> Description:
+def describe(base: str | os.PathLike[str], *, command: Command | None = None, **options: Any) -> Description:
     """Say what the vectors of a base are, without an image. Arguments as of `Worker`."""
     with Worker(base, command=command, **options) as worker:
         return worker.description

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 
-from ._pieces import each
+from ._pieces import Batches, each
 from ._storage import Folder, Storage
 from .crc32c import crc32c
 from .description import Description
@@ -39,7 +39,7 @@ class WrittenSet:
 
 
 def write_set(
-    data: pa.RecordBatch | pa.Table | Iterable[pa.RecordBatch],
+    data: Batches,
     folder: Folder,
     *,
     filesystem: pyarrow.fs.FileSystem | None = None,
@@ -65,23 +65,39 @@ def write_set(
             nothing says what the vectors are.
         OSError: it cannot be written.
     """
-    storage = Storage(folder, filesystem)
+    return write_rows(data, Storage(folder, filesystem), description, path_column, KnownVectors if skip_held else None)
+
+
+def write_rows(
+    data: Batches,
+    storage: Storage,
+    description: Description | None,
+    path_column: str | None,
+    held: Callable[[FeatureSet], KnownVectors] | None,
+) -> WrittenSet:
+    """As `write_set`; `held` reads what a set holds already, where it is to be left out."""
     writer: _Writer | None = None
     for batch in each(data):
         if writer is None:
-            writer = _Writer(storage, description_of(batch.schema, description), path_column, skip_held)
+            writer = _Writer(storage, description_of(batch.schema, description), path_column, held)
         elif (found := Description.of(batch.schema.metadata)) and found.fingerprint != writer.description.fingerprint:
             raise FeatureSetError("the data are vectors of two sets: write each to a folder of its own")
         writer.add(batch)
     if writer is None:
         if description is not None:
-            return _Writer(storage, description, path_column, skip_held=False).close()
+            return _Writer(storage, description, path_column, None).close()
         return WrittenSet(storage.name)
     return writer.close()
 
 
 class _Writer:
-    def __init__(self, storage: Storage, description: Description, path_column: str | None, skip_held: bool) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        description: Description,
+        path_column: str | None,
+        held: Callable[[FeatureSet], KnownVectors] | None,
+    ) -> None:
         self.storage, self.description, self.path_column = storage, description, path_column
         self.capacity = max(1, min(_PART_ROWS, _PART_BYTES // (4 * description.dim)))
         self.keys: list[bytes] = []
@@ -97,7 +113,7 @@ class _Writer:
             storage.put(SPEC, text.encode())
             return
         found = self._same_set()
-        self.known = KnownVectors(found) if skip_held else None
+        self.known = held(found) if held is not None else None
 
     def _same_set(self) -> FeatureSet:
         found = FeatureSet(self.storage.path, filesystem=self.storage.filesystem)
@@ -120,13 +136,13 @@ class _Writer:
         paths = batch.column(self.path_column).to_pylist() if self.path_column in names else empty
         has = batch.column("features").is_valid().to_pylist()
         held = self.known.find(keys) if self.known is not None else np.full(len(keys), -1)
-        for row, key in enumerate(keys):
+        for row, (key, error) in enumerate(zip(keys, errors, strict=True)):
             if key is not None and len(key) != 32:
                 raise FeatureSetError(f"sha256 must have 32 bytes, found {len(key)}")
             if has[row]:
                 self._vector(key, vectors[row], held[row] >= 0)
-            elif errors[row] is not None:
-                self._error(key, paths[row], errors[row])
+            elif error is not None:
+                self._error(key, paths[row], error)
             else:
                 raise FeatureSetError("a row has neither a vector nor an error: leave it out")
 
