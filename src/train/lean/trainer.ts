@@ -156,6 +156,7 @@ export class LeanTrainer implements Trainer {
   ): Promise<void> {
     const { spec, thread } = this;
     const { rows } = block;
+    this.call(rows.length, heads.length);
     const addresses = this.addressesOf(block);
     const all = [...heads.keys()];
     const far = all.filter((head) => thread !== null && head % 2 === 0 && heads.length > 1);
@@ -179,8 +180,13 @@ export class LeanTrainer implements Trainer {
     }
     add(near, here.end());
     if (there) add(far, ((await there) as { walked: Walked }).walked);
-    if (this.threads === 1 || this.joining || heads.length < 2 || availableParallelism() < 2) return;
-    if (this.threads === undefined && rows.length * spec.d * spec.units * heads.length < MANY_PRODUCTS) return;
+  }
+
+  /** Calls the second thread, where there is enough for it to do; it has come by a later epoch. */
+  private call(rows: number, heads: number): void {
+    const isMuch = rows * this.spec.d * this.spec.units * heads >= MANY_PRODUCTS;
+    const threads = this.threads ?? (isMuch ? availableParallelism() : 1);
+    if (this.joining || threads < 2 || heads < 2) return;
     this.joining = secondThread.join().then((joined) => {
       this.thread = joined;
     });
