@@ -136,11 +136,11 @@ def test_the_same_share_from_two_writers_is_the_same_objects(address, bucket, de
 @pytest.mark.parametrize("order", ["description first", "description last", "anyhow"])
 def test_a_copy_is_a_valid_set_after_every_file(address, bucket, description, tmp_path, order):
     source = tmp_path / "source"
-    table = made(description, 400)
-    for from_ in range(0, 400, 100):
+    table = made(description, 300)
+    for from_ in range(0, 300, 100):
         permafrost.write_set(table.slice(from_, 100), source)
     files = sorted(file.name for file in source.iterdir())
-    assert len(files) == 4 + 4 + 1
+    assert len(files) == 3 + 3 + 1
     expected = vectors(table)
     np.random.default_rng(len(order)).shuffle(files)
     if order != "anyhow":
@@ -155,7 +155,9 @@ def test_a_copy_is_a_valid_set_after_every_file(address, bucket, description, tm
             with pytest.raises(permafrost.FeatureSetError, match=r"is not a feature set: it has no _set\.json"):
                 permafrost.read_set(here)
             assert json.loads(permafrost_command("cache", "verify", "--cache", cache, "--json", "--quiet")) == []
-            assert "has files of a feature set but no _set.json" in permafrost_refuses("cache", "verify", name, "--cache", cache)
+            if i == 0:
+                said = permafrost_refuses("cache", "verify", name, "--cache", cache)
+                assert "has files of a feature set but no _set.json" in said
             continue
         part_of_it = vectors(permafrost.read_set(here))
         assert part_of_it.items() <= expected.items()
