@@ -1,6 +1,7 @@
 import { mostLive } from '../graph/live.js';
 import type { Base } from './base.js';
-import { vectorGraph } from './program.js';
+import { mostLiveBytes } from './onnx/index.js';
+import { floatProgram, vectorGraph } from './program.js';
 
 /** Images that one run of a base takes where memory allows. */
 export const DEFAULT_BATCH_SIZE = 8;
@@ -11,9 +12,10 @@ const BUDGET = 2 ** 28;
 /**
  * @returns images of one run: as many as memory takes, by the largest feature maps that a base holds at once, at least one, at most 8. The
  *   same bits in any
+ * @throws EngineError where onnxruntime does not take an ONNX model
  */
-export function fittingBatch(base: Base): number {
-  if (base.model.kind === 'onnx') return DEFAULT_BATCH_SIZE;
-  const each = 4 * mostLive(vectorGraph(base));
+export async function fittingBatch(base: Base): Promise<number> {
+  const each =
+    base.model.kind === 'layers' ? 4 * mostLive(vectorGraph(base)) : await mostLiveBytes(floatProgram(base, 'uint8'));
   return Math.max(1, Math.min(DEFAULT_BATCH_SIZE, Math.floor(BUDGET / each)));
 }

@@ -12,6 +12,7 @@ import {
   storeError,
   writeFiles,
 } from '../files/index.js';
+import { type Attribute, bytesOf, type OnnxNode, type OnnxTensor, tensorOf } from '../formats/onnx/write.js';
 import { lazily, type Node, type Op, type Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
@@ -181,7 +182,7 @@ async function keptLayers(cache: string, spec: BaseSpec): Promise<Base | null> {
     const digests = base.model.kind === 'onnx' ? digestOnnx(base.model.onnx) : digestGraph(base.model.graph);
     if (digests.graph !== spec.graph || digests.weights !== spec.weights) throw new RangeError('its digest differs');
     if (base.model.kind === 'layers') checkWeights(base.model.graph);
-    return base;
+    return onnx === null ? base : { ...base, model: letGo(base.model, path.join(dir, ONNX), onnx) };
   } catch (error) {
     throw new CacheError(
       `the base kept in ${dir} is damaged (${plain((error as Error).message)}): delete that folder and run features again`,
@@ -210,6 +211,28 @@ function onnxModel({ layout, tap, tapLayout, batched }: KeptOnnx, bytes: Buffer,
   const inputs = graph.inputs.map((one) => ({ ...one, dims: [one.dims[0] ?? 'n', ...sizes] }));
   return { kind: 'onnx', onnx: { graph: { ...graph, inputs }, imports, layout, tap, tapLayout, batched } };
 }
+
+/** The same model without the bytes of its file: large weights are read when they are asked for, and not held. */
+function letGo(model: BaseModel, file: string, bytes: Uint8Array): BaseModel {
+  if (model.kind !== 'onnx') return model;
+  const { graph } = model.onnx;
+  const initializers = graph.initializers.map((tensor): OnnxTensor => {
+    const { raw } = tensor;
+    if (raw.buffer !== bytes.buffer) return tensor;
+    if (raw.length < LARGE) return { ...tensor, raw: new Uint8Array(raw) };
+    return kept(tensor, file, raw.byteOffset - bytes.byteOffset);
+  });
+  const copied = (value: Attribute): Attribute =>
+    typeof value === 'object' && 'raw' in value ? { ...value, raw: new Uint8Array(value.raw) } : value;
+  const nodes = graph.nodes.map((node): OnnxNode => {
+    const attributes = Object.entries(node.attributes ?? {}).map(([name, value]) => [name, copied(value)] as const);
+    return { ...node, attributes: Object.fromEntries(attributes) };
+  });
+  return { ...model, onnx: { ...model.onnx, graph: { ...graph, nodes, initializers } } };
+}
+
+const kept = ({ name, type, dims }: OnnxTensor, file: string, start: number): OnnxTensor =>
+  tensorOf({ name, type, dims }, () => readSlice(file, start, bytesOf({ type, dims })));
 
 function layerModel({ input, output, nodes }: KeptLayers, file: string, spec: BaseSpec): BaseModel {
   let offset = 0;

@@ -69,7 +69,7 @@ export async function makeCalibration(cache: string, base: Base, options: MakeOp
   const index = await FileIndex.open(cache, options);
   const { calibrated, held } = await calibrationSample(spec, { ...options, index });
   const program = floatProgram(base, calibrated[0] instanceof Uint8Array ? 'uint8' : 'float32');
-  const size = program.batched ? fittingBatch(base) : 1;
+  const size = program.batched ? await fittingBatch(base) : 1;
   const images = batchesOf(calibrated, size);
   const own = batchesOf(calibrated.slice(0, OWN_PICTURES), size);
   const { least } = int8Tolerance(fidelity);

@@ -90,7 +90,7 @@ export async function features(options: FeaturesOptions): Promise<FeaturesResult
 
 /** Measures what int8 brings on this machine, and tells it. */
 async function told(base: Base, { batchSize, threads, onWarning }: FeaturesOptions): Promise<Speed> {
-  const speed = await speedsOf(base, batchSize ?? fittingBatch(base), threads);
+  const speed = await speedsOf(base, batchSize ?? (await fittingBatch(base)), threads);
   const times = speed.int8 / speed.float32;
   const measured = `${speed.int8.toFixed(1)} images a second, float32 ${speed.float32.toFixed(1)}`;
   onWarning?.(

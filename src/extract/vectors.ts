@@ -49,7 +49,7 @@ export class VectorRunner {
    */
   static async open(base: Base, engine: Engine, options: ProofOptions, given?: number): Promise<VectorRunner> {
     checkRevision(base.name, base.spec);
-    const batchSize = given ?? fittingBatch(base);
+    const batchSize = given ?? (await fittingBatch(base));
     const input = floats(base.spec) ? 'float32' : 'uint8';
     const runner = await loadProven(base, engine, { ...options, input }, batchSize);
     return new VectorRunner(runner, base.spec, batchSize);

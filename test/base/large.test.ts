@@ -52,7 +52,7 @@ test('a base whose weights go to the engine through a file gives the same bits; 
 
 test('a runner takes more images than a batch, and gives the bits of one batch', async () => {
   const base = await openBase({ base: 'mobilenet', alpha: 0.25, weights: 'random:1', inputSize: [32, 32] });
-  assert.equal(fittingBatch(base), DEFAULT_BATCH_SIZE);
+  assert.equal(await fittingBatch(base), DEFAULT_BATCH_SIZE);
   const images = Array.from({ length: 5 }, (_, k) => pixels.map((value) => (value * (k + 1)) % 256).subarray(0, 3072));
   const [pairs, whole] = [
     await VectorRunner.open(base, onnxEngine, {}, 2),
@@ -65,10 +65,10 @@ test('a runner takes more images than a batch, and gives the bits of one batch',
 
 test('the batch shrinks where feature maps are large', async () => {
   const options = { base: 'mobilenet', alpha: 0.25, weights: 'random:1' } as const;
-  assert.equal(fittingBatch(await openBase({ ...options, inputSize: [224, 224] })), DEFAULT_BATCH_SIZE);
+  assert.equal(await fittingBatch(await openBase({ ...options, inputSize: [224, 224] })), DEFAULT_BATCH_SIZE);
   const [some, one] = [
-    fittingBatch(await openBase({ ...options, inputSize: [1536, 1536] })),
-    fittingBatch(await openBase({ ...options, inputSize: [4096, 4096] })),
+    await fittingBatch(await openBase({ ...options, inputSize: [1536, 1536] })),
+    await fittingBatch(await openBase({ ...options, inputSize: [4096, 4096] })),
   ];
   assert.ok(some > 1 && some < DEFAULT_BATCH_SIZE, `${some}`);
   assert.equal(one, 1);

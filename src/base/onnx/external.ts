@@ -1,8 +1,8 @@
 import { ModelError } from '../../errors.js';
 import { besideModel } from '../../files/beside.js';
 import { openRegular, whyUnreadable } from '../../files/index.js';
-import { MAX_MODEL_BYTES, type StoredTensor, WIDTH } from '../../formats/onnx/read.js';
-import type { OnnxTensor } from '../../formats/onnx/write.js';
+import { MAX_MODEL_BYTES, type StoredTensor } from '../../formats/onnx/read.js';
+import { bytesOf, type OnnxTensor } from '../../formats/onnx/write.js';
 
 async function readRange(file: string, offset: number, length: number, what: string): Promise<Uint8Array> {
   const handle = await openRegular(file).catch((error: unknown) => {
@@ -39,8 +39,7 @@ async function readRange(file: string, offset: number, length: number, what: str
  * @throws ModelError where data lies outside the folder or is cut off, is too large, or is not finite
  */
 export async function loadTensors(tensors: readonly StoredTensor[], folder: string): Promise<OnnxTensor[]> {
-  const size = ({ type, dims }: StoredTensor): number => dims.reduce((a, b) => a * b, WIDTH[type]);
-  if (tensors.reduce((sum, tensor) => sum + size(tensor), 0) > MAX_MODEL_BYTES) {
+  if (tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0) > MAX_MODEL_BYTES) {
     throw new ModelError(
       'its weights take more than 2 GiB, which onnxruntime cannot load as one model: give a smaller one',
     );
@@ -51,7 +50,7 @@ export async function loadTensors(tensors: readonly StoredTensor[], folder: stri
     let raw = values;
     if (!(raw instanceof Uint8Array)) {
       const what = `the data of tensor ${name}`;
-      const length = size(tensor);
+      const length = bytesOf(tensor);
       if (raw.length !== null && raw.length !== length) {
         throw new ModelError(
           `tensor ${name} of shape (${dims.join(', ')}) has ${raw.length} bytes of data, expected ${length}: export the model again`,

@@ -11,6 +11,7 @@ import { type Cut, cutOnnx, type Layout, layoutOf } from './cut.js';
 import { loadTensors } from './external.js';
 import type { OnnxModel } from './model.js';
 import { findTap } from './tap.js';
+import { inferValues } from './values.js';
 
 /** The largest number of values that one image may have at any node. */
 const MAX_VALUES = 2 ** 29;
@@ -105,25 +106,17 @@ const reasonOf = (error: unknown): string => {
 /** What onnxruntime infers without running anything: refuses absurd sizes before any memory is asked for. */
 async function checkSizes(graph: OnnxGraph, imports: OnnxFile['imports']): Promise<void> {
   const tap = graph.outputs[0]?.name;
-  const names = new Set(graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== '')));
-  const outputs = [...names].map((name) => ({ name, dims: [] }));
-  const session = await createSession({ ...graph, outputs }, { imports, optimize: false });
-  try {
-    for (const value of session.outputMetadata) {
-      if (!value.isTensor)
-        throw new ModelError(`its value ${value.name} is no tensor, which is not supported: give another --layer`);
-      const size = value.shape.reduce<number>((a, dim) => a * (typeof dim === 'number' && dim > 0 ? dim : 1), 1);
-      if (value.name === tap && !['float32', 'float16'].includes(value.type)) {
-        throw new ModelError(`its tensor ${tap} holds ${value.type} values: give --layer a tensor of float values`);
-      }
-      if (size > MAX_VALUES) {
-        throw new ModelError(
-          `its tensor ${value.name} would hold ${showDims(value.shape)} values an image, which is absurd: give a smaller --input-size or another model`,
-        );
-      }
+  for (const { name, isTensor, type, shape } of await inferValues(graph, imports)) {
+    if (!isTensor) throw new ModelError(`its value ${name} is no tensor, which is not supported: give another --layer`);
+    const size = shape.reduce<number>((a, dim) => a * (typeof dim === 'number' && dim > 0 ? dim : 1), 1);
+    if (name === tap && !['float32', 'float16'].includes(type)) {
+      throw new ModelError(`its tensor ${tap} holds ${type} values: give --layer a tensor of float values`);
     }
-  } finally {
-    await session.release();
+    if (size > MAX_VALUES) {
+      throw new ModelError(
+        `its tensor ${name} would hold ${showDims(shape)} values an image, which is absurd: give a smaller --input-size or another model`,
+      );
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import type { OnnxProgram } from '../../engine/engine.js';
 import { compile } from '../../engine/onnx/compile.js';
 import { INPUT } from '../../engine/onnx/lower.js';
-import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../formats/onnx/write.js';
+import { type OnnxGraph, type OnnxNode, type OnnxTensor, renamed } from '../../formats/onnx/write.js';
 import type { Graph, Op, Shape } from '../../graph/graph.js';
 import { append } from '../../graph/passes.js';
 import type { OnnxModel } from './model.js';
@@ -37,7 +37,7 @@ class Splicer {
       const { name: _, ...rest } = node;
       this.nodes.push({ ...rest, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) });
     }
-    for (const tensor of initializers) this.initializers.push({ ...tensor, name: rename(tensor.name) });
+    for (const tensor of initializers) this.initializers.push(renamed(tensor, rename(tensor.name)));
     return rename;
   }
 
@@ -80,7 +80,7 @@ export function splice(
   const middle = graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map(own), outputs: node.outputs.map(own) }));
   const output = own(graph.outputs[0]?.name ?? '');
   splicer.nodes.push(...middle);
-  splicer.initializers.push(...graph.initializers.map((tensor) => ({ ...tensor, name: own(tensor.name) })));
+  splicer.initializers.push(...graph.initializers.map((tensor) => renamed(tensor, own(tensor.name))));
 
   value = splicer.node('Cast', output, 'tap', { to: { i: 1 } });
   if (tap.length === 3 && tapLayout === 'nchw') {

@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { EngineError } from '../../errors.js';
-import type { OnnxTensor, ValueInfo } from '../../formats/onnx/write.js';
+import { bytesOf, type OnnxGraph, type OnnxTensor, type ValueInfo } from '../../formats/onnx/write.js';
 import type { Graph } from '../../graph/graph.js';
 import { collectGarbage } from '../collect.js';
 import type { Engine, LoadOptions, Runner, Scratch } from '../engine.js';
 import { type Compiled, type CompileOptions, compile } from './compile.js';
 import { INPUT } from './lower.js';
 import ort from './runtime.js';
-import { createSession, runtimeVersion } from './session.js';
+import { createSession, runtimeVersion, type SessionOptions } from './session.js';
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
 
@@ -24,9 +24,13 @@ export const onnxEngine: Engine = {
     return new SessionRunner(session, asked, inputShape(graph), input, pair);
   },
 
-  async loadOnnx({ graph, imports, batched }, { device, threads, optimize = true } = {}): Promise<Runner> {
-    const options = { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }), optimize, imports };
-    const session = await createSession(graph, options);
+  async loadOnnx({ graph, imports, batched }, options = {}): Promise<Runner> {
+    const large = graph.initializers.reduce((sum, tensor) => sum + bytesOf(tensor), 0) >= LARGE;
+    const session = await openBeside(
+      large ? options : {},
+      (keep) => ({ ...graph, initializers: keep ? graph.initializers.map(keep) : graph.initializers }),
+      (made, beside) => sessionOf(made, { ...options, ...beside, imports }),
+    );
     const sizes = ({ dims }: ValueInfo): number[] => dims.slice(1).map(Number);
     const [images, output] = [graph.inputs[0], graph.outputs[0]];
     if (!images || !output) throw new EngineError('the model has no input or no output');
@@ -113,28 +117,47 @@ interface Opened {
   readonly asked: Compiled['outputs'];
 }
 
-async function open(graph: Graph, options: OpenOptions): Promise<Opened> {
-  const scratch = weightBytes(graph) < LARGE ? undefined : scratchOf(options);
-  if (scratch === undefined) return openCompiled(compile(graph, options), options);
+function open(graph: Graph, options: OpenOptions): Promise<Opened> {
+  return openBeside<Compiled, Opened>(
+    weightBytes(graph) < LARGE ? {} : options,
+    (keep) => compile(graph, keep ? { ...options, keep } : options),
+    async (compiled, beside) => ({
+      session: await sessionOf(compiled.graph, { ...options, ...beside }),
+      asked: compiled.outputs,
+    }),
+  );
+}
+
+type Keep = (tensor: OnnxTensor) => OnnxTensor;
+
+/** Opens what is made with its large constants in a file, where there is one to be had that takes them; else all are in memory. */
+async function openBeside<Made, Session>(
+  options: Pick<LoadOptions, 'scratch'>,
+  make: (keep?: Keep) => Made,
+  load: (made: Made, beside: { readonly beside?: string }) => Promise<Session>,
+): Promise<Session> {
+  const scratch = scratchOf(options);
+  if (scratch === undefined) return load(make(), {});
   try {
-    const compiled = intoScratch(graph, options, scratch);
+    const made = intoScratch(make, scratch);
     await collectGarbage();
-    return await openCompiled(compiled ?? compile(graph, options), { ...options, beside: path.dirname(scratch.path) });
+    return await load(made ?? make(), { beside: path.dirname(scratch.path) });
   } finally {
     await scratch.remove();
   }
 }
 
-/** Only the session outlives this: the compiled graph is as large as the weights. */
-async function openCompiled({ graph, outputs }: Compiled, options: OpenOptions & { beside?: string }): Promise<Opened> {
-  const { device, threads, optimize = true, beside } = options;
-  const session = await createSession(graph, {
+function sessionOf(
+  graph: OnnxGraph,
+  { device, threads, optimize = true, beside, imports }: LoadOptions & Pick<SessionOptions, 'beside' | 'imports'>,
+): Promise<ort.InferenceSession> {
+  return createSession(graph, {
     ...(device ? { device } : {}),
     ...(threads === undefined ? {} : { threads }),
     ...(beside === undefined ? {} : { beside }),
+    ...(imports === undefined ? {} : { imports }),
     optimize,
   });
-  return { session, asked: outputs };
 }
 
 /** Bytes of weights from which on a graph's are not held in memory beside the session's own. */
@@ -146,7 +169,7 @@ const weightBytes = ({ nodes }: Graph): number =>
   4 * nodes.flatMap(({ weights }) => weights).reduce((sum, { shape }) => sum + product(shape), 0);
 
 /** A disk that takes no file leaves all in memory, as it does where there is none. */
-function scratchOf({ scratch }: OpenOptions): Scratch | undefined {
+function scratchOf({ scratch }: Pick<LoadOptions, 'scratch'>): Scratch | undefined {
   try {
     return scratch?.();
   } catch {
@@ -154,22 +177,27 @@ function scratchOf({ scratch }: OpenOptions): Scratch | undefined {
   }
 }
 
-/** @returns a graph whose large constants are in a file; null where the disk does not take them */
-function intoScratch(graph: Graph, options: OpenOptions, scratch: Scratch): Compiled | null {
+/** Where values of any type may begin in a file. */
+const ALIGNED = 64;
+
+/** @returns what is made with its large constants in a file; null where the disk does not take them */
+function intoScratch<Made>(make: (keep: Keep) => Made, scratch: Scratch): Made | null {
   let error: unknown;
   const keep = (tensor: OnnxTensor): OnnxTensor => {
-    const { length } = tensor.raw;
+    const length = bytesOf(tensor);
     if (length < LARGE_CONSTANT) return tensor;
     try {
       const external = { file: path.basename(scratch.path), offset: scratch.add(tensor.raw), length };
-      return { ...tensor, raw: new Uint8Array(), external };
+      if (length % ALIGNED > 0) scratch.add(new Uint8Array(ALIGNED - (length % ALIGNED)));
+      const { name, type, dims } = tensor;
+      return { name, type, dims, raw: new Uint8Array(), external };
     } catch (full) {
       error = full;
       throw full;
     }
   };
   try {
-    return compile(graph, { ...options, keep });
+    return make(keep);
   } catch (thrown) {
     if (thrown === error) return null;
     throw thrown;

@@ -1,6 +1,6 @@
 import { ModelError } from '../../errors.js';
 import { type Field, fields, integers, textOf } from './wire.js';
-import { type Attribute, DATA_TYPE, type DataType, type Dim, type Imports } from './write.js';
+import { type Attribute, DATA_TYPE, type DataType, type Dim, type Imports, WIDTH } from './write.js';
 
 /** Where a tensor's bytes lie when they are not in the model file. */
 export interface External {
@@ -49,23 +49,6 @@ export interface OnnxFile {
   /** Key-value pairs that the exporter left. */
   readonly metadata: Readonly<Record<string, string>>;
 }
-
-/** Bytes of one value. */
-export const WIDTH: Readonly<Record<DataType, number>> = {
-  float: 4,
-  uint8: 1,
-  int8: 1,
-  uint16: 2,
-  int16: 2,
-  int32: 4,
-  int64: 8,
-  bool: 1,
-  float16: 2,
-  double: 8,
-  uint32: 4,
-  uint64: 8,
-  bfloat16: 2,
-};
 
 const TYPE_NAMES = new Map(Object.entries(DATA_TYPE).map(([name, number]) => [number as number, name as DataType]));
 const MAX_RANK = 16;

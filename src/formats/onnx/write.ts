@@ -18,6 +18,23 @@ export const DATA_TYPE = {
 } as const;
 export type DataType = keyof typeof DATA_TYPE;
 
+/** Bytes of one value. */
+export const WIDTH: Readonly<Record<DataType, number>> = {
+  float: 4,
+  uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int16: 2,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float16: 2,
+  double: 8,
+  uint32: 4,
+  uint64: 8,
+  bfloat16: 2,
+};
+
 /** A size, or the name of one that is open. */
 export type Dim = number | string;
 
@@ -25,11 +42,34 @@ export interface OnnxTensor {
   readonly name: string;
   readonly type: DataType;
   readonly dims: readonly number[];
-  /** Raw little-endian values; none where they are in a file. */
+  /** Raw little-endian values; none where they are in a file. They may be made anew each time they are asked for (`tensorOf`). */
   readonly raw: Uint8Array;
   /** A file beside the model that holds them, and where in it. */
   readonly external?: { readonly file: string; readonly offset: number; readonly length: number };
 }
+
+/** @returns a tensor whose values are made each time they are asked for, so that they take no memory between */
+export const tensorOf = (
+  { name, type, dims }: Pick<OnnxTensor, 'name' | 'type' | 'dims'>,
+  make: () => Uint8Array,
+): OnnxTensor => ({
+  name,
+  type,
+  dims,
+  get raw() {
+    return make();
+  },
+});
+
+/** @returns a tensor under another name, its values where they were */
+export const renamed = (tensor: OnnxTensor, name: string): OnnxTensor =>
+  tensor.external === undefined
+    ? tensorOf({ name, type: tensor.type, dims: tensor.dims }, () => tensor.raw)
+    : { ...tensor, name };
+
+/** Bytes of a tensor's values. */
+export const bytesOf = ({ type, dims }: Pick<OnnxTensor, 'type' | 'dims'>): number =>
+  dims.reduce((a, b) => a * b, WIDTH[type]);
 
 export interface OnnxNode {
   readonly op: string;
