@@ -156,7 +156,7 @@ export function saturates(name: string, found: string, { model, flags } = proces
   const what = `${name} in int8 gives other vectors on this processor (${model}) than without the engine's optimizer, ${found}: `;
   return new EngineError(
     flags.some((flag) => WHOLE_SUMS.test(flag))
-      ? `${what}it has the instructions for whole sums of 8-bit products, so the engine itself is wrong here; use --precision float32, and report it`
+      ? `${what}its sums of 8-bit products are whole, so it is the engine's rounding, of which this base makes much; use --precision float32, or a lower --fidelity`
       : `${what}its sums of 8-bit products overflow where it lacks VNNI or AMX; use --weight-bits 7, which is another calibration, or --precision float32`,
   );
 }

@@ -3,7 +3,7 @@ import { EngineError } from '../errors.js';
 import { corrected } from './correct.js';
 import { cosines, int8Share, vectorsOf } from './fidelity.js';
 import { quantized, type Recipe, scaleOf } from './graph.js';
-import { type Batch, type Observed, observe } from './observe.js';
+import { type Batch, type Observed, observe, type Range } from './observe.js';
 import { type Steps, stepsOf } from './steps.js';
 
 /** A layer that gives no more channels stays in float, where the runtime is about as fast, and which costs no fidelity. */
@@ -49,8 +49,9 @@ export interface Calibrated {
 }
 
 /**
- * Makes the int8 recipe of a float program: ranges by the least and largest value on some images, biases corrected layer by layer, and
- * layers that cost the most left in float until the vectors of other images are near enough.
+ * Makes the int8 recipe of a float program: ranges by the least and largest value on some images, biases corrected layer by layer (where
+ * that is not near enough, narrower ranges and biases as they are, if they come nearer), and layers that cost the most left in float until the
+ * vectors of other images are near enough.
  * @param images for ranges and biases @param held others, for the fidelity
  * @throws EngineError where that cannot be reached with four fifths of the multiply-adds in int8; ModelError for a model that is too old
  */
@@ -70,28 +71,79 @@ export async function calibrate(
   const small = steps.layers.flatMap(({ weight, axis }, i) =>
     (weight.dims[axis] ?? 0) <= FEW_CHANNELS || (observed.positions[i] ?? 0) <= 1 ? [i] : [],
   );
-  const scales = observed.ranges.map(({ min, max }) => scaleOf(min, max));
-  const plain: Recipe = { weightBits, scales, biases: steps.layers.map(() => null), float: small };
+  const plainOf = (ranges: readonly Range[]): Recipe => ({
+    weightBits,
+    scales: ranges.map(({ min, max }) => scaleOf(min, max)),
+    biases: steps.layers.map(() => null),
+    float: small,
+  });
+  let plain = plainOf(observed.ranges);
   checkShare(steps, observed, small, wanted);
   await options.check?.(quantized(steps, plain).program);
   const some = fitting(images, observed, steps);
   const truth = await vectorsOf(program, held, options);
-  const search = new Search(steps, plain, observed, images, options);
-  for (let float: readonly number[] = small; ; ) {
+  const onLayer = (done: number, total: number): void => onProgress?.('layers corrected for int8', done, total);
+  let corrects = true;
+  const attempt = async (given: Recipe) => {
     signal?.throwIfAborted();
-    const uncorrected = { ...plain, float };
-    const onLayer = (done: number, total: number): void => onProgress?.('layers corrected for int8', done, total);
-    const recipe = await corrected(steps, uncorrected, observed, some, { ...options, onLayer });
+    const recipe = corrects ? await corrected(steps, given, observed, some, { ...options, onLayer }) : given;
     const fidelity = summary(cosines(truth, await vectorsOf(quantized(steps, recipe).program, held, options)));
+    return { recipe, fidelity };
+  };
+  let search: Search | undefined;
+  for (let float: readonly number[] = small; ; ) {
+    let found = await attempt({ ...plain, float });
+    if (found.fidelity.mean < wanted && search === undefined) {
+      // Where few images have values far out, all others have finer levels without those; where small differences grow from layer to
+      // layer, means that are put right move what follows away.
+      corrects = false;
+      const narrow = await narrowed(steps, plainOf, observed, images, options);
+      const other = await attempt(narrow);
+      if (other.fidelity.mean > found.fidelity.mean) [plain, found] = [narrow, other];
+      else corrects = true;
+    }
+    const { fidelity } = found;
     const share = int8Share(observed.work, float);
-    if (fidelity.mean >= wanted) return { recipe, fidelity, share };
+    if (fidelity.mean >= wanted) return { ...found, share };
     options.onWarning?.(
       `int8 vectors have a mean cosine of ${shown(fidelity.mean)} with float32, where ${wanted} is asked for: layers that cost the most are left in float32`,
     );
+    search ??= new Search(steps, plain, observed, images, options);
     const more = await search.more(float, (1 - wanted) / (1 - fidelity.mean));
     if (more === null) throw refused(fidelity, share, wanted);
     float = more;
   }
+}
+
+/** Ways from the ranges of all images to the means of their own. */
+const NARROWED = [0, 0.25, 0.5, 0.75, 1];
+/** Images on which they are tried. */
+const CHOSEN = 64;
+
+/** @returns of recipes with ranges ever narrower, biases not corrected, that which comes nearest on images of the calibration */
+async function narrowed(
+  steps: Steps,
+  plainOf: (ranges: readonly Range[]) => Recipe,
+  { ranges, typical }: Observed,
+  images: readonly Batch[],
+  options: CalibrateOptions,
+): Promise<Recipe> {
+  const few = images.slice(0, Math.ceil(CHOSEN / (images[0]?.n ?? 1)));
+  const truth = await vectorsOf(steps.program, few, options);
+  let best: { readonly recipe: Recipe; readonly mean: number } | undefined;
+  for (const [i, way] of NARROWED.entries()) {
+    options.signal?.throwIfAborted();
+    options.onProgress?.('ranges tried for int8', i, NARROWED.length);
+    const between = (a: number, b: number): number => a + way * (b - a);
+    const tried = ranges.map((range, at) => {
+      const mean = typical[at] as Range;
+      return { min: between(range.min, mean.min), max: between(range.max, mean.max) };
+    });
+    const recipe = plainOf(tried);
+    const { mean } = summary(cosines(truth, await vectorsOf(quantized(steps, recipe).program, few, options)));
+    if (best === undefined || mean > best.mean) best = { recipe, mean };
+  }
+  return (best as { readonly recipe: Recipe }).recipe;
 }
 
 const shown = (cosine: number): string => cosine.toFixed(4);

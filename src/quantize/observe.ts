@@ -7,10 +7,17 @@ import type { Steps } from './steps.js';
 /** Images of one run, `[n, height, width, channels]`. */
 export type Batch = { readonly data: Float32Array | Uint8Array; readonly n: number };
 
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** What the float graph computes on the calibration's images. */
 export interface Observed {
-  /** Of each point. */
-  readonly ranges: readonly { readonly min: number; readonly max: number }[];
+  /** Of each point: the least and the largest value of all images. */
+  readonly ranges: readonly Range[];
+  /** The means, over images, of the least and the largest value of each. */
+  readonly typical: readonly Range[];
   /** Of each layer, the mean of each channel, over positions and images. */
   readonly means: readonly Float64Array[];
   /** Of each layer, the multiply-adds of one image. */
@@ -40,9 +47,16 @@ export async function observe(
     outputs.push({ name, dims: [] });
   };
   const modern = (imports.opsets[''] ?? 0) >= 18;
+  if (modern) tensors.push(int64s('observe/values', [1]));
+  const ofImage = (op: string, flat: string, name: string): void =>
+    modern
+      ? add(op, [flat, 'observe/values'], name, { keepdims: { i: 0 } })
+      : add(op, [flat], name, { axes: [1], keepdims: { i: 0 } });
   for (const [i, point] of points.entries()) {
-    add('ReduceMin', [point], `observe/min${i}`, { keepdims: { i: 0 } });
-    add('ReduceMax', [point], `observe/max${i}`, { keepdims: { i: 0 } });
+    const flat = `observe/flat${i}`;
+    nodes.push({ op: 'Flatten', inputs: [point], outputs: [flat], attributes: { axis: { i: 1 } } });
+    ofImage('ReduceMin', flat, `observe/min${i}`);
+    ofImage('ReduceMax', flat, `observe/max${i}`);
   }
   for (const [i, { node, output }] of layers.entries()) {
     const axes = node.op === 'Conv' ? [2, 3] : [];
@@ -57,6 +71,8 @@ export async function observe(
   const measured: OnnxGraph = { ...graph, nodes, initializers: tensors, outputs };
   const session = await createSession(measured, { imports, ...(threads === undefined ? {} : { threads }) });
   const ranges = points.map(() => ({ min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY }));
+  const totals = points.map(() => ({ min: 0, max: 0 }));
+  let images = 0;
   const sums: Float64Array[] = [];
   const rows: number[] = [];
   const positions: number[] = [];
@@ -66,9 +82,17 @@ export async function observe(
       const found = await session.run({ [input]: imageTensor(program, batch) });
       const values = (name: string): Float32Array => found[name]?.data as Float32Array;
       for (const [i, range] of ranges.entries()) {
-        range.min = Math.min(range.min, values(`observe/min${i}`)[0] ?? 0);
-        range.max = Math.max(range.max, values(`observe/max${i}`)[0] ?? 0);
+        const total = totals[i] as { min: number; max: number };
+        for (const min of values(`observe/min${i}`)) {
+          range.min = Math.min(range.min, min);
+          total.min += min;
+        }
+        for (const max of values(`observe/max${i}`)) {
+          range.max = Math.max(range.max, max);
+          total.max += max;
+        }
       }
+      images += batch.n;
       for (const [i, { weight, axis, node }] of layers.entries()) {
         const means = values(`observe/mean${i}`);
         const channels = weight.dims[axis] ?? 1;
@@ -87,6 +111,7 @@ export async function observe(
   const size = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
   return {
     ranges,
+    typical: totals.map(({ min, max }) => ({ min: min / images, max: max / images })),
     means: sums.map((sum, i) => sum.map((value) => value / (rows[i] ?? 1))),
     work: layers.map(({ weight }, i) => size(weight.dims) * (positions[i] ?? 1)),
     positions,
