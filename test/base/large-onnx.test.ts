@@ -12,7 +12,6 @@ import {
   openBase,
 } from '../../src/base/index.js';
 import { onnxEngine } from '../../src/engine/onnx/engine.js';
-import { openScratch, realSystem } from '../../src/files/index.js';
 import {
   floats,
   int64s,
@@ -22,6 +21,7 @@ import {
   writeModel,
 } from '../../src/formats/onnx/write.js';
 import { Random } from '../../src/random.js';
+import { assertBeside } from '../helpers/beside.js';
 import { folder } from '../helpers/store.js';
 
 type Fields = Pick<OnnxGraph, 'nodes' | 'initializers'> & { readonly side: number };
@@ -106,17 +106,7 @@ test('an ONNX model whose weights go to the engine through a file gives the same
   assert.ok(Math.max(...expected) > 0.001, `${expected}`);
   const kept = await moveToCache(cache, base);
   const dir = keptDir(cache, base.spec);
-  let used = 0;
-  for (const one of [base, kept]) {
-    const scratch = () => {
-      used++;
-      return openScratch(realSystem, dir);
-    };
-    const runner = await loadBase(one, onnxEngine, { input: 'uint8', scratch });
-    assert.deepEqual((await runner.run(pixels, 2))[0], expected);
-    await runner.release();
-  }
-  assert.equal(used, 2);
+  await assertBeside([base, kept], dir, pixels, expected);
   assert.deepEqual(readdirSync(dir).sort(), ['base.json', 'model.onnx']);
   assert.equal(kept.model.kind, 'onnx');
   const held = kept.model.kind === 'onnx' ? kept.model.onnx.graph.initializers : [];

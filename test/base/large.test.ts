@@ -5,6 +5,7 @@ import { DEFAULT_BATCH_SIZE, fittingBatch, keptDir, loadBase, moveToCache, openB
 import { onnxEngine } from '../../src/engine/onnx/engine.js';
 import { VectorRunner } from '../../src/extract/vectors.js';
 import { openScratch, realSystem } from '../../src/files/index.js';
+import { assertBeside } from '../helpers/beside.js';
 import { folder } from '../helpers/store.js';
 
 /** 80 MB of weights. */
@@ -19,17 +20,7 @@ test('a base whose weights go to the engine through a file gives the same bits; 
   await plain.release();
   const kept = await moveToCache(cache, base);
   const dir = keptDir(cache, base.spec);
-  let used = 0;
-  for (const one of [base, kept]) {
-    const scratch = () => {
-      used++;
-      return openScratch(realSystem, dir);
-    };
-    const runner = await loadBase(one, onnxEngine, { input: 'uint8', scratch });
-    assert.deepEqual((await runner.run(pixels, 2))[0], expected);
-    await runner.release();
-  }
-  assert.equal(used, 2);
+  await assertBeside([base, kept], dir, pixels, expected);
   assert.deepEqual(readdirSync(dir).sort(), ['base.json', 'weights.f32']);
 
   const missing = () => openScratch(realSystem, '/nowhere/at/all');
