@@ -8,7 +8,10 @@ const DAY = 24 * 60 * 60 * 1000;
 /** The bytes of a file, a piece at a time. */
 export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Temporary names that this process uses: one of its process id that is not here is left from an earlier process. */
+/** What the names that this thread makes begin their last part with: its kin in other threads of the process are not its to remove. */
+const MAKER = randomBytes(3).toString('hex');
+
+/** Temporary names that this thread uses: one that it made which is not here has been left. */
 export const live = new Set<string>();
 
 /** What was thrown by the maker of bytes, not by the disk that takes them. */
@@ -63,9 +66,9 @@ async function writeSynced(system: StoreSystem, path: string, chunks: Chunks): P
   }
 }
 
-/** @returns a name for something of this process, which nothing else uses */
+/** @returns a name for something of this thread, which nothing else uses */
 export const ownName = (system: StoreSystem, prefix: string): string =>
-  `${prefix}-${system.host}-${system.pid}-${randomBytes(6).toString('hex')}`;
+  `${prefix}-${system.host}-${system.pid}-${MAKER}${randomBytes(3).toString('hex')}`;
 
 /** @returns a name for a temporary file of this process */
 export const temporaryName = (system: StoreSystem): string => ownName(system, '_tmp');
@@ -168,7 +171,7 @@ export async function removeStale(system: StoreSystem, folder: string): Promise<
   }
 }
 
-const OWN = /^_(?:tmp|aside)-(.+)-(\d+)-[0-9a-f]{12}$/;
+const OWN = /^_(?:tmp|aside)-(.+)-(\d+)-([0-9a-f]{12})$/;
 
 /** @returns whether a name is of the form that only our temporary files have: others, however they begin, are never removed */
 export const isTemporary = (name: string): boolean => name.startsWith('_tmp-') && OWN.test(name);
@@ -187,9 +190,8 @@ export async function abandoned(
   const stale: string[] = [];
   for (const name of await system.list(folder).catch(() => [])) {
     if (!isSuch(name)) continue;
-    const isOld = async (): Promise<boolean> => system.now() - (await system.modified(join(folder, name))) > DAY;
     try {
-      if (isOrphan(system, name) || (await isOld())) stale.push(name);
+      if (isOrphan(system, name) || isOld(system, name, await system.modified(join(folder, name)))) stale.push(name);
     } catch (error) {
       if (errorCode(error) === undefined) throw error;
     }
@@ -212,11 +214,28 @@ export async function removeTree(system: StoreSystem, path: string): Promise<voi
 }
 
 /** The last two parts hold no hyphen, so a host named `a-12` is never taken for process 12 of host `a`. */
+function makerOf(name: string): { readonly host: string; readonly pid: number; readonly thread: string } {
+  const [, host = '', digits, last = ''] = OWN.exec(name) ?? [];
+  return { host, pid: Number(digits), thread: last.slice(0, MAKER.length) };
+}
+
 function isOrphan(system: StoreSystem, name: string): boolean {
-  const [, host, digits] = OWN.exec(name) ?? [];
+  const { host, pid, thread } = makerOf(name);
   if (host !== system.host) return false;
-  const pid = Number(digits);
-  return pid === system.pid ? !live.has(name) : !system.alive(pid);
+  return pid === system.pid ? thread === MAKER && !live.has(name) : !system.alive(pid);
+}
+
+/** Coarsest step, in ms, in which file systems keep times. */
+const TIME_STEP = 2000;
+
+/**
+ * @param modified when it was last written, in ms since 1970
+ * @returns whether it is older than a day, or than the process whose number it has, which is this one's
+ */
+function isOld(system: StoreSystem, name: string, modified: number): boolean {
+  const { host, pid } = makerOf(name);
+  const isNamesake = host === system.host && pid === system.pid && !live.has(name);
+  return (isNamesake && modified < system.started - TIME_STEP) || system.now() - modified > DAY;
 }
 
 /**

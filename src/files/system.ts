@@ -58,6 +58,8 @@ export interface StoreSystem {
   after(ms: number, callback: () => void): () => void;
   readonly host: string;
   readonly pid: number;
+  /** When this process began, in ms since 1970. */
+  readonly started: number;
   /** Whether a process of this host runs. */
   alive(pid: number): boolean;
 }
@@ -202,6 +204,8 @@ export const realSystem: StoreSystem = {
       .replace(/[^A-Za-z0-9.-]/g, '_')
       .slice(0, 100) || 'host',
   pid: process.pid,
+  // Of the process, also in its threads.
+  started: Date.now() - process.uptime() * 1000,
 
   alive(pid) {
     try {

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { withArchive } from '../../src/keras/archive.js';
 import { fixture } from '../helpers/fixtures.js';
 
@@ -33,6 +34,17 @@ test('weights are unpacked for its owner alone, and taken away, also where their
     }),
     /enough/,
   );
+  assert.deepEqual(readdirSync(own), []);
+});
+
+test('what is open in one thread stays when another opens the same', async () => {
+  const module = new URL('../../src/keras/archive.js', import.meta.url).href;
+  const code = `import(${JSON.stringify(module)}).then(({ withArchive }) => withArchive(${JSON.stringify(keras)}, async () => {}));`;
+  await withArchive(keras, async ({ weights }) => {
+    const [status] = (await once(new Worker(code, { eval: true }), 'exit')) as [number];
+    assert.equal(status, 0);
+    assert.ok(statSync(weights).size > 0);
+  });
   assert.deepEqual(readdirSync(own), []);
 });
 

@@ -307,7 +307,13 @@ test('two processes write one set at once', async (t) => {
 test('temporary files of dead runs go, those of live ones stay', async (t) => {
   const cache = await folder(t);
   const { dir } = await FeatureSet.create(cache, 'test', spec(2));
-  const system = { ...realSystem, host: 'a', pid: 100, alive: (pid: number) => pid === 7 };
+  const system = {
+    ...realSystem,
+    host: 'a',
+    pid: 100,
+    started: Date.now() + 60_000,
+    alive: (pid: number) => pid === 7,
+  };
   const name = (host: string, pid: number): string => `_tmp-${host}-${pid}-0123456789ab`;
   // What only begins like ours, however old, is somebody else's.
   const stay = [name('a', 7), name('b', 12), name('a-12', 34), '_tmp-odd', '_tmp-old'];
@@ -318,6 +324,15 @@ test('temporary files of dead runs go, those of live ones stay', async (t) => {
   for (const file of old) await utimes(join(dir, file), before, before);
   await FeatureSet.create(cache, 'test', spec(2), { system });
   assert.deepEqual((await readdir(dir)).sort(), ['_set.json', ...stay].sort());
+});
+
+test('what another thread of the same process writes stays', async (t) => {
+  const cache = await folder(t);
+  const { dir } = await FeatureSet.create(cache, 'test', spec(2));
+  const name = `_tmp-${realSystem.host}-${process.pid}-0123456789ab`;
+  await writeFile(join(dir, name), '');
+  await FeatureSet.create(cache, 'test', spec(2));
+  assert.deepEqual((await readdir(dir)).sort(), ['_set.json', name].sort());
 });
 
 test('every flipped byte of a part is found by reading or changes no vector; every cut is found', async (t) => {
