@@ -1,9 +1,9 @@
 /**
  * Peak of resident memory of `features`, beyond the weights of the base, for every application at its default size.
  *
- *     npm run build && node dist/bench/stage_memory.js [base …] [images=40]
+ *     npm run build && node dist/bench/stage_memory.js [base or FILE.onnx …] [images=40]
  *
- * Each base has made weights and its own process, a fresh cache, and the same JPEGs of about 500×375: several batches of them.
+ * Each named base has made weights and its own process, a fresh cache, and the same JPEGs of about 500×375: several batches of them.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -41,12 +41,14 @@ function peak(base: string, data: string, work: string): Peak {
   try {
     const started = performance.now();
     const cli = [path.join(root, 'dist/bench/rss.js'), path.join(root, 'dist/pipeline/cli.js'), 'features'];
-    const flags = ['--base', base, '--weights', 'random:1', '--data', data, '--cache', cache, '--quiet'];
+    const isFile = base.endsWith('.onnx');
+    const own = isFile ? ['--preprocess', 'torch'] : ['--weights', 'random:1'];
+    const flags = ['--base', base, ...own, '--data', data, '--cache', cache, '--quiet'];
     const env = { ...process.env, PERMAFROST_RSS: rss };
     execFileSync(process.execPath, ['--import', ...cli, ...flags], { stdio: ['ignore', 'ignore', 'pipe'], env });
     const seconds = (performance.now() - started) / 1000;
     const kept = readdirSync(path.join(cache, 'bases')).find((name) => !name.startsWith('_')) ?? '';
-    const weights = statSync(path.join(cache, 'bases', kept, 'weights.f32')).size / 1e6;
+    const weights = statSync(path.join(cache, 'bases', kept, isFile ? 'model.onnx' : 'weights.f32')).size / 1e6;
     return { weights, beyond: Number(readFileSync(rss, 'utf8')) / 1e6 - weights, seconds };
   } finally {
     rmSync(cache, { recursive: true });

@@ -12,14 +12,13 @@ import {
   storeError,
   writeFiles,
 } from '../files/index.js';
-import { type Attribute, bytesOf, type OnnxNode, type OnnxTensor, tensorOf } from '../formats/onnx/write.js';
 import { lazily, type Node, type Op, type Tensor } from '../graph/graph.js';
 import { checkWeights } from '../graph/infer.js';
 import { resize } from '../graph/passes.js';
 import { plain } from '../plain.js';
 import { type Base, type BaseModel, layerGraph } from './base.js';
 import { calibrationOf } from './calibrations.js';
-import { digestOnnx, type OnnxModel, rereadOnnx, writeOnnx } from './onnx/index.js';
+import { digestOnnx, LARGE_TENSOR, letGo, type OnnxModel, rereadOnnx, writeOnnx } from './onnx/index.js';
 import { keptDir } from './place.js';
 import { seal, unseal } from './sealed.js';
 import { type BaseSpec, digestGraph } from './spec.js';
@@ -27,8 +26,6 @@ import { type BaseSpec, digestGraph } from './spec.js';
 /** The files that hold the weights of a kept base: of layers, in the order of the nodes; of an ONNX model, the model. */
 const WEIGHTS = 'weights.f32';
 const ONNX = 'model.onnx';
-/** Bytes from which on a tensor is not held in memory. */
-const LARGE = 2 ** 16;
 
 /** @returns whether a cache keeps the base of a spec; what dead runs left half kept is removed */
 export async function isKept(
@@ -94,13 +91,13 @@ export async function moveToCache(cache: string, base: Base, options: StoreOptio
 interface KeptFiles {
   readonly json: string;
   readonly file: string;
-  readonly bytes: readonly Uint8Array[];
+  readonly bytes: Iterable<Uint8Array>;
 }
 
 function onnxFiles(name: string, onnx: OnnxModel): KeptFiles {
   const { layout, tap, tapLayout, batched } = onnx;
   const json = seal({ format: 1, kind: 'onnx', name, layout, tap, tapLayout, batched });
-  return { json, file: ONNX, bytes: [writeOnnx(onnx)] };
+  return { json, file: ONNX, bytes: writeOnnx(onnx) };
 }
 
 function layerFiles(base: Base): KeptFiles {
@@ -118,8 +115,11 @@ function layerFiles(base: Base): KeptFiles {
       weights: weights.map(({ shape }) => shape),
     })),
   });
-  const bytes = tensors.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  return { json, file: WEIGHTS, bytes };
+  return { json, file: WEIGHTS, bytes: bytesOfAll(tensors) };
+}
+
+function* bytesOfAll(tensors: readonly Tensor[]): Generator<Uint8Array> {
+  for (const { data } of tensors) yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 interface KeptNode {
@@ -182,7 +182,9 @@ async function keptLayers(cache: string, spec: BaseSpec): Promise<Base | null> {
     const digests = base.model.kind === 'onnx' ? digestOnnx(base.model.onnx) : digestGraph(base.model.graph);
     if (digests.graph !== spec.graph || digests.weights !== spec.weights) throw new RangeError('its digest differs');
     if (base.model.kind === 'layers') checkWeights(base.model.graph);
-    return onnx === null ? base : { ...base, model: letGo(base.model, path.join(dir, ONNX), onnx) };
+    if (onnx === null || base.model.kind !== 'onnx') return base;
+    const graph = letGo(base.model.onnx.graph, onnx, slices(path.join(dir, ONNX)));
+    return { ...base, model: { ...base.model, onnx: { ...base.model.onnx, graph } } };
   } catch (error) {
     throw new CacheError(
       `the base kept in ${dir} is damaged (${plain((error as Error).message)}): delete that folder and run features again`,
@@ -212,28 +214,6 @@ function onnxModel({ layout, tap, tapLayout, batched }: KeptOnnx, bytes: Buffer,
   return { kind: 'onnx', onnx: { graph: { ...graph, inputs }, imports, layout, tap, tapLayout, batched } };
 }
 
-/** The same model without the bytes of its file: large weights are read when they are asked for, and not held. */
-function letGo(model: BaseModel, file: string, bytes: Uint8Array): BaseModel {
-  if (model.kind !== 'onnx') return model;
-  const { graph } = model.onnx;
-  const initializers = graph.initializers.map((tensor): OnnxTensor => {
-    const { raw } = tensor;
-    if (raw.buffer !== bytes.buffer) return tensor;
-    if (raw.length < LARGE) return { ...tensor, raw: new Uint8Array(raw) };
-    return kept(tensor, file, raw.byteOffset - bytes.byteOffset);
-  });
-  const copied = (value: Attribute): Attribute =>
-    typeof value === 'object' && 'raw' in value ? { ...value, raw: new Uint8Array(value.raw) } : value;
-  const nodes = graph.nodes.map((node): OnnxNode => {
-    const attributes = Object.entries(node.attributes ?? {}).map(([name, value]) => [name, copied(value)] as const);
-    return { ...node, attributes: Object.fromEntries(attributes) };
-  });
-  return { ...model, onnx: { ...model.onnx, graph: { ...graph, nodes, initializers } } };
-}
-
-const kept = ({ name, type, dims }: OnnxTensor, file: string, start: number): OnnxTensor =>
-  tensorOf({ name, type, dims }, () => readSlice(file, start, bytesOf({ type, dims })));
-
 function layerModel({ input, output, nodes }: KeptLayers, file: string, spec: BaseSpec): BaseModel {
   let offset = 0;
   const take = (shape: number[]): Tensor => {
@@ -245,9 +225,11 @@ function layerModel({ input, output, nodes }: KeptLayers, file: string, spec: Ba
   return { kind: 'layers', graph: resize({ nodes: restored, input, output }, spec.input.height, spec.input.width) };
 }
 
+const slices = (file: string) => ({ read: (start: number, length: number) => readSlice(file, start, length) });
+
 /** A tensor of `bytes` in a file; a large one is read when it is asked for, and not held. */
 function keptTensor(shape: number[], file: string, start: number, bytes: number): Tensor {
   const read = (): Float32Array => new Float32Array(readSlice(file, start, bytes).buffer);
-  if (bytes < LARGE) return { shape, data: read() };
+  if (bytes < LARGE_TENSOR) return { shape, data: read() };
   return lazily(shape, read);
 }

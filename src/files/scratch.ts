@@ -15,11 +15,11 @@ export interface Scratch {
   remove(): Promise<void>;
 }
 
-/** @throws system errors as they are */
+/** Nobody else may read it. @throws system errors as they are */
 export function openScratch(system: StoreSystem, folder: string): Scratch {
   const name = temporaryName(system);
   const path = join(folder, name);
-  const file = openSync(path, 'wx');
+  const file = openSync(path, 'wx', 0o600);
   live.add(name);
   let end = 0;
   return {
@@ -36,6 +36,15 @@ export function openScratch(system: StoreSystem, folder: string): Scratch {
       live.delete(name);
     },
   };
+}
+
+/**
+ * Opens temporary files in the system's folder for them; what dead runs of the same user left there goes first.
+ * @returns what opens one, and throws system errors as they are
+ */
+export async function openTemporary(system: StoreSystem): Promise<() => Scratch> {
+  await removeDead(system, tmpdir());
+  return () => openScratch(system, tmpdir());
 }
 
 /**

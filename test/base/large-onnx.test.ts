@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import {
@@ -21,7 +21,9 @@ import {
   writeModel,
 } from '../../src/formats/onnx/write.js';
 import { Random } from '../../src/random.js';
+import { drawPicture } from '../../src/sample/picture.js';
 import { assertBeside } from '../helpers/beside.js';
+import { permafrost } from '../helpers/cli.js';
 import { folder } from '../helpers/store.js';
 
 type Fields = Pick<OnnxGraph, 'nodes' | 'initializers'> & { readonly side: number };
@@ -127,4 +129,79 @@ test('an ONNX model whose weights go to the engine through a file gives the same
   const runner = await loadBase(kept, onnxEngine, { input: 'uint8', scratch: full });
   assert.deepEqual((await runner.run(pixels, 2))[0], expected);
   await runner.release();
+});
+
+/** 201 MB of weights: one matrix, 24 times under other names. */
+function many(): Fields {
+  const [width, count] = [1448, 24];
+  const random = new Random('many');
+  const scale = Math.sqrt(12 / width);
+  const values = Float32Array.from({ length: width * width }, () => (random.uniform() - 0.5) * scale);
+  const products = Array.from({ length: count }, (_, i) => node('MatMul', [`v${i}`, `m${i}`], `v${i + 1}`));
+  return {
+    side: 8,
+    nodes: [
+      node('GlobalAveragePool', ['x'], 'p'),
+      node('Flatten', ['p'], 'f'),
+      node('MatMul', ['f', 'first'], 'v0'),
+      ...products,
+      node('Relu', [`v${count}`], 'y'),
+    ],
+    initializers: [
+      floats('first', [3, width], values.subarray(0, 3 * width)),
+      ...products.map((_, i) => floats(`m${i}`, [width, width], values)),
+    ],
+  };
+}
+
+test('features holds the weights of an ONNX model once, from opening its file to the last vector, inside it or beside it', async (t) => {
+  const dir = await folder(t);
+  const { nodes, initializers, side } = many();
+  const weights = initializers.reduce((sum, { raw }) => sum + raw.length, 0);
+  const inputs = [{ name: 'x', type: 'float' as const, dims: ['n', 3, side, side] }];
+  const graph = { name: 'g', nodes, inputs, outputs: [{ name: 'y', dims: [] }] };
+  const inside = writeModel({ ...graph, initializers });
+  let offset = 0;
+  const external = initializers.map((tensor) => {
+    const place = { file: 'beside.data', offset, length: tensor.raw.length };
+    offset += tensor.raw.length;
+    return { ...tensor, raw: new Uint8Array(), external: place };
+  });
+  writeFileSync(path.join(dir, 'inside.onnx'), inside);
+  mkdirSync(path.join(dir, 'apart'));
+  writeFileSync(path.join(dir, 'apart/beside.onnx'), writeModel({ ...graph, initializers: external }));
+  writeFileSync(path.join(dir, 'apart/beside.data'), Buffer.concat(initializers.map(({ raw }) => raw)));
+  mkdirSync(path.join(dir, 'images'));
+  writeFileSync(path.join(dir, 'images/one.png'), drawPicture(1, 'ok', 1));
+
+  const peak = async (base: string): Promise<number> => {
+    const rss = path.join(dir, 'rss');
+    const told = `import { writeFileSync } from 'node:fs'; process.on('exit', () => writeFileSync(${JSON.stringify(rss)}, String(process.resourceUsage().maxRSS * 1024)));`;
+    const env = { NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(told).toString('base64')}` };
+    const flags = ['--base', base, '--preprocess', 'none', '--data', 'images', '--cache', `${base}.cache`];
+    const { code, stderr } = await permafrost(['features', ...flags, '--quiet'], dir, env);
+    assert.equal(code, 0, stderr);
+    return Number(readFileSync(rss, 'utf8'));
+  };
+  for (const base of ['./inside.onnx', './apart/beside.onnx']) {
+    const beyond = (await peak(base)) - weights;
+    t.diagnostic(`${base}: ${Math.round(beyond / 1e6)} MB beyond ${Math.round(weights / 1e6)} of weights`);
+    assert.ok(beyond < 1.5 * weights, `${base} takes ${beyond} bytes beyond its weights, ${weights}`);
+  }
+});
+
+test('a model that changes while its weights are still to be read is refused, never read in parts of two files', async (t) => {
+  const file = path.join(await folder(t), 'heavy.onnx');
+  const base = await open(file, heavy());
+  assert.equal(base.model.kind, 'onnx');
+  const tensors = base.model.kind === 'onnx' ? base.model.onnx.graph.initializers : [];
+  const large = tensors.find(({ name }) => name === 'b');
+  assert.equal(large?.raw.length, 4 * 4100 * 4100);
+  const bytes = readFileSync(file);
+  utimesSync(file, new Date(0), new Date(0));
+  assert.throws(() => large?.raw, /heavy\.onnx was changed while it was used: run the same command again/);
+  writeFileSync(file, bytes.subarray(0, 1000));
+  assert.throws(() => large?.raw, /heavy\.onnx was changed while it was used/);
+  rmSync(file);
+  assert.throws(() => large?.raw, /heavy\.onnx does not exist any more: run the same command again/);
 });

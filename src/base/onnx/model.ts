@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from '../../canonical.js';
 import { readOnnx } from '../../formats/onnx/read.js';
-import { type Attribute, type Imports, type OnnxGraph, type OnnxTensor, writeModel } from '../../formats/onnx/write.js';
+import {
+  type Attribute,
+  type Imports,
+  modelPieces,
+  type OnnxGraph,
+  type OnnxTensor,
+} from '../../formats/onnx/write.js';
 import type { Layout } from './cut.js';
 import { cutOnnx } from './cut.js';
 
@@ -57,8 +63,8 @@ export function digestOnnx({ graph, imports, layout, tapLayout, tap }: OnnxModel
   return { graph: createHash('sha256').update(canonicalJson(what)).digest('hex'), weights: weights.digest('hex') };
 }
 
-/** @returns the cut model as an ONNX file */
-export const writeOnnx = ({ graph, imports }: OnnxModel): Uint8Array => writeModel(graph, {}, imports);
+/** @returns the cut model as an ONNX file, in pieces */
+export const writeOnnx = ({ graph, imports }: OnnxModel): Iterable<Uint8Array> => modelPieces(graph, imports);
 
 /** The graph of a file that `writeOnnx` wrote. */
 export function rereadOnnx(bytes: Uint8Array): Pick<OnnxModel, 'graph' | 'imports'> {

@@ -1,17 +1,17 @@
 import path from 'node:path';
 import ort from '../../engine/onnx/runtime.js';
-import { createSession } from '../../engine/onnx/session.js';
 import { EngineError, ModelError, UsageError } from '../../errors.js';
-import { errorCode, readNamed, whyUnreadable } from '../../files/index.js';
+import { errorCode, readNamed, SteadyFile, whyUnreadable } from '../../files/index.js';
 import { type FileInput, MAX_MODEL_BYTES, type OnnxFile, readOnnx } from '../../formats/onnx/read.js';
 import { DATA_TYPE, type DataType, type Dim, type OnnxGraph, type OnnxNode } from '../../formats/onnx/write.js';
 import { refusePointer } from '../../keras/index.js';
 import { Random } from '../../random.js';
 import { type Cut, cutOnnx, type Layout, layoutOf } from './cut.js';
 import { loadTensors } from './external.js';
+import { letGo } from './let-go.js';
 import type { OnnxModel } from './model.js';
 import { findTap } from './tap.js';
-import { inferValues } from './values.js';
+import { inferValues, trialSession } from './values.js';
 
 /** The largest number of values that one image may have at any node. */
 const MAX_VALUES = 2 ** 29;
@@ -147,7 +147,7 @@ async function tryOut(
     inputs: [{ name: TRY_IN, type: 'float', dims: graph.inputs[0]?.dims ?? [] }],
     outputs: [{ name: TRY_OUT, dims: [] }],
   };
-  const session = await createSession(floats, { imports });
+  const session = await trialSession(floats, imports);
   const run = async (from: number, n: number) => {
     const data = values.slice(from * size, (from + n) * size);
     const result = (await session.run({ [TRY_IN]: new ort.Tensor('float32', data, [n, ...input.sizes]) }))[TRY_OUT];
@@ -175,9 +175,43 @@ async function tryOut(
   }
 }
 
+/** What of a file is a base, before onnxruntime has seen it. */
+interface CutFile {
+  readonly imports: OnnxFile['imports'];
+  readonly cut: Pick<Cut, 'nodes' | 'output'>;
+  readonly initializers: OnnxGraph['initializers'];
+  readonly input: ImageInput;
+}
+
+/** Reads a file and cuts it at the tap. Nothing holds its bytes then: large weights are read when they are asked for. */
+async function readCut(file: string, options: OpenOnnxOptions): Promise<CutFile> {
+  const seen = await SteadyFile.look(file).catch(() => null); // where it cannot be read, reading it says why
+  const bytes = await readFileWhole(file);
+  const parsed = readOnnx(bytes);
+  const [first, ...more] = parsed.outputs;
+  if (options.output && (first === undefined || more.length > 0)) {
+    throw new ModelError(
+      `it has ${parsed.outputs.length} outputs, a classifier must have one: give --layer the scores`,
+    );
+  }
+  const cut = cutOnnx(parsed, options.output && first !== undefined ? first : findTap(parsed, options.layer));
+  const inputs = parsed.inputs.filter(({ name }) => cut.inputs.includes(name));
+  const [image, ...others] = inputs;
+  if (image === undefined) throw new ModelError('the tap does not depend on any input: give another --layer');
+  if (others.length > 0) {
+    throw new ModelError(
+      `it takes ${inputs.length} inputs (${cut.inputs.join(', ')}): a base must take one image and nothing else, so tap a tensor that depends on the image alone`,
+    );
+  }
+  const input = imageInput(image, options.inputSize);
+  const whole = { nodes: cut.nodes, initializers: await loadTensors(cut.tensors, path.dirname(file)) };
+  const isSteady = seen?.size === bytes.length;
+  const { nodes, initializers } = isSteady ? letGo(whole, bytes, seen) : whole;
+  return { imports: parsed.imports, cut: { nodes, output: cut.output }, initializers, input };
+}
+
 /** The cut as onnxruntime shall run it, with the batch open where that can be. */
-async function settle(file: OnnxFile, cut: Cut, input: ImageInput, folder: string): Promise<OnnxModel> {
-  const initializers = await loadTensors(cut.tensors, folder);
+async function settle({ imports, cut, initializers, input }: CutFile): Promise<OnnxModel> {
   const graphOf = (batch: Dim): OnnxGraph => ({
     name: 'base',
     nodes: cut.nodes,
@@ -185,7 +219,6 @@ async function settle(file: OnnxFile, cut: Cut, input: ImageInput, folder: strin
     inputs: [{ name: input.name, type: input.type, dims: [batch, ...input.sizes] }],
     outputs: [{ name: cut.output, dims: [] }],
   });
-  const { imports } = file;
   const attempt = async (batch: Dim) => {
     const graph = graphOf(batch);
     await checkSizes(graph, imports);
@@ -210,27 +243,12 @@ async function settle(file: OnnxFile, cut: Cut, input: ImageInput, folder: strin
 export async function openOnnx(file: string, options: OpenOnnxOptions) {
   let stage = '';
   try {
-    const parsed = readOnnx(await readFileWhole(file));
-    const [first, ...more] = parsed.outputs;
-    if (options.output && (first === undefined || more.length > 0)) {
-      throw new ModelError(
-        `it has ${parsed.outputs.length} outputs, a classifier must have one: give --layer the scores`,
-      );
-    }
-    const cut = cutOnnx(parsed, options.output && first !== undefined ? first : findTap(parsed, options.layer));
-    const inputs = parsed.inputs.filter(({ name }) => cut.inputs.includes(name));
-    const [image, ...others] = inputs;
-    if (image === undefined) throw new ModelError('the tap does not depend on any input: give another --layer');
-    if (others.length > 0) {
-      throw new ModelError(
-        `it takes ${inputs.length} inputs (${cut.inputs.join(', ')}): a base must take one image and nothing else, so tap a tensor that depends on the image alone`,
-      );
-    }
-    const input = imageInput(image, options.inputSize);
+    const read = await readCut(file, options);
+    const { input, cut } = read;
     stage = input.isOwn
       ? 'onnxruntime cannot run it, so export it again'
       : `onnxruntime cannot run it at --input-size ${input.height}x${input.width}, so give another`;
-    const model = await settle(parsed, cut, input, path.dirname(file));
+    const model = await settle(read);
     if (model.tap.length !== 1 && model.tap.length !== 3) {
       throw new ModelError(
         `its tensor ${cut.output} is ${showDims(['n', ...model.tap])}: a tap must be a feature map or a vector, so give another --layer`,

@@ -1,6 +1,8 @@
 import type { OnnxProgram } from '../../engine/engine.js';
+import { openOnnxGraph } from '../../engine/onnx/engine.js';
 import ort from '../../engine/onnx/runtime.js';
 import { createSession } from '../../engine/onnx/session.js';
+import { openTemporary, realSystem } from '../../files/index.js';
 import { bytesOf, type Imports, type OnnxGraph, type OnnxNode } from '../../formats/onnx/write.js';
 import { mostHeld, type Step } from '../../graph/live.js';
 
@@ -17,6 +19,17 @@ export interface Value {
   readonly shape: readonly (number | string)[];
 }
 
+/**
+ * @returns a session of a graph that is run a few times; large weights go to it through a temporary file
+ * @throws EngineError where onnxruntime does not take the graph
+ */
+export const trialSession = async (
+  graph: OnnxGraph,
+  imports: Imports,
+  optimize = true,
+): Promise<ort.InferenceSession> =>
+  openOnnxGraph(graph, { imports, optimize, scratch: await openTemporary(realSystem) });
+
 const namesOf = (nodes: readonly OnnxNode[]): string[] => [
   ...new Set(nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== ''))),
 ];
@@ -32,7 +45,7 @@ export async function inferValues(graph: OnnxGraph, imports: Imports): Promise<V
   const inputs = [...graph.inputs, ...large.map(({ name, type, dims }) => ({ name, type, dims }))];
   const options = { imports, optimize: false };
   const session = await createSession({ ...graph, outputs, inputs, initializers: small }, options).catch(() =>
-    createSession({ ...graph, outputs }, options),
+    trialSession({ ...graph, outputs }, imports, false),
   );
   const values = session.outputMetadata.map(
     (value): Value => ({
@@ -56,10 +69,7 @@ async function measuredShapes(
 ): Promise<Map<string, number[]>> {
   const nodes = names.map((name, i): OnnxNode => ({ op: 'Shape', inputs: [name], outputs: [`permafrost-shape/${i}`] }));
   const outputs = nodes.map((node) => ({ name: node.outputs[0] ?? '', dims: [] }));
-  const session = await createSession(
-    { ...graph, nodes: [...graph.nodes, ...nodes], outputs },
-    { imports, optimize: false },
-  );
+  const session = await trialSession({ ...graph, nodes: [...graph.nodes, ...nodes], outputs }, imports, false);
   try {
     const [input] = graph.inputs;
     const dims = input?.dims.map(Number) ?? [];

@@ -25,12 +25,7 @@ export const onnxEngine: Engine = {
   },
 
   async loadOnnx({ graph, imports, batched }, options = {}): Promise<Runner> {
-    const large = graph.initializers.reduce((sum, tensor) => sum + bytesOf(tensor), 0) >= LARGE;
-    const session = await openBeside(
-      large ? options : {},
-      (keep) => ({ ...graph, initializers: keep ? graph.initializers.map(keep) : graph.initializers }),
-      (made, beside) => sessionOf(made, { ...options, ...beside, imports }),
-    );
+    const session = await openOnnxGraph(graph, { ...options, imports });
     const sizes = ({ dims }: ValueInfo): number[] => dims.slice(1).map(Number);
     const [images, output] = [graph.inputs[0], graph.outputs[0]];
     if (!images || !output) throw new EngineError('the model has no input or no output');
@@ -125,6 +120,22 @@ function open(graph: Graph, options: OpenOptions): Promise<Opened> {
       session: await sessionOf(compiled.graph, { ...options, ...beside }),
       asked: compiled.outputs,
     }),
+  );
+}
+
+/**
+ * @returns a session of an ONNX graph; the weights of a large one go to it through `scratch`
+ * @throws EngineError when the device is absent, or the graph cannot be run
+ */
+export function openOnnxGraph(
+  graph: OnnxGraph,
+  options: LoadOptions & Pick<SessionOptions, 'imports'>,
+): Promise<ort.InferenceSession> {
+  const large = graph.initializers.reduce((sum, tensor) => sum + bytesOf(tensor), 0) >= LARGE;
+  return openBeside(
+    large ? options : {},
+    (keep) => ({ ...graph, initializers: keep ? graph.initializers.map(keep) : graph.initializers }),
+    (made, beside) => sessionOf(made, { ...options, ...beside }),
   );
 }
 

@@ -70,7 +70,10 @@ function safe(value: bigint, what: string): number {
 
 /** Values as TensorProto's typed lists hold them, as raw bytes. */
 function packed(type: DataType, typed: readonly Field[]): Uint8Array {
-  if (type === 'float' || type === 'double') return Buffer.concat(typed.map(({ bytes }) => bytes));
+  if (type === 'float' || type === 'double') {
+    const [first, ...more] = typed;
+    return first && more.length === 0 ? first.bytes : Buffer.concat(typed.map(({ bytes }) => bytes));
+  }
   const values = typed.flatMap(integers);
   const width = WIDTH[type];
   const raw = new Uint8Array(values.length * width);

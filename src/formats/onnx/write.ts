@@ -123,9 +123,12 @@ export function int64s(name: string, values: readonly number[], dims: readonly n
 
 const text = new TextEncoder();
 
+/** Bytes, or a tensor whose values are asked for when they are written. */
+type Chunk = Uint8Array | OnnxTensor;
+
 /** Collects the fields of one message; nested messages are kept as lists of chunks and only joined at the end. */
 class Message {
-  readonly chunks: Uint8Array[] = [];
+  readonly chunks: Chunk[] = [];
   length = 0;
 
   /** Bytes that are encoded fields already. */
@@ -167,10 +170,20 @@ class Message {
     return this.bytes(field, text.encode(value));
   }
 
+  /** The values of a tensor. */
+  values(field: number, tensor: OnnxTensor): this {
+    this.varint((field << 3) | 2);
+    this.varint(bytesOf(tensor));
+    this.chunks.push(tensor);
+    this.length += bytesOf(tensor);
+    return this;
+  }
+
   message(field: number, value: Message): this {
     this.varint((field << 3) | 2);
     this.varint(value.length);
-    for (const chunk of value.chunks) this.push(chunk);
+    for (const chunk of value.chunks) this.chunks.push(chunk);
+    this.length += value.length;
     return this;
   }
 }
@@ -179,7 +192,7 @@ function tensorMessage(tensor: OnnxTensor): Message {
   const message = new Message();
   for (const dim of tensor.dims) message.int(1, dim);
   message.int(2, DATA_TYPE[tensor.type]).string(8, tensor.name);
-  if (tensor.external === undefined) return message.bytes(9, tensor.raw);
+  if (tensor.external === undefined) return message.values(9, tensor);
   const { file, offset, length } = tensor.external;
   for (const [key, value] of Object.entries({ location: file, offset, length }))
     message.message(13, new Message().string(1, key).string(2, String(value)));
@@ -234,21 +247,44 @@ export interface Imports {
 
 export const OWN_IMPORTS: Imports = { ir: 9, opsets: { '': 20 } };
 
-/** @returns the bytes of an ONNX ModelProto, opset 20 of the default domain where no other is given; the same graph gives the same bytes */
-export function writeModel(
-  graph: OnnxGraph,
-  metadata: Readonly<Record<string, string>> = {},
-  { ir, opsets }: Imports = OWN_IMPORTS,
-): Uint8Array {
+function modelMessage(graph: OnnxGraph, metadata: Readonly<Record<string, string>>, { ir, opsets }: Imports): Message {
   const model = new Message().int(1, ir).string(2, 'permafrost').message(7, graphMessage(graph));
   for (const [domain, version] of Object.entries(opsets))
     model.message(8, new Message().string(1, domain).int(2, version));
   for (const [key, value] of Object.entries(metadata)) model.message(14, new Message().string(1, key).string(2, value));
-  const bytes = new Uint8Array(model.length);
+  return model;
+}
+
+function* written({ chunks }: Message): Generator<Uint8Array> {
+  for (const chunk of chunks) {
+    if (chunk instanceof Uint8Array) {
+      yield chunk;
+      continue;
+    }
+    const { raw } = chunk;
+    if (raw.length !== bytesOf(chunk)) {
+      throw new RangeError(`expected ${bytesOf(chunk)} bytes in the tensor ${chunk.name}, found ${raw.length}`);
+    }
+    yield raw;
+  }
+}
+
+/** @returns the bytes of an ONNX ModelProto, opset 20 of the default domain where no other is given; the same graph gives the same bytes */
+export function writeModel(
+  graph: OnnxGraph,
+  metadata: Readonly<Record<string, string>> = {},
+  imports: Imports = OWN_IMPORTS,
+): Uint8Array {
+  const message = modelMessage(graph, metadata, imports);
+  const bytes = new Uint8Array(message.length);
   let offset = 0;
-  for (const chunk of model.chunks) {
+  for (const chunk of written(message)) {
     bytes.set(chunk, offset);
     offset += chunk.length;
   }
   return bytes;
 }
+
+/** @returns the same bytes in pieces: values that are made when they are asked for are held one tensor at a time */
+export const modelPieces = (graph: OnnxGraph, imports: Imports): Iterable<Uint8Array> =>
+  written(modelMessage(graph, {}, imports));
