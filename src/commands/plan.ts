@@ -8,6 +8,7 @@ import { choosePlace } from '../heads/place.js';
 import { type Plan, type PlannedHead, readPlan } from '../heads/plan-file.js';
 import { divideExamples, noteGivenSplits, type Problem } from '../heads/problem.js';
 import { checkOptions } from '../options/check.js';
+import { layingOut } from '../train/laying-out.js';
 import { checkEffect, resolveOptions } from '../train/options.js';
 import type { EpochRecord } from '../train/run.js';
 import { Corpus, type CorpusOptions } from './corpus.js';
@@ -55,7 +56,15 @@ export async function trainPlan(options: TrainPlanOptions): Promise<PlanResult[]
     await tryHeadPlaces({ name, ...(options.cache === undefined ? {} : { cache: options.cache }) });
   const corpus = await Corpus.open(options);
   const labelled = await labelAll(corpus, heads, options);
-  const table = await corpus.read([...new Set(labelled.values())].filter((one) => !(one instanceof Error)) as never);
+  const coming = heads.flatMap((planned) => {
+    const found = labelled.get(labelsKey(planned));
+    if (found === undefined || found instanceof Error) return [];
+    return [{ ...found, options: planned.options, folds: planned.fit.folds }];
+  });
+  const table = await corpus.read(
+    [...new Set(labelled.values())].filter((one) => !(one instanceof Error)) as never,
+    layingOut(coming),
+  );
   const results: PlanResult[] = [];
   const end = (at: number, result: PlanResult): void => {
     results[at] = result;

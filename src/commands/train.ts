@@ -18,9 +18,9 @@ import { checkName } from '../heads/plan-file.js';
 import { divideExamples, identityOf, noteGivenSplits, type Problem } from '../heads/problem.js';
 import type { Task } from '../labels/targets.js';
 import { checkOptions } from '../options/check.js';
+import { layingOut } from '../train/laying-out.js';
 import { HEAD_RULES, type HeadOptions, type ResolvedOptions, resolveOptions } from '../train/options.js';
 import type { ClosedForm, EpochRecord } from '../train/run.js';
-import { layingOut } from '../train/train.js';
 import { version } from '../version.js';
 import { Corpus, type CorpusOptions, type LabelOptions } from './corpus.js';
 
@@ -196,10 +196,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const place = placeOf(options, path.basename(corpus.sets.dirs[0] ?? 'head'));
   await tryPlace(place.dir);
   const labelled = await corpus.label(options);
-  const table = await corpus.read(
-    [labelled],
-    folds === null ? undefined : layingOut(head, labelled, folds + 1, options.engine),
-  );
+  const table = await corpus.read([labelled], layingOut([{ ...labelled, options: head, folds }], options.engine));
   noteGivenSplits(labelled, fit.val, options.onWarning);
   const { signal } = options;
   await breathe(signal);

@@ -95,6 +95,10 @@ export function specOf(
 /** Of these a 0 (or null) changes nothing, so heads with and without go together. */
 const OPTIONAL = ['momentum', 'weightDecay', 'l1', 'l2', 'classWeight', 'labelSmoothing'] as const;
 
+/** @returns what tells heads apart that cannot be trained by one graph */
+export const shapeOf = (spec: PackSpec): string =>
+  JSON.stringify({ ...spec, ...Object.fromEntries(OPTIONAL.map((name) => [name, null])) });
+
 /** @returns numbers of one head's kernels and biases */
 export function numbersOf(options: ResolvedOptions, data: TrainingData): number {
   const { d, hidden, units } = specOf(options, data);
@@ -147,7 +151,7 @@ export async function makePacks(
       const { seed, batchSize } = options;
       const spec = specOf(options, data);
       const order = orders.number(JSON.stringify([train, seed, batchSize]));
-      const shape = JSON.stringify({ ...spec, ...Object.fromEntries(OPTIONAL.map((name) => [name, null])) });
+      const shape = shapeOf(spec);
       const key = JSON.stringify([shape, order, side]);
       const walk = JSON.stringify([shape, mark, seed, batchSize]);
       const group = groups.get(key) ?? { members: [], spec, order, walk };

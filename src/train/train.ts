@@ -6,9 +6,6 @@ import { classWeights } from './class-weights.js';
 import { trainClosed } from './closed/fit.js';
 import { HeadModel, writeHeadModel } from './head-model.js';
 import type { HeadNet } from './head-net.js';
-import { leanRoom } from './lean/layout.js';
-import { KernelMemory } from './lean/memory.js';
-import { isLean } from './lean/trainer.js';
 import { onnxTrainers } from './onnx/trainer.js';
 import {
   checkTask,
@@ -151,26 +148,6 @@ export async function sharesPasses({ data, heads, hooks = {} }: TrainingJob): Pr
   const isMixed = (options: ResolvedOptions): boolean =>
     isByMinibatch(options.optimizer) && maker.mixes(specOf(options, data), heads.length, options.batchSize);
   return data.vectors.isWhole === true && heads.every((options) => isMixed(resolveOptions(options)));
-}
-
-/**
- * @param heads how many of them, each on rows of its own
- * @returns what lays vectors where such heads take them in place, and where the engine does not: it gives null where there is no room; undefined
- * where these heads are trained otherwise
- */
-export function layingOut(
-  options: HeadOptions,
-  { task, classes }: Pick<TrainingData, 'task' | 'classes'>,
-  heads: number,
-  engine?: EngineName,
-): ((n: number, d: number) => Float32Array | null) | undefined {
-  const resolved = resolveOptions(options);
-  if (engine === 'tensorflow' || !isByMinibatch(resolved.optimizer)) return undefined;
-  return (n, d) => {
-    const spec = specOf(resolved, { task, classes, vectors: { d } });
-    if (!isLean(spec, 1, resolved.batchSize)) return null;
-    return KernelMemory.allocate(n, d, leanRoom(d, spec.units, heads, resolved.batchSize))?.vectors ?? null;
-  };
 }
 
 /** Checks a job, and trains what does not go by minibatches. */

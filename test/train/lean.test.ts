@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../src/random.js';
+import { type ComingHead, layingOut } from '../../src/train/laying-out.js';
 import { leanRoom } from '../../src/train/lean/layout.js';
 import { KernelMemory } from '../../src/train/lean/memory.js';
 import { secondThread } from '../../src/train/lean/second.js';
@@ -11,14 +12,7 @@ import { NetEvaluator } from '../../src/train/onnx/evaluator.js';
 import { OnnxTrainer, onnxTrainers } from '../../src/train/onnx/trainer.js';
 import type { HeadOptions } from '../../src/train/options.js';
 import { shuffledRows } from '../../src/train/shuffle.js';
-import {
-  layingOut,
-  outputsOf,
-  type TrainedHead,
-  type TrainingJob,
-  trainHead,
-  trainTogether,
-} from '../../src/train/train.js';
+import { outputsOf, type TrainedHead, type TrainingJob, trainHead, trainTogether } from '../../src/train/train.js';
 import type { PackedHead } from '../../src/train/trainer.js';
 import { allRows, memoryVectors } from '../../src/train/vectors.js';
 import { assertClose } from '../helpers/close.js';
@@ -208,15 +202,34 @@ test('what ends an epoch half way ends both threads, and a fault of the second o
 });
 
 test('only heads that take vectors in place have them laid out so', () => {
-  const binary = { task: 'binary', classes: ['no', 'yes'] } as const;
-  const place = layingOut({ l2: 1e-4 }, binary, 6)?.(10, 64);
-  assert.ok(place && place.length === 640 && KernelMemory.of(place));
-  assert.equal(layingOut({ hidden: [8] }, binary, 6)?.(10, 64), null);
-  assert.equal(layingOut({ scale: 'standard' }, binary, 6)?.(10, 64), null);
-  assert.equal(layingOut({ optimizer: 'lbfgs' }, binary, 6), undefined);
-  assert.equal(layingOut({}, binary, 6, 'tensorflow'), undefined);
+  const of = (options: HeadOptions, folds: number | null = 5): ComingHead => ({
+    ...{ task: 'binary', classes: ['no', 'yes'], options, folds },
+  });
+  const plan = (options: HeadOptions, count: number, folds: number | null = null): ComingHead[] =>
+    Array.from({ length: count }, (_, i) => of({ ...options, learningRate: 1e-4 * (i + 1) }, folds));
+  const isPlaced = (heads: readonly ComingHead[], d = 2048): boolean => {
+    const place = layingOut(heads)?.(10, d) ?? null;
+    if (place !== null) assert.ok(place.length === 10 * d && KernelMemory.of(place));
+    return place !== null;
+  };
+  assert.ok(isPlaced([of({ l2: 1e-4 })]));
+  assert.ok(!isPlaced([of({ hidden: [8] })]));
+  assert.ok(!isPlaced([of({ scale: 'standard' })]));
+  assert.ok(!isPlaced([of({}, null)]));
+  // Of plans: many of one shape, or few with folds.
+  assert.ok(isPlaced(plan({}, 64)));
+  assert.ok(isPlaced(plan({ scale: 'standard' }, 64)));
+  assert.ok(!isPlaced(plan({}, 5)));
+  assert.ok(isPlaced(plan({}, 5, 3)));
+  assert.ok(isPlaced([...plan({}, 5, 3), of({}, null)]));
+  assert.ok(!isPlaced([...plan({}, 64), of({ batchSize: 64 }, null)]));
+  assert.ok(!isPlaced([...plan({}, 64), of({ hidden: [8] }, null)]));
+  assert.equal(layingOut([of({ optimizer: 'lbfgs' })]), undefined);
+  assert.equal(layingOut([...plan({}, 64), of({ optimizer: 'lda' }, null)]), undefined);
+  assert.equal(layingOut([]), undefined);
+  assert.equal(layingOut([of({})], 'tensorflow'), undefined);
   // More than 32 bits address.
-  assert.equal(layingOut({}, binary, 6)?.(2 ** 21, 2 ** 10), null);
+  assert.equal(layingOut([of({})])?.(2 ** 21, 2 ** 10), null);
 });
 
 test('what ends an epoch half way ends it', async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../src/random.js';
-import { initialVariables } from '../../src/train/net.js';
+import { foldedNet, initialVariables } from '../../src/train/net.js';
 import type { PackSpec } from '../../src/train/net-spec.js';
+import { NetEvaluator } from '../../src/train/onnx/evaluator.js';
 import { FarThread } from '../../src/train/onnx/far-shard.js';
 import { OnnxTrainer, onnxTrainers } from '../../src/train/onnx/trainer.js';
 import { isWide, WideTrainer } from '../../src/train/onnx/wide-trainer.js';
@@ -19,6 +20,9 @@ const linear: PackSpec = {
 const [n, batch] = [331, 32];
 const random = new Random('wide');
 const x = Float32Array.from({ length: n * linear.d }, () => random.normal());
+/** The same in a memory that threads share. */
+const sharedX = new Float32Array(new SharedArrayBuffer(x.byteLength));
+sharedX.set(x);
 const plain = { isMixed: false };
 const scaling = { mean: new Float32Array(linear.d).fill(0.1), inverse: new Float32Array(linear.d).fill(1.5) };
 
@@ -47,6 +51,7 @@ async function trained(
   spec: PackSpec,
   count: number,
   [between, after]: readonly (() => Promise<void>)[] = [],
+  vectors: Float32Array = x,
 ): Promise<number[]> {
   const order = new Random('order');
   const targets = Array.from({ length: count }, (_, i) => targetsOf(spec, i % 2));
@@ -54,7 +59,7 @@ async function trained(
   const epoch = async (places: readonly number[]): Promise<void> => {
     const rows = order.permutation(n);
     const own = places.map((head) => targets[head] as Float32Array);
-    found.push(...(await trainer.run({ x, at: rows, rows }, own, batch)));
+    found.push(...(await trainer.run({ x: vectors, at: rows, rows }, own, batch)));
   };
   const all = [...targets.keys()];
   await epoch(all);
@@ -101,14 +106,14 @@ async function slowly<T>(work: () => Promise<T>): Promise<T> {
 }
 
 for (const [title, part] of kinds) {
-  test(`a second thread takes heads over and changes no bit: ${title}`, async () => {
+  test(`neither a second thread nor where vectors lie changes a bit: ${title}`, async () => {
     const spec = { ...linear, ...part };
     const given = [spec, headsOf(spec, 9), spec.standardize ? scaling : undefined] as const;
     const alone = await slowly(async () => trained(await WideTrainer.create(...given, 1), spec, 9));
-    const trainer = await WideTrainer.create(...given, 2);
-    let divided = false;
-    const shared = await slowly(() =>
-      trained(trainer, spec, 9, [
+    for (const vectors of [x, sharedX]) {
+      const trainer = await WideTrainer.create(...given, 2);
+      let divided = false;
+      const joined = [
         async () => {
           assert.ok(await FarThread.join());
           await FarThread.leave();
@@ -116,12 +121,25 @@ for (const [title, part] of kinds) {
         async () => {
           divided = trainer.isDivided;
         },
-      ]),
-    );
-    assert.ok(divided);
-    assert.deepEqual(shared, alone);
+      ];
+      assert.deepEqual(await slowly(() => trained(trainer, spec, 9, joined, vectors)), alone);
+      assert.ok(divided);
+    }
   });
 }
+
+test('the engine trains and measures on copies of vectors that threads share', async () => {
+  const heads = headsOf(linear, 3);
+  const [ordinary, shared] = [await OnnxTrainer.create(linear, heads), await OnnxTrainer.create(linear, heads)];
+  assert.deepEqual(await trained(shared, linear, 3, [], sharedX), await trained(ordinary, linear, 3));
+  const net = foldedNet(linear, (heads[0] as PackedHead).start, null);
+  const evaluator = await NetEvaluator.create(linear);
+  const rows = Uint32Array.of(3, 7, 300);
+  const targets = [targetsOf(linear, 0)];
+  const measured = await evaluator.evaluate([net], { x, at: rows, rows }, targets);
+  assert.deepEqual(await evaluator.evaluate([net], { x: sharedX, at: rows, rows }, targets), measured);
+  await evaluator.release();
+});
 
 test('what ends an epoch half way ends both threads', async () => {
   const trainer = await WideTrainer.create(linear, headsOf(linear, 9), undefined, 2);
@@ -151,7 +169,7 @@ test('a fault of the second thread is told', async () => {
   assert.ok(thread);
   const spec = { ...linear, d: -1 };
   const given = { spec, heads: 1, numbers: {}, l2: new Float32Array(1), scaling: undefined, states: {} };
-  await assert.rejects(thread.open(given, new Float32Array(0)), Error);
+  await assert.rejects(thread.open(given), Error);
   await FarThread.leave();
 });
 

@@ -7,7 +7,7 @@ import type { HeadNet } from '../head-net.js';
 import { type NetSpec, targetWidth, variablesOf } from '../net-spec.js';
 import type { VectorBlock } from '../vectors.js';
 import { addLoss, addTargets, constants, dimsOf } from './loss-nodes.js';
-import { int32, runSession, shape, tensor } from './tensors.js';
+import { featuresOf, runSession, shape, tensor } from './tensors.js';
 
 /** Multiplications of one call, so that it does not hold the JavaScript thread for long. */
 const CHUNK_WORK = 2 ** 26;
@@ -76,7 +76,6 @@ export class NetEvaluator {
     const { d } = spec;
     const width = targetWidth(spec);
     const count = nets.length;
-    const features = tensor(block.x, [block.x.length / d, d]);
     const variables = variablesOf(spec);
     const weights: Record<string, ort.Tensor> = {};
     for (const { name, kind, out, width: columns, flat } of variables) {
@@ -102,10 +101,11 @@ export class NetEvaluator {
           for (let b = 0; b < at.length; b++) wanted[i++] = all[(block.rows[from + b] as number) * width + k] as number;
         }
       }
+      const taken = featuresOf(block.x, d, at);
       const result = await runSession(this.session, {
         ...weights,
-        features,
-        rows: new ort.Tensor('int32', int32(at), [at.length]),
+        features: taken.features,
+        rows: new ort.Tensor('int32', taken.rows, [at.length]),
         targets: tensor(wanted, [targets.length, width, at.length]),
         apart: shape(count, first, at.length),
       });

@@ -4,12 +4,19 @@ import type { ShardChunk, ShardSpec, ShardStates } from './shard.js';
 /** What the thread of far shards is asked. */
 export type Ask = { readonly shard: number } & Work;
 type Work =
-  | { readonly kind: 'open'; readonly spec: ShardSpec; readonly ring: Float32Array }
-  /** The rows of its steps lie in the ring, one after the other. @param at number of the first */
-  | { readonly kind: 'chunk'; readonly chunk: ShardChunk; readonly at: number }
+  | { readonly kind: 'open'; readonly spec: ShardSpec }
+  | { readonly kind: 'chunk'; readonly chunk: ShardChunk; readonly rows: SharedRows }
   | { readonly kind: 'states'; readonly names: readonly string[] | undefined }
   | { readonly kind: 'close' };
 export type Given = Float32Array | ShardStates | null;
+
+/** Vectors in a memory that threads share. */
+export interface SharedRows {
+  /** `[any, d]` */
+  readonly x: Float32Array;
+  /** The rows of a chunk's minibatches, one after the other. */
+  readonly at: Uint32Array;
+}
 
 let shards = 0;
 
@@ -29,10 +36,9 @@ export class FarThread {
     return FarThread.common.leave();
   }
 
-  /** @param ring shared numbers, from which the rows of chunks are read */
-  async open(spec: ShardSpec, ring: Float32Array): Promise<FarShard> {
+  async open(spec: ShardSpec): Promise<FarShard> {
     const shard = ++shards;
-    await this.thread.ask({ shard, kind: 'open', spec, ring });
+    await this.thread.ask({ shard, kind: 'open', spec });
     return new FarShard((work) => this.thread.ask({ ...work, shard }));
   }
 }
@@ -41,9 +47,9 @@ export class FarThread {
 export class FarShard {
   constructor(private readonly ask: (work: Work) => Promise<Given>) {}
 
-  /** @returns the losses, as `Shard.end` @param at where the rows begin in the ring */
-  chunk(chunk: ShardChunk, at: number): Promise<Float32Array> {
-    return this.ask({ kind: 'chunk', chunk, at }) as Promise<Float32Array>;
+  /** @param rows which stand until it is done @returns the losses, as `Shard.end` */
+  chunk(chunk: ShardChunk, rows: SharedRows): Promise<Float32Array> {
+    return this.ask({ kind: 'chunk', chunk, rows }) as Promise<Float32Array>;
   }
 
   states(names?: readonly string[]): Promise<ShardStates> {

@@ -2,6 +2,7 @@ import type ort from '../../engine/onnx/runtime.js';
 import { createSession } from '../../engine/onnx/session.js';
 import { type PackSpec, targetWidth } from '../net-spec.js';
 import type { Scaling } from '../trainer.js';
+import type { VectorBlock } from '../vectors.js';
 import { type AdamStep, adamSteps } from './adam-wasm.js';
 import { isFlatHead } from './head-losses.js';
 import type { Values } from './head-numbers.js';
@@ -76,9 +77,7 @@ interface Bound {
  */
 export class Shard {
   private readonly bounds = new Map<string, Bound>();
-  private chunk: ShardChunk | undefined;
-  private done = 0;
-  private logits = new Float32Array(0);
+  private x: { readonly values: Float32Array; readonly tensor: ort.Tensor } | undefined;
 
   private constructor(
     private readonly given: Omit<ShardSpec, 'states'>,
@@ -111,24 +110,36 @@ export class Shard {
     return this.given.heads;
   }
 
-  /** Takes up a chunk; `step` follows for each of its minibatches, then `end`. */
-  begin(chunk: ShardChunk): void {
-    this.chunk = chunk;
-    this.done = 0;
-    this.logits = new Float32Array(chunk.steps * chunk.size * this.given.heads * this.given.spec.units);
+  /**
+   * Takes the minibatches of a chunk.
+   * @param rows of their vectors, `x` `[any, d]`
+   * @returns `[steps, heads]`, losses summed over rows, each minibatch measured before its step
+   */
+  async take(chunk: ShardChunk, { x, at }: Pick<VectorBlock, 'x' | 'at'>): Promise<Float32Array> {
+    const { steps, size } = chunk;
+    const { heads, spec } = this.given;
+    const logits = new Float32Array(steps * size * heads * spec.units);
+    const rows = this.rows(size);
+    for (let step = 0; step < steps; step++) {
+      for (let row = 0; row < size; row++) {
+        const from = (at[step * size + row] as number) * spec.d;
+        rows.values.set(x.subarray(from, from + spec.d), row * spec.d);
+      }
+      await this.step(chunk, step, rows.tensor, logits);
+    }
+    return this.lossesOf(chunk, logits);
   }
 
-  /** @param x the rows of the next minibatch */
-  async step(x: ort.Tensor): Promise<void> {
+  private async step(chunk: ShardChunk, step: number, x: ort.Tensor, logits: Float32Array): Promise<void> {
     const { given, run, values } = this;
     const { spec, heads, l2 } = given;
-    const { steps, size, targets, rates, keeps } = this.chunk as ShardChunk;
+    const { steps, size, targets, rates, keeps } = chunk;
     const per = targets.length / steps;
     const bound = this.bound(size, per / size / targetWidth(spec));
-    bound.targets.set(targets.subarray(this.done * per, (this.done + 1) * per));
+    bound.targets.set(targets.subarray(step * per, (step + 1) * per));
     bound.feeds.x = x;
     await runSession(this.products, bound.feeds, bound.outputs);
-    this.logits.set(bound.logits, this.done * bound.logits.length);
+    logits.set(bound.logits, step * bound.logits.length);
     for (const name of VARIABLES) {
       const all = SLOTS.map((slot) => values[name + slot] as Float32Array) as [
         ...[Float32Array, Float32Array, Float32Array, Float32Array],
@@ -137,7 +148,7 @@ export class Shard {
       const count = weights.length / heads;
       for (let head = 0; head < heads; head++) {
         const offset = 4 * head * count;
-        const at = this.done * heads + head;
+        const at = step * heads + head;
         run.step(
           weights.byteOffset + offset,
           momentum.byteOffset + offset,
@@ -150,12 +161,9 @@ export class Shard {
         );
       }
     }
-    this.done += 1;
   }
 
-  /** @returns `[steps, heads]`, losses summed over rows, each minibatch measured before its step */
-  async end(): Promise<Float32Array> {
-    const { steps, size, targets } = this.chunk as ShardChunk;
+  private async lossesOf({ steps, size, targets }: ShardChunk, logits: Float32Array): Promise<Float32Array> {
     const { spec, heads } = this.given;
     const width = targetWidth(spec);
     const units = isFlatHead(spec) ? [] : [spec.units];
@@ -163,7 +171,7 @@ export class Shard {
       this.losses,
       this.known(this.losses, {
         ...this.fixed(),
-        logits: tensor(this.logits, [steps, heads, ...units, size]),
+        logits: tensor(logits, [steps, heads, ...units, size]),
         targets_all: tensor(targets, [
           ...[steps, targets.length / (steps * size * width)],
           ...(isFlatHead(spec) ? [] : [width]),
@@ -181,6 +189,16 @@ export class Shard {
 
   async release(): Promise<void> {
     await Promise.all([this.products.release(), this.losses.release()]);
+  }
+
+  /** Where the rows of a minibatch lie: the engine takes no shared memory. */
+  private rows(size: number): { readonly values: Float32Array; readonly tensor: ort.Tensor } {
+    const { d } = this.given.spec;
+    if (this.x?.values.length !== size * d) {
+      const values = new Float32Array(size * d);
+      this.x = { values, tensor: tensor(values, [size, d]) };
+    }
+    return this.x;
   }
 
   /** Tensors of a minibatch's size, made once: all but the rows lie where they are. */

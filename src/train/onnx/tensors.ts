@@ -11,6 +11,20 @@ export const shape = (...dims: number[]): ort.Tensor =>
 export const int32 = (rows: Uint32Array): Int32Array => new Int32Array(rows.buffer, rows.byteOffset, rows.length);
 
 /**
+ * @param x `[any, d]`
+ * @returns what graphs take rows of vectors from, and which they are: the vectors where they lie; of memory that threads share, copies of
+ * these rows alone
+ */
+export function featuresOf(x: Float32Array, d: number, at: Uint32Array): { features: ort.Tensor; rows: Int32Array } {
+  if (!(x.buffer instanceof SharedArrayBuffer)) return { features: tensor(x, [x.length / d, d]), rows: int32(at) };
+  const own = new Float32Array(at.length * d);
+  at.forEach((row, i) => {
+    own.set(x.subarray(row * d, (row + 1) * d), i * d);
+  });
+  return { features: tensor(own, [at.length, d]), rows: Int32Array.from(at.keys()) };
+}
+
+/**
  * @param outputs where all outputs go. Default: into new tensors
  * @returns what gives the outputs of one run by name
  * @throws EngineError when it fails

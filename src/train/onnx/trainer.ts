@@ -9,7 +9,7 @@ import { epochGraph, slotsOf } from './epoch-graph.js';
 import { headColumn } from './head-losses.js';
 import { headNumbers, repeat, targetsByStep } from './head-numbers.js';
 import { adamRate } from './optimizers.js';
-import { int32, runSession, shape, tensor } from './tensors.js';
+import { featuresOf, runSession, shape, tensor } from './tensors.js';
 import { isWide, WideTrainer } from './wide-trainer.js';
 
 /** Weights of a pack whose steps are long enough for two threads. */
@@ -103,8 +103,6 @@ export class OnnxTrainer implements Trainer {
     const n = block.at.length;
     const whole = n - (n % batchSize);
     const sums = new Float64Array(this.heads.length);
-    const { d } = this.spec;
-    const features = tensor(block.x, [block.x.length / d, d]);
     const perRow =
       targets.length * targetWidth(this.spec) +
       this.heads.length * this.spec.units +
@@ -115,8 +113,8 @@ export class OnnxTrainer implements Trainer {
       const steps = from < whole ? Math.min(this.chunk, most, (whole - from) / batchSize) : 1;
       const began = performance.now();
       const to = from + steps * size;
-      const part = { at: block.at.subarray(from, to), rows: block.rows.subarray(from, to) };
-      const losses = await this.chunkOf(features, part, targets, steps, noise);
+      const part = { x: block.x, at: block.at.subarray(from, to), rows: block.rows.subarray(from, to) };
+      const losses = await this.chunkOf(part, targets, steps, noise);
       // One by one, as the sum must not depend on where the chunks end.
       losses.forEach((loss, i) => {
         const head = i % sums.length;
@@ -144,8 +142,7 @@ export class OnnxTrainer implements Trainer {
 
   /** Runs `steps` minibatches of equal size. @returns `[steps, heads]`, losses summed over rows */
   private async chunkOf(
-    features: ort.Tensor,
-    { at, rows }: Pick<VectorBlock, 'at' | 'rows'>,
+    { x, at, rows }: VectorBlock,
     targets: readonly ArrayLike<number>[],
     steps: number,
     noise: () => number,
@@ -154,13 +151,14 @@ export class OnnxTrainer implements Trainer {
     const size = at.length / steps;
     const width = targetWidth(spec);
     const wanted = targetsByStep(spec, targets, rows, steps);
+    const taken = featuresOf(x, spec.d, at);
     const count = heads.length;
     const first = (this.list[0] as Variable).out;
     const units = spec.ending === 'softmax' ? 1 : spec.units;
     const feeds: Record<string, ort.Tensor> = {
       ...this.fixed,
-      features,
-      rows_all: new ort.Tensor('int32', int32(at), [steps, size]),
+      features: taken.features,
+      rows_all: new ort.Tensor('int32', taken.rows, [steps, size]),
       targets_all: tensor(wanted, [steps, targets.length, ...(headColumn(spec).length === 2 ? [] : [width]), size]),
       share: tensor(Float32Array.of(1 / (size * units)), []),
       apart: shape(count, first, size),

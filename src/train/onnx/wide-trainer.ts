@@ -1,13 +1,11 @@
 import { availableParallelism } from 'node:os';
-import type ort from '../../engine/onnx/runtime.js';
 import { type PackSpec, variablesOf } from '../net-spec.js';
 import { CHUNK_MS, type PackedHead, type Scaling, type Trainer } from '../trainer.js';
 import type { VectorBlock } from '../vectors.js';
-import { type FarShard, FarThread } from './far-shard.js';
+import { type FarShard, FarThread, type SharedRows } from './far-shard.js';
 import { headNumbers, targetsByStep } from './head-numbers.js';
 import { adamRate } from './optimizers.js';
 import { joinStates, Shard, type ShardChunk, type ShardSpec, type ShardStates, statesOf } from './shard.js';
-import { tensor } from './tensors.js';
 
 /** Kernel weights from which on Adam's passes over them take longer than the rest of a step. */
 const WIDE = 2 ** 16;
@@ -47,8 +45,8 @@ interface Part<S> {
 }
 
 interface FarPart extends Part<FarShard> {
-  /** The rows of the last chunks. */
-  readonly ring: Float32Array;
+  /** Where the rows of the last chunks go whose vectors lie in ordinary memory; made when it is needed. */
+  ring: Float32Array | undefined;
   /** Chunks that are not done, oldest first. */
   readonly under: Promise<void>[];
   chunks: number;
@@ -68,7 +66,6 @@ export class WideTrainer implements Trainer {
   private thread: FarThread | null = null;
   private weights: readonly ShardStates[] | undefined;
   private kept: readonly number[] | undefined;
-  private x: { readonly values: Float32Array; readonly tensor: ort.Tensor } | undefined;
 
   private constructor(
     private readonly spec: PackSpec,
@@ -104,16 +101,17 @@ export class WideTrainer implements Trainer {
     const n = block.at.length;
     const whole = n - (n % batchSize);
     const most = Math.max(1, Math.floor(CHUNK_VALUES / (batchSize * this.spec.d)));
-    if (this.kept) await this.settle(most * batchSize);
+    if (this.kept) await this.settle();
     this.weights = undefined;
     const sums = new Float64Array(this.heads.length);
     for (let from = 0; from < n; ) {
-      if (this.thread && !this.far) await this.settle(most * batchSize);
+      if (this.thread && !this.far) await this.settle();
       const size = from < whole ? batchSize : n - whole;
       const steps = from < whole ? Math.min(this.perChunk, most, (whole - from) / batchSize) : 1;
       const began = performance.now();
       const to = from + steps * size;
-      await this.chunk(block.x, block.at.subarray(from, to), block.rows.subarray(from, to), targets, steps, sums);
+      const part = { x: block.x, at: block.at.subarray(from, to), rows: block.rows.subarray(from, to) };
+      await this.chunk(part, targets, steps, sums, most * batchSize);
       const took = performance.now() - began;
       this.perChunk = Math.max(1, Math.floor((steps * CHUNK_MS) / Math.max(took, 0.1)));
       this.spent += took;
@@ -168,23 +166,17 @@ export class WideTrainer implements Trainer {
   }
 
   /** Divides the heads anew: where some have left, or the second thread has come. */
-  private async settle(ringRows: number): Promise<void> {
+  private async settle(): Promise<void> {
     const { heads, kept = [...heads.keys()] } = this;
     const states = await this.states();
     await this.scatter();
     this.heads = kept.map((head) => heads[head] as PackedHead);
     this.kept = undefined;
-    await this.divide(
-      kept.map((head) => states[head] as ShardStates),
-      ringRows,
-    );
+    await this.divide(kept.map((head) => states[head] as ShardStates));
   }
 
-  /**
-   * @param states of each head; moments that are missing are 0
-   * @param ringRows rows of a chunk, at most
-   */
-  private async divide(states: readonly ShardStates[], ringRows = 0): Promise<void> {
+  /** @param states of each head; moments that are missing are 0 */
+  private async divide(states: readonly ShardStates[]): Promise<void> {
     const { spec, heads, thread } = this;
     const end = thread ? nearHeads(spec, heads.length) : heads.length;
     const near = await Shard.create(this.shardOf(heads.slice(0, end), states));
@@ -194,9 +186,8 @@ export class WideTrainer implements Trainer {
       return;
     }
     const rest = heads.slice(end);
-    const ring = new Float32Array(new SharedArrayBuffer(4 * SLOTS * ringRows * spec.d));
-    const far = await thread.open(this.shardOf(rest, states.slice(end)), ring);
-    this.far = { from: end, heads: rest, shard: far, ring, under: [], chunks: 0 };
+    const far = await thread.open(this.shardOf(rest, states.slice(end)));
+    this.far = { from: end, heads: rest, shard: far, ring: undefined, under: [], chunks: 0 };
   }
 
   private shardOf(heads: readonly PackedHead[], states: readonly ShardStates[]): ShardSpec {
@@ -208,19 +199,19 @@ export class WideTrainer implements Trainer {
     };
   }
 
-  /** Takes `steps` minibatches of equal size, and adds their losses: those of the second thread when it comes to them. */
+  /**
+   * Takes `steps` minibatches of equal size, and adds their losses: those of the second thread when it comes to them.
+   * @param most rows of a chunk
+   */
   private async chunk(
-    x: Float32Array,
-    at: Uint32Array,
-    rows: Uint32Array,
+    { x, at, rows }: VectorBlock,
     targets: readonly ArrayLike<number>[],
     steps: number,
     sums: Float64Array,
+    most: number,
   ): Promise<void> {
-    const { near, far, spec } = this;
+    const { near, far } = this;
     if (near === undefined) throw new TypeError('the trainer was released');
-    const size = at.length / steps;
-    const buffer = this.buffer(size);
     // One by one, as the sum must not depend on where the chunks end.
     const add = ({ from, heads }: Part<unknown>, losses: Float32Array): void => {
       for (const [i, loss] of losses.entries()) {
@@ -229,24 +220,30 @@ export class WideTrainer implements Trainer {
       }
     };
     if (far && far.under.length === SLOTS) await far.under.shift();
-    const slot = far ? (far.chunks++ % SLOTS) * (far.ring.length / SLOTS) : 0;
-    near.shard.begin(this.chunkOf(near, targets, rows, steps));
-    const farChunk = far ? this.chunkOf(far, targets, rows, steps) : undefined;
-    this.steps += steps;
-    for (let step = 0; step < steps; step++) {
-      for (let row = 0; row < size; row++) {
-        const from = (at[step * size + row] as number) * spec.d;
-        buffer.values.set(x.subarray(from, from + spec.d), row * spec.d);
-      }
-      far?.ring.set(buffer.values, slot + step * buffer.values.length);
-      await near.shard.step(buffer.tensor);
-    }
-    if (far && farChunk) {
-      const done = far.shard.chunk(farChunk, slot).then((losses) => add(far, losses));
+    const chunk = this.chunkOf(near, targets, rows, steps);
+    let from: SharedRows = { x, at: at.slice() }; // a message takes all that lies under a part
+    if (far) {
+      if (!(x.buffer instanceof SharedArrayBuffer)) from = this.inRing(far, from, most);
+      const done = far.shard.chunk(this.chunkOf(far, targets, rows, steps), from).then((losses) => add(far, losses));
       done.catch(() => {}); // thrown where it is waited for
       far.under.push(done);
     }
-    add(near, await near.shard.end());
+    this.steps += steps;
+    add(near, await near.shard.take(chunk, from));
+  }
+
+  /** Copies rows to where the second thread sees them. */
+  private inRing(far: FarPart, { x, at }: SharedRows, most: number): SharedRows {
+    const { d } = this.spec;
+    const slot = most * (far.chunks++ % SLOTS);
+    if (far.ring?.length !== SLOTS * most * d) {
+      far.ring = new Float32Array(new SharedArrayBuffer(4 * SLOTS * most * d));
+    }
+    for (let i = 0; i < at.length; i++) {
+      const from = (at[i] as number) * d;
+      far.ring.set(x.subarray(from, from + d), (slot + i) * d);
+    }
+    return { x: far.ring, at: at.map((_, i) => slot + i) };
   }
 
   private chunkOf(
@@ -267,15 +264,5 @@ export class WideTrainer implements Trainer {
       }
     }
     return { steps, size: rows.length / steps, targets: targetsByStep(this.spec, own, rows, steps), rates, keeps };
-  }
-
-  /** Where the rows of a minibatch lie. */
-  private buffer(size: number): { readonly values: Float32Array; readonly tensor: ort.Tensor } {
-    const { d } = this.spec;
-    if (this.x?.values.length !== size * d) {
-      const values = new Float32Array(size * d);
-      this.x = { values, tensor: tensor(values, [size, d]) };
-    }
-    return this.x;
   }
 }
