@@ -49,6 +49,8 @@ export const MULTIPLY: Code = [0x6c];
 export const LESS: Code = [0x49];
 /** The 32-bit integer at an address. */
 export const load = (address: Code): Code => [...address, 0x28, 2, 0];
+/** Copies bytes between addresses, which may overlap. */
+export const copy = (to: Code, from: Code, bytes: Code): Code => [...to, ...from, ...bytes, 0xfc, 10, 0, 0];
 /** Repeats a body while it leaves a number other than 0. */
 export const loop = (...body: Code[]): Code => [0x03, 0x40, ...body.flat(), 0x0d, 0, 0x0b];
 /** Does what follows where a number is not 0. */

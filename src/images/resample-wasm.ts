@@ -3,6 +3,7 @@ import {
   type Code,
   compile,
   constant,
+  copy,
   countDown,
   get,
   I32,
@@ -29,24 +30,31 @@ export const WEIGHT_BITS = 32 - 8 - 2;
 /** Bytes that a pass may read or write behind a picture. */
 export const SLACK = 16;
 
+/**
+ * For each pixel of a target row: where its first source pixel is, how many it takes, and their weights in fixed point, `stride`
+ * bytes from one pixel's to the next's. `strip`: room for what is worked out of each row, `stripBytes` of it: `SLACK` more than its own.
+ */
+type Across = (
+  source: number,
+  target: number,
+  times: number,
+  rowBytes: number,
+  width: number,
+  channels: number,
+  first: number,
+  count: number,
+  weights: number,
+  stride: number,
+  strip: number,
+  stripBytes: number,
+) => void;
+
 /** The module's functions. All arguments are addresses in its memory, or numbers. */
 export interface Passes {
-  /**
-   * Resizes rows. For each pixel of a target row: where its first source pixel is, how many it takes, and their weights in fixed
-   * point, `stride` bytes from one pixel's to the next's.
-   */
-  across(
-    source: number,
-    target: number,
-    rows: number,
-    rowBytes: number,
-    width: number,
-    channels: number,
-    first: number,
-    count: number,
-    weights: number,
-    stride: number,
-  ): void;
+  /** Resizes rows. */
+  readonly across: Across;
+  /** The same, four `times` over. */
+  readonly acrossFour: Across;
   /** Resizes columns, all of a row of `rowBytes` together. */
   down(
     source: number,
@@ -77,21 +85,31 @@ const TO_BYTES = vector(0x66);
 const half = (local: number): Code => [...constant(2 ** (WEIGHT_BITS - 1)), ...V_SAME, ...set(local)];
 const rounded = (local: number): Code => [...get(local), ...constant(WEIGHT_BITS), ...V_SHIFT];
 
-function acrossCode(): Code {
-  const [source, target, rows, rowBytes, width, channels, first, count, weights, stride] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+const integers = (count: number): Code => new Array<number>(count).fill(I32);
+
+/**
+ * Some rows side by side, so that a weight is loaded once for all of them. The samples of a target row stand in a strip of its own
+ * first: four bytes are written for a pixel of three, and those behind the last would be another row's.
+ */
+function acrossCode(together: number): Code {
+  const [source, target, times, rowBytes, width, channels, first, count, weights, stride, strip, stripBytes] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
   ] as const;
-  const [x, entry, pixelWeights, at, weight, n, sum] = [10, 11, 12, 13, 14, 15, 16] as const;
+  const [x, entry, pixelWeights, at, weight, n, place, same] = [12, 13, 14, 15, 16, 17, 18, 19] as const;
+  const rows = Array.from({ length: together }, (_, row) => ({ row, sum: 20 + row, offset: 20 + together + row }));
+  const timesRow = (bytes: number, row: number): Code => [...get(bytes), ...constant(row), ...MULTIPLY];
   const pixel = loop(
-    // One source pixel: its samples as four 32-bit numbers, of which those behind the last channel come to nothing.
-    get(sum),
-    [...get(at), ...V_LOAD_ONE, ...BYTES_LOW, ...WORDS_LOW],
-    [...get(weight), ...V_LOAD_SAME, ...V_MULTIPLY, ...V_ADD, ...set(sum)],
+    [...get(weight), ...V_LOAD_SAME, ...set(same)],
+    // One source pixel of each row: its samples as four 32-bit numbers, of which those behind the last channel come to nothing.
+    ...rows.map(({ sum, offset }) => [
+      ...[...get(sum), ...get(at), ...get(offset), ...ADD, ...V_LOAD_ONE, ...BYTES_LOW, ...WORDS_LOW],
+      ...[...get(same), ...V_MULTIPLY, ...V_ADD, ...set(sum)],
+    ]),
     step(at, get(channels)),
     step(weight, constant(4)),
     countDown(n),
   );
-  const row = loop(
+  const column = loop(
     [
       ...get(source),
       ...load([...get(first), ...get(entry), ...ADD]),
@@ -102,24 +120,45 @@ function acrossCode(): Code {
     ],
     [...load([...get(count), ...get(entry), ...ADD]), ...set(n)],
     [...get(pixelWeights), ...set(weight)],
-    half(sum),
+    ...rows.map(({ sum }) => half(sum)),
     pixel,
-    // Four bytes are written; those behind the pixel are the next one's, which comes after.
-    [...get(target), ...rounded(sum), ...rounded(sum), ...TO_WORDS, ...rounded(sum), ...rounded(sum), ...TO_WORDS],
-    [...TO_BYTES, ...V_STORE_ONE],
-    step(target, get(channels)),
+    ...rows.map(({ row, sum }) => [
+      ...[...get(place), ...timesRow(stripBytes, row), ...ADD],
+      ...[...rounded(sum), ...rounded(sum), ...TO_WORDS, ...rounded(sum), ...rounded(sum), ...TO_WORDS],
+      ...[...TO_BYTES, ...V_STORE_ONE],
+    ]),
+    step(place, get(channels)),
     step(entry, constant(4)),
     step(pixelWeights, get(stride)),
     countDown(x),
   );
-  const all = loop(
-    [...get(width), ...set(x), ...constant(0), ...set(entry), ...get(weights), ...set(pixelWeights)],
-    row,
-    step(source, get(rowBytes)),
-    countDown(rows),
-  );
-  return all;
+  const targetBytes = [...get(width), ...get(channels), ...MULTIPLY];
+  return [
+    ...rows.flatMap(({ row, offset }) => [...timesRow(rowBytes, row), ...set(offset)]),
+    ...loop(
+      [...get(width), ...set(x), ...constant(0), ...set(entry), ...get(weights), ...set(pixelWeights)],
+      [...get(strip), ...set(place)],
+      column,
+      ...rows.map(({ row }) => [
+        ...copy(get(target), [...get(strip), ...timesRow(stripBytes, row), ...ADD], targetBytes),
+        ...step(target, targetBytes),
+      ]),
+      step(source, timesRow(rowBytes, together)),
+      countDown(times),
+    ),
+  ];
 }
+
+const across = (name: string, together: number) => ({
+  name,
+  takes: integers(12),
+  locals: [
+    [7, I32],
+    [1 + together, V128],
+    [together, I32],
+  ] as const,
+  code: acrossCode(together),
+});
 
 function downCode(): Code {
   const [source, target, rows, rowBytes, first, count, weights, stride] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
@@ -170,19 +209,10 @@ function downCode(): Code {
   return all;
 }
 
-const integers = (count: number): Code => new Array<number>(count).fill(I32);
-
 /** @returns a memory of at least so many bytes, and the passes over it */
 export const passes = compile<Passes>([
-  {
-    name: 'across',
-    takes: integers(10),
-    locals: [
-      [6, I32],
-      [1, V128],
-    ],
-    code: acrossCode(),
-  },
+  across('across', 1),
+  across('acrossFour', 4),
   {
     name: 'down',
     takes: integers(8),

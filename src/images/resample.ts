@@ -106,7 +106,8 @@ export function resample(raster: Raster, width: number, height: number, kernel: 
     rows ? width * height * channels : 0,
   ].map((size) => aligned(size + SLACK));
   const tables = [columns, rows].map((table) => (table ? 4 * (table.first.length * 2 + table.values.length) : 0));
-  const { memory, run } = memoryOf([...sizes, ...tables].reduce((sum, size) => sum + size, 0));
+  const strips = columns ? 4 * aligned(width * channels + SLACK) : 0;
+  const { memory, run } = memoryOf([...sizes, ...tables, strips].reduce((sum, size) => sum + size, 0));
   const numbers = new Int32Array(memory.buffer);
   let free = 0;
   const take = (bytes: number): number => {
@@ -125,7 +126,13 @@ export function resample(raster: Raster, width: number, height: number, kernel: 
   new Uint8Array(memory.buffer).set(raster.data, at);
   if (columns) {
     const target = take(sizes[1] as number);
-    run.across(at, target, raster.height, raster.width * channels, width, channels, ...put(columns));
+    const [from, to] = [raster.width * channels, width * channels];
+    const stripBytes = aligned(to + SLACK);
+    const strips = take(4 * stripBytes);
+    const rest = [from, width, channels, ...put(columns), strips, stripBytes] as const;
+    const [fours, ones] = [raster.height >> 2, raster.height & 3];
+    if (fours > 0) run.acrossFour(at, target, fours, ...rest);
+    if (ones > 0) run.across(at + 4 * fours * from, target + 4 * fours * to, ones, ...rest);
     at = target;
   }
   if (rows) {
