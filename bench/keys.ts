@@ -39,6 +39,13 @@ const STEPS: Readonly<Record<string, (set: FeatureSet, keys: number) => Promise<
     const held = await set.keys();
     if (held.size < keys) throw new Error(`${held.size} keys, expected ${keys}`);
   },
+  look: async (set, keys) => {
+    const held = await set.keys();
+    for (let i = 0; i < ASKED; i++) {
+      const [there, absent] = [Math.floor((i * keys) / ASKED), 2 * keys + i];
+      if (!held.has(keyOf(there)) || held.has(keyOf(absent))) throw new Error(`key ${there} or ${absent} is wrong`);
+    }
+  },
   find: async (set, keys) => {
     const asked = Array.from({ length: ASKED }, (_, i) => Math.floor((i * keys) / ASKED));
     const { vectors, found } = await set.read(asked.map(keyOf));
@@ -75,7 +82,8 @@ if (step !== undefined) {
       if (done.code !== 0) throw new Error(`${name}: ${done.stderr.slice(-2000)}`);
       tell(name, done);
     };
-    await say(`all ${keys} keys read`, alone('open'));
+    await say(`all ${keys} keys read for the first time`, alone('open'));
+    await say(`opened again, ${ASKED} keys that are there looked up, and ${ASKED} others`, alone('look'));
     await say(`${ASKED} vectors found by key`, alone('find'));
     await say(`${ASKED} keys asked for, none found, added`, alone('add'));
     await say('cache ls', command('cache', 'ls'));

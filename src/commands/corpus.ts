@@ -1,5 +1,5 @@
 import { type BaseOptions, nameBase, type OpenHooks, type PrecisionOptions, superseded } from '../base/index.js';
-import { breathe } from '../breathe.js';
+import { breathe, isBreath } from '../breathe.js';
 import { CacheError, UsageError } from '../errors.js';
 import { hashedFiles } from '../extract/hashes.js';
 import { JoinedSets, type VectorTable } from '../heads/joined-sets.js';
@@ -107,6 +107,7 @@ export class Corpus {
    */
   async read(labelled: readonly LabelledData[], layOut?: HoldingOptions['layOut']): Promise<VectorTable> {
     const keys = labelled.flatMap(({ examples }) => examples.map(({ sha256 }) => sha256));
+    await breathe(this.options.signal);
     const { memory, signal } = this.options;
     const table = await this.sets.read(keys, {
       layOut,
@@ -114,7 +115,11 @@ export class Corpus {
       ...(signal === undefined ? {} : { signal }),
     });
     await breathe(signal);
-    const absent = keys.filter((key) => !table.rows.has(key)).length;
+    let absent = 0;
+    for (const [i, key] of keys.entries()) {
+      if (isBreath(i)) await breathe(signal);
+      if (!table.rows.has(key)) absent++;
+    }
     if (absent > 0) {
       const what = `${absent} of ${keys.length} labelled images have no vectors in ${this.sets.dirs.join(' and ')}`;
       if (this.options.missing !== 'skip') {

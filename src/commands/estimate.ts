@@ -17,6 +17,7 @@ import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { checkOptions } from '../options/check.js';
 import { walk } from '../sources/index.js';
 import { encodePart } from '../store/encode-part.js';
+import { MOST_HELD } from '../store/held-keys.js';
 import { PART_MS, partCapacity } from '../store/part-writer.js';
 import { fingerprint, type SetSpec } from '../store/spec.js';
 import { version } from '../version.js';
@@ -70,10 +71,15 @@ const WARM_MS = 1000;
 /** Files of a folder, spread over the first ones, that are measured again and again. */
 const SAMPLED = 256;
 const WALKED = 16_384;
-/** Bytes of memory for a key of a set; for a file in the index, at most for so many: docs/scale.md. */
+/** Bytes of memory for a key of a set that is held, and for one in a key file; for a file in the index, at most for so many: docs/scale.md. */
 const KEY_BYTES = 48;
+const FILED_BYTES = 0.16;
 const INDEX_BYTES = 110;
 const INDEXED = 8_000_000;
+
+/** @returns bytes of memory for the keys of a share of a set */
+const keyMemory = (share: number, images: number): number =>
+  Math.ceil(Math.min(share, MOST_HELD) * KEY_BYTES + (share > MOST_HELD ? images * FILED_BYTES : 0));
 
 /**
  * What `features` will take for so many images: measured here for some seconds, nothing is stored but the base.
@@ -117,7 +123,7 @@ export async function estimate(options: EstimateOptions): Promise<Estimate> {
       seconds: share / imagesPerSecond,
       bytes: bytesOf(set, maker, images, written),
       parts: { written, compact: Math.ceil(images / capacity) },
-      memory: { keys: share * KEY_BYTES, index: Math.min(images, INDEXED) * INDEX_BYTES },
+      memory: { keys: keyMemory(share, images), index: Math.min(images, INDEXED) * INDEX_BYTES },
       imageBytes: bytesPerImage === null ? null : Math.round(images * bytesPerImage),
       unknown: [
         ...(files === null ? ['reading and decoding: give --data a folder of such images'] : []),

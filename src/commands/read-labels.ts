@@ -1,5 +1,6 @@
+import { inBreaths } from '../breathe.js';
 import { DataError } from '../errors.js';
-import { labelsFromFolders } from '../labels/folders.js';
+import { labelsFromFoldersInSteps } from '../labels/folders.js';
 import { type LabelFileOptions, labelsFromFile } from '../labels/label-file.js';
 import type { DataFile, FoundLabels, LabelledData } from '../labels/labels.js';
 import { metadataFiles } from '../labels/metadata.js';
@@ -40,32 +41,37 @@ export async function readLabels(
         `${beside} lies beside the images, and label files are read from disk: fetch it, and give --labels`,
       );
     }
-    return labelsFromFolders(files, await empty(), reading);
+    return inBreaths(labelsFromFoldersInSteps(files, await empty(), reading));
   }
   const found = await metadataFiles(data, reading, onWarning);
   if (found.length > 0) return labelsFromFile(found, data, files, reading);
-  return labelsFromFolders(files, await empty(), reading);
+  return inBreaths(labelsFromFoldersInSteps(files, await empty(), reading));
 }
 
 /** @throws LabelError or UsageError */
-function fromList(files: readonly DataFile[], reading: Parameters<typeof labelsFromFolders>[2]): LabelledData {
+async function fromList(
+  files: readonly DataFile[],
+  reading: Parameters<typeof labelsFromFoldersInSteps>[2],
+): Promise<LabelledData> {
   const [first = ''] = files.map(({ path }) => path);
   let shared = first.slice(0, first.lastIndexOf('/') + 1);
   while (!files.every(({ path }) => path.startsWith(shared))) {
     shared = shared.slice(0, shared.lastIndexOf('/', shared.length - 2) + 1);
   }
   const short = files.map(({ path, sha256 }) => ({ path: path.slice(shared.length), sha256 }));
-  const labelled = labelsFromFolders(short, [], reading);
+  const labelled = await inBreaths(labelsFromFoldersInSteps(short, [], reading));
   return { ...labelled, examples: labelled.examples.map((one) => ({ ...one, path: shared + one.path })) };
 }
 
 /** @returns folders of the data that may name a class and hold no image */
 export async function emptyFolders(data: string, files: readonly DataFile[]): Promise<string[]> {
-  const full = new Set(
-    files.flatMap(({ path: file }) => {
-      const parts = file.split('/').slice(0, -1);
-      return parts.map((_, i) => parts.slice(0, i + 1).join('/'));
-    }),
-  );
+  const full = new Set<string>();
+  for (const { path: file } of files) {
+    // Where a folder is there, those above it are.
+    for (let end = file.lastIndexOf('/'); end >= 0; end = file.lastIndexOf('/', end - 1)) {
+      const { size } = full;
+      if (full.add(file.slice(0, end)).size === size || end === 0) break;
+    }
+  }
   return (await classFolders(data)).filter((folder) => !full.has(folder));
 }

@@ -5,7 +5,7 @@ import type { ReadyImage } from '../extract/batches.js';
 import { type Pixels, VectorRunner } from '../extract/vectors.js';
 import { realSystem, tryFolder } from '../files/index.js';
 import type { SetFacts } from '../heads/joined-sets.js';
-import { FeatureSet, KeySet, type PartWriter } from '../store/index.js';
+import { FeatureSet, HeldKeys, type PartWriter } from '../store/index.js';
 import { version } from '../version.js';
 import { specOf } from './train.js';
 
@@ -26,7 +26,7 @@ interface Part {
   readonly facts: SetFacts;
   readonly spec: BaseSpec;
   readonly set: FeatureSet | null;
-  readonly held: KeySet;
+  readonly held: HeldKeys;
   writer: PartWriter | null;
   runner: VectorRunner | undefined;
 }
@@ -49,7 +49,7 @@ export class VectorSource {
       let set: FeatureSet | null = null;
       for (const cache of options.caches) set ??= await FeatureSet.find(cache, one.fingerprint);
       if (options.store) await set?.markUsed();
-      const held = set === null ? new KeySet() : await set.keys((error) => options.onWarning?.(error.message));
+      const held = set === null ? new HeldKeys() : await set.keys((error) => options.onWarning?.(error.message));
       const maker = { engine: engine.name, engineVersion: engine.version, version };
       const writer = set !== null && options.store && (await isWritable(set)) ? set.writer(maker) : null;
       parts.push({ facts: one, spec: specOf(one.set), set, held, writer, runner: undefined });

@@ -18,9 +18,9 @@ import { thumbnail } from '../images/thumbnail.js';
 import type { Int8Report } from '../quantize/index.js';
 import { type FoundFile, readImage, walk } from '../sources/index.js';
 import { FileIndex } from '../store/index-file.js';
-import { KeySet } from '../store/key-set.js';
 import type { FeatureSet, SetOptions } from '../store/set.js';
 import { version } from '../version.js';
+import { Claims } from './claims.js';
 import { type Counted, counted } from './counted.js';
 import { ordered } from './ordered.js';
 import { isMine, type Shard } from './shard.js';
@@ -158,15 +158,15 @@ async function pass(
     VectorRunner.open(await kept(), engine, { ...options, cache }, options.batchSize),
   );
 
-  const claimed = new KeySet();
+  const claimed = new Claims(held);
   const count = { done: 0, images: 0, elsewhere: 0, ignored: 0, extracted: 0, reused: 0, quarantined: 0 };
   let firstDecode = 0;
 
   /** Counts a content whose fate is known; false where it must be extracted, by whoever asks first. */
-  const settled = (sha256: string, isHeld = held.has(sha256)): boolean => {
+  const settled = (sha256: string, place = held.find(sha256)): boolean => {
+    const isHeld = place >= 0;
     const isBad = !isHeld && quarantine.has(sha256);
-    const size = claimed.size;
-    if (claimed.add(sha256) < size) return true;
+    if (!claimed.add(sha256, place)) return true;
     if (isHeld) count.reused++;
     if (isBad) count.quarantined++;
     return isHeld || isBad;
@@ -188,11 +188,12 @@ async function pass(
     } else if (!isMine(known.sha256, options.shard)) {
       count.elsewhere++;
     } else {
-      const isHeld = held.has(known.sha256);
+      const place = held.find(known.sha256);
+      const isHeld = place >= 0;
       if (!isHeld && !quarantine.has(known.sha256)) return false;
       if (isHeld && small?.has(known.sha256) === false) return false;
       count.images++;
-      settled(known.sha256, isHeld);
+      settled(known.sha256, place);
     }
     count.done++;
     return true;
@@ -303,11 +304,7 @@ async function pass(
   const left = new Set(await set.partNames().catch(() => []));
   if (![...parts, ...writer.names].every((name) => left.has(name))) {
     const { held: now } = await holdings(set, options);
-    const isLost = (i: number): boolean => {
-      const sha256 = Buffer.from(claimed.at(i)).toString('hex');
-      return !now.has(sha256) && !quarantine.has(sha256);
-    };
-    for (let i = 0; i < claimed.size; i++) if (isLost(i)) return null;
+    for (const key of claimed) if (!now.has(key) && !quarantine.has(Buffer.from(key).toString('hex'))) return null;
   }
   const { images, elsewhere, ignored, extracted, reused, quarantined } = count;
   const seconds = (finished - started) / 1000;

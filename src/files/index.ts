@@ -16,6 +16,7 @@ export { openRegular } from './open.js';
 export { tryFolder, tryOutput, writeOutput, writeOutputs } from './output.js';
 export { isSameFile, type Placed, placeFile } from './place.js';
 export { readLines, readNamed, readSlice, readStart, readWhole } from './read.js';
+export { openReader, type Reader } from './reader.js';
 export { openScratch, openTemporary, type Scratch, withScratchFolder } from './scratch.js';
 export { openSpill, type Spill } from './spill.js';
 export { SteadyFile } from './steady.js';

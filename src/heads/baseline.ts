@@ -1,9 +1,10 @@
 import type { MeanAnswer } from './learned.js';
 
 /** @returns the commonest class (the first of equals) by its number; null of none */
-export function commonestOf(y: ArrayLike<number>): number | null {
+export function commonestOf(...sides: readonly ArrayLike<number>[]): number | null {
   const counts = new Map<number, number>();
-  for (let i = 0; i < y.length; i++) counts.set(y[i] as number, (counts.get(y[i] as number) ?? 0) + 1);
+  for (const y of sides)
+    for (let i = 0; i < y.length; i++) counts.set(y[i] as number, (counts.get(y[i] as number) ?? 0) + 1);
   const [first] = [...counts].sort(([a, m], [b, n]) => n - m || a - b);
   return first?.[0] ?? null;
 }
@@ -12,7 +13,9 @@ export function commonestOf(y: ArrayLike<number>): number | null {
 export function majority(train: ArrayLike<number>, val: ArrayLike<number>): number | null {
   if (val.length === 0) return null;
   const commonest = commonestOf(train) ?? 0;
-  return Array.from(val).filter((label) => label === commonest).length / val.length;
+  let right = 0;
+  for (let i = 0; i < val.length; i++) if (val[i] === commonest) right++;
+  return right / val.length;
 }
 
 /** Training and validation targets of one head, or of one part of a cross-validation. */

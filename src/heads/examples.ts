@@ -12,7 +12,7 @@ import {
   tableFromIPC,
   Utf8,
 } from 'apache-arrow';
-import { breathe } from '../breathe.js';
+import { breathe, isBreath } from '../breathe.js';
 import { sha256Hex } from '../canonical.js';
 import { HeadError } from '../errors.js';
 import { readNamed, whyUnreadable } from '../files/index.js';
@@ -28,11 +28,16 @@ const LARGEST = 2 ** 31 - 1;
 const SPLITS = ['train', 'val', 'test'] as const;
 
 /** A builder of Arrow's takes ten times as long. @returns a column of texts */
-function textColumn(length: number, of: (row: number) => string | null): Data<Utf8> {
+async function textColumn(
+  length: number,
+  of: (row: number) => string | null,
+  signal: AbortSignal | undefined,
+): Promise<Data<Utf8>> {
   const valueOffsets = new Int32Array(length + 1);
   const nullBitmap = new Uint8Array(Math.ceil(length / 64) * 8);
   let nullCount = 0;
   for (let row = 0; row < length; row++) {
+    if (isBreath(row)) await breathe(signal);
     const text = of(row);
     valueOffsets[row + 1] = (valueOffsets[row] as number) + (text === null ? 0 : Buffer.byteLength(text));
     if (text === null) nullCount++;
@@ -40,6 +45,7 @@ function textColumn(length: number, of: (row: number) => string | null): Data<Ut
   }
   const data = Buffer.alloc(valueOffsets[length] as number);
   for (let row = 0; row < length; row++) {
+    if (isBreath(row)) await breathe(signal);
     const text = of(row);
     if (text !== null) data.write(text, valueOffsets[row] as number);
   }
@@ -74,7 +80,10 @@ export const examplesFile = oncePerProblem(async (problem, signal): Promise<Uint
   await breathe(signal);
   const at = (row: number): Example => all[places[row] as number] as Example;
   const hashes = Buffer.alloc(length * 32);
-  for (let row = 0; row < length; row++) hashes.write(at(row).sha256, row * 32, 'hex');
+  for (let row = 0; row < length; row++) {
+    if (isBreath(row)) await breathe(signal);
+    hashes.write(at(row).sha256, row * 32, 'hex');
+  }
   const isNumber = problem.task === 'regression';
   const schema = new Schema([
     new Field('sha256', new FixedSizeBinary(32), false),
@@ -89,11 +98,9 @@ export const examplesFile = oncePerProblem(async (problem, signal): Promise<Uint
         nullCount: 0,
         data: Float64Array.from({ length }, (_, row) => Number(at(row).label)),
       })
-    : textColumn(length, (row) => at(row).label);
-  await breathe(signal);
-  const splits = textColumn(length, (row) => splitAt(places[row] as number));
-  await breathe(signal);
-  const groups = textColumn(length, (row) => at(row).group ?? null);
+    : await textColumn(length, (row) => at(row).label, signal);
+  const splits = await textColumn(length, (row) => splitAt(places[row] as number), signal);
+  const groups = await textColumn(length, (row) => at(row).group ?? null, signal);
   const children = [
     makeData({ type: new FixedSizeBinary(32), length, nullCount: 0, data: hashes }),
     targets,

@@ -1,3 +1,4 @@
+import { breathe, inBreaths } from '../breathe.js';
 import type { EngineName } from '../engine/engine.js';
 import type { Targets } from '../labels/targets.js';
 import type { Metrics } from '../metrics/metrics.js';
@@ -5,12 +6,12 @@ import { type Mistake, surestMistakes } from '../metrics/mistakes.js';
 import { type HeadOptions, isByMinibatch, resolveOptions } from '../train/options.js';
 import { numbersOf } from '../train/packs.js';
 import type { EpochRecord, TrainHooks } from '../train/run.js';
-import { sharesPasses, type TrainedHead } from '../train/train.js';
+import { sharesPasses, type TrainedHead, type TrainingJob } from '../train/train.js';
 import { commonestOf, majorityOf, meanAnswer, type Part } from './baseline.js';
 import { checkCoverage, type FitOptions, type ResolvedFit, resolveFit } from './fit-options.js';
 import type { VectorTable } from './joined-sets.js';
 import { JointTraining } from './joint.js';
-import { type Answers, coverageOf, metricsOf, temperatureOf, thresholdOf } from './judge.js';
+import { type Answers, coverageOf, metricsInSteps, metricsOf, temperatureOf, thresholdOf } from './judge.js';
 import type { Choice, Learned } from './learned.js';
 import { joinRows, type LabelledRows, type Problem } from './problem.js';
 import { logitsOf, type RowTask, rowJob, scoresOf, withTemperature } from './row-trainer.js';
@@ -69,7 +70,7 @@ export async function finishHead(
   hooks: FitHooks = {},
 ): Promise<FittedHead> {
   const { val, train } = sides;
-  const judged = await inTurn(hooks, () => judge(sides, [{ trained, val }], options, fit));
+  const judged = await inTurn(hooks, () => judge(sides, [{ trained, val }], options, fit, hooks));
   const final =
     fit.refit && val.rows.length > 0
       ? await trainOne(sides, joinRows(sides, train, val), NO_ROWS, options, hooks, trained.bestEpoch)
@@ -83,13 +84,13 @@ export async function finishHead(
     val: val.rows.length,
     folds: null,
   };
-  return inTurn(hooks, () => finish(sides, { ...final, history, bestEpoch }, options, fit, told));
+  return inTurn(hooks, () => finish(sides, { ...final, history, bestEpoch }, options, fit, told, hooks));
 }
 
 /** What answering without looking at an image gets right. */
 function baselines({ task, classes }: RowTask, parts: readonly Part[]): Baselines {
   const isClasses = task === 'binary' || task === 'multiclass';
-  const commonest = isClasses ? commonestOf(parts.flatMap(({ train }) => Array.from(train))) : null;
+  const commonest = isClasses ? commonestOf(...parts.map(({ train }) => train)) : null;
   return {
     majority: isClasses ? majorityOf(parts) : null,
     commonest: commonest === null ? null : (classes[commonest] ?? null),
@@ -117,6 +118,7 @@ async function judge(
   heads: readonly { readonly trained: TrainedHead; readonly val: LabelledRows }[],
   { seed = 0 }: HeadOptions,
   fit: ResolvedFit,
+  { signal }: FitHooks = {},
 ): Promise<Judged & { readonly answers: readonly Answers[] }> {
   const { task, classes } = sides;
   const y = joinTargets(heads.map(({ val }) => val.y));
@@ -124,12 +126,15 @@ async function judge(
     ? joinFloats(await Promise.all(heads.map(({ trained, val }) => logitsOf(sides, trained, val.rows))))
     : new Float32Array(0);
   const temperature = temperatureOf(task, classes.length, logits, y, fit);
+  await breathe(signal);
   const answers = await Promise.all(
     heads.map(({ trained, val }) => answersOf(sides, cooled(trained, temperature), val)),
   );
   const all = { task, classes: classes.length, scores: joinFloats(answers.map(({ scores }) => scores)), y };
+  sides.table.vectors.rest?.();
   const threshold = thresholdOf(all, fit);
-  const metrics = metricsOf(all, threshold, { resamples: fit.bootstrap, seed });
+  const metrics = await inBreaths(metricsInSteps(all, threshold, { resamples: fit.bootstrap, seed }), signal);
+  await breathe(signal);
   const rows = heads.flatMap(({ val }) => Array.from(val.rows));
   const mistakes = mistakesOf(all, threshold).map((one) => ({ ...one, at: rows[one.at] as number }));
   return { temperature, threshold, coverage: coverageOf(all, fit), metrics, answers, mistakes };
@@ -150,6 +155,7 @@ async function finish(
   { seed = 0 }: HeadOptions,
   fit: ResolvedFit,
   told: Judged & Baselines & Pick<Learned, 'val' | 'folds' | 'chosen' | 'end'>,
+  { signal }: FitHooks,
 ): Promise<FittedHead> {
   const { temperature, threshold, coverage, metrics, val, majority, commonest, meanAnswer, folds, chosen, end } = told;
   const final = cooled(trained, temperature);
@@ -163,7 +169,7 @@ async function finish(
       shots: fit.shots,
       refit: fit.refit && val > 0,
       metrics,
-      testMetrics: metricsOf(tested, threshold, { resamples: fit.bootstrap, seed }),
+      testMetrics: await inBreaths(metricsInSteps(tested, threshold, { resamples: fit.bootstrap, seed }), signal),
       majority,
       commonest,
       meanAnswer,
@@ -221,7 +227,7 @@ async function isWorthBeside(
   options: HeadOptions,
   { engine }: FitHooks,
 ): Promise<boolean> {
-  const job = rowJob(sides, all.train, all.val, [options], engine ? { engine } : {});
+  const job = await rowJob(sides, all.train, all.val, [options], engine ? { engine } : {});
   const resolved = resolveOptions(options);
   return resolved.epochs * numbersOf(resolved, job.data) <= MOST_KEPT && sharesPasses(job);
 }
@@ -238,7 +244,7 @@ export async function finishFolds(
   hooks: FitHooks = {},
   beside: ((epoch: number) => TrainedHead) | null = null,
 ): Promise<FittedHead> {
-  const { answers, ...judged } = await inTurn(hooks, () => judge(sides, parts, options, fit));
+  const { answers, ...judged } = await inTurn(hooks, () => judge(sides, parts, options, fit, hooks));
   const folds = parts.map(({ trained, train, val }, i) => ({
     train: train.rows.length,
     val: val.rows.length,
@@ -263,7 +269,7 @@ export async function finishFolds(
     val: sides.train.rows.length,
     folds,
   };
-  return inTurn(hooks, () => finish(sides, trained, options, fit, told));
+  return inTurn(hooks, () => finish(sides, trained, options, fit, told, hooks));
 }
 
 const inTurn = <T>({ joint }: FitHooks, work: () => Promise<T>): Promise<T> => (joint ? joint.inTurn(work) : work());
@@ -303,9 +309,11 @@ async function trainParts(
     ...(onEpoch ? { onEpoch: (_: number, record: EpochRecord) => onEpoch(record) } : {}),
     ...(signal ? { signal } : {}),
   };
-  const outcomes = await joint.train(
-    parts.map((part) => rowJob(sides, part.train, part.val, [options], { ...hooks, ...hooksOf(part) })),
-  );
+  const jobs: TrainingJob[] = [];
+  for (const part of parts) {
+    jobs.push(await rowJob(sides, part.train, part.val, [options], { ...hooks, ...hooksOf(part) }));
+  }
+  const outcomes = await joint.train(jobs);
   const heads = outcomes.flat();
   const failed = heads.find((one) => one instanceof Error);
   if (failed !== undefined) throw failed;

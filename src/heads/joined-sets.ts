@@ -122,6 +122,7 @@ async function distinctInOrder(keys: readonly string[], signal?: AbortSignal): P
     if (isBreath(place)) await breathe(signal);
     if (contents.add(key) === first.length) first.push(key);
   }
+  await breathe(signal);
   const order = contents.order();
   await breathe(signal);
   return Array.from(order, (content) => first[content] as string);

@@ -1,8 +1,9 @@
+import { atOnce, type Steps } from '../breathe.js';
 import type { Targets, Task } from '../labels/targets.js';
 import type { BootstrapOptions } from '../metrics/bootstrap.js';
 import { column } from '../metrics/classification.js';
 import { type CoverageRule, fitCoverage } from '../metrics/conformal.js';
-import { type Metrics, measureClasses, measureLabels, measureValues } from '../metrics/metrics.js';
+import { type Metrics, measureClassesInSteps, measureLabelsInSteps, measureValuesInSteps } from '../metrics/metrics.js';
 import { fitTemperature } from '../metrics/temperature.js';
 import { chooseThreshold } from '../metrics/threshold.js';
 import { endingOf, unitsOf } from '../train/net.js';
@@ -54,12 +55,20 @@ export function coverageOf({ classes, scores, y }: Answers, { coverage }: Resolv
 }
 
 /** @returns how well these answers do; null for none */
-export function metricsOf(answers: Answers, threshold: Threshold | null, options: BootstrapOptions): Metrics | null {
+export const metricsOf = (answers: Answers, threshold: Threshold | null, options: BootstrapOptions): Metrics | null =>
+  atOnce(metricsInSteps(answers, threshold, options));
+
+/** As `metricsOf`. */
+export function* metricsInSteps(
+  answers: Answers,
+  threshold: Threshold | null,
+  options: BootstrapOptions,
+): Steps<Metrics | null> {
   const { task, classes, scores, y } = answers;
   if (scores.length === 0) return null;
-  if (task === 'regression') return measureValues(scores, y, options);
+  if (task === 'regression') return yield* measureValuesInSteps(scores, y, options);
   const values = threshold?.values ?? [];
   return task === 'multilabel'
-    ? measureLabels(scores, y, values, options)
-    : measureClasses(scores, y, classes, values[0] ?? 0.5, options);
+    ? yield* measureLabelsInSteps(scores, y, values, options)
+    : yield* measureClassesInSteps(scores, y, classes, values[0] ?? 0.5, options);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { breathe } from '../breathe.js';
+import { breathe, isBreath } from '../breathe.js';
 import { canonicalJson, sha256Hex } from '../canonical.js';
 import { LabelError } from '../errors.js';
 import { fewShots } from '../labels/folds.js';
@@ -7,7 +7,8 @@ import type { Example, LabelledData } from '../labels/labels.js';
 import { keysOf, splitExamples } from '../labels/split.js';
 import { type Targets, type Task, widthOf } from '../labels/targets.js';
 import { strataOf, targetsOf } from '../labels/task.js';
-import { inOrderOfTexts, placesInOrder } from './by-content.js';
+import { placesInOrder } from '../places.js';
+import { inOrderOfTexts } from './by-content.js';
 import type { VectorTable } from './joined-sets.js';
 
 /** Labelled images that have vectors, divided. */
@@ -50,9 +51,14 @@ export async function divideExamples(
   { seed, val, shots }: DivideOptions,
   signal?: AbortSignal,
 ): Promise<Problem> {
-  const usable = examples.filter(({ sha256 }) => has(sha256));
+  const usable: Example[] = [];
   const there = new Set<string>();
-  for (const { label } of usable) for (const name of strataOf(task, label)) there.add(name);
+  for (const [i, example] of examples.entries()) {
+    if (isBreath(i)) await breathe(signal);
+    if (!has(example.sha256)) continue;
+    usable.push(example);
+    for (const name of strataOf(task, example.label)) there.add(name);
+  }
   const bare = classes.find((name) => !there.has(name));
   if (bare !== undefined) {
     throw new LabelError(`class ${bare} has no image that can be used: add some, or remove the class`);
@@ -86,24 +92,32 @@ export interface LabelledRows {
 }
 
 /** @returns the examples in the order of the table */
-export function labelledRows(
+export async function labelledRows(
   { task, classes }: Pick<Problem, 'task' | 'classes'>,
   examples: readonly Example[],
   table: VectorTable,
-): LabelledRows {
+  signal?: AbortSignal,
+): Promise<LabelledRows> {
   const keyOf = keysOf(examples);
-  const rowOf = Uint32Array.from(examples, ({ sha256 }) => Math.max(table.rows.indexOf(sha256), 0));
+  const rowOf = new Uint32Array(examples.length);
+  for (const [i, { sha256 }] of examples.entries()) {
+    if (isBreath(i)) await breathe(signal);
+    rowOf[i] = Math.max(table.rows.indexOf(sha256), 0);
+  }
   const order = placesInOrder(rowOf);
-  const placed = Array.from(order, (i) => examples[i] as Example);
-  return {
-    rows: order.map((i) => rowOf[i] as number),
-    y: targetsOf(
-      task,
-      placed.map(({ label }) => label),
-      classes,
-    ),
-    keys: placed.map(keyOf),
-  };
+  await breathe(signal);
+  const rows = new Uint32Array(order.length);
+  const labels: string[] = [];
+  const keys: string[] = [];
+  for (const [place, i] of order.entries()) {
+    if (isBreath(place)) await breathe(signal);
+    const example = examples[i] as Example;
+    rows[place] = rowOf[i] as number;
+    labels.push(example.label);
+    keys.push(keyOf(example));
+  }
+  await breathe(signal);
+  return { rows, y: targetsOf(task, labels, classes), keys };
 }
 
 /** @returns those of the rows whose place is chosen */

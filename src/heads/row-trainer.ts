@@ -1,3 +1,4 @@
+import { breathe, isBreath } from '../breathe.js';
 import { type Task, widthOf } from '../labels/targets.js';
 import type { HeadOptions } from '../train/options.js';
 import type { TrainHooks } from '../train/run.js';
@@ -18,12 +19,8 @@ const known = new WeakMap<VectorTable, Uint32Array>();
 /** @returns of each row the first four bytes of its content's hash */
 function marksOf(table: VectorTable): Uint32Array {
   const { rows, vectors } = table;
-  const marks =
-    known.get(table) ??
-    Uint32Array.from({ length: vectors.n }, (_, row) => {
-      const bytes = rows.at(row);
-      return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-    });
+  const marks = known.get(table) ?? new Uint32Array(vectors.n);
+  if (!known.has(table)) for (let row = 0; row < vectors.n; row++) marks[row] = rows.leadOf(row);
   known.set(table, marks);
   return marks;
 }
@@ -33,43 +30,66 @@ interface RowData {
   readonly train: RowExamples & { readonly groups: Uint32Array };
   readonly val: RowExamples | null;
 }
-const prepared = new WeakMap<LabelledRows, WeakMap<LabelledRows, RowData>>();
+const prepared = new WeakMap<LabelledRows, WeakMap<LabelledRows, Promise<RowData>>>();
 
 /** @returns the training of heads on rows of a table. Images that are copies of each other train as one. */
-export function rowJob(
+export async function rowJob(
   of: RowTask,
   train: LabelledRows,
   val: LabelledRows,
   heads: readonly HeadOptions[],
   hooks: TrainHooks,
-): TrainingJob {
+): Promise<TrainingJob> {
   const { task, classes, table } = of;
-  const beside = prepared.get(train) ?? new WeakMap<LabelledRows, RowData>();
+  const beside = prepared.get(train) ?? new WeakMap<LabelledRows, Promise<RowData>>();
   prepared.set(train, beside);
-  const data = beside.get(val) ?? rowData(of, train, val);
-  beside.set(val, data);
+  const found = beside.get(val) ?? rowData(of, train, val, hooks.signal);
+  beside.set(val, found);
+  const data = await found;
+  await breathe(hooks.signal);
   return { data: { ...data.train, marks: marksOf(table), task, classes }, val: data.val, heads, hooks };
 }
 
-function rowData({ task, classes, table }: RowTask, train: LabelledRows, val: LabelledRows): RowData {
+async function rowData(
+  { task, classes, table }: RowTask,
+  train: LabelledRows,
+  val: LabelledRows,
+  signal?: AbortSignal,
+): Promise<RowData> {
   const { vectors } = table;
   const width = widthOf(task, classes.length);
   const y = task === 'regression' ? new Float32Array(vectors.n) : new Int32Array(vectors.n * width);
   for (const side of [train, val]) {
     for (const [i, row] of side.rows.entries()) {
+      if (isBreath(i)) await breathe(signal);
       for (let k = 0; k < width; k++) y[row * width + k] = side.y[i * width + k] as number;
     }
   }
+  await breathe(signal);
   const examples = (side: LabelledRows): RowExamples => ({ vectors, y, rows: distinct(side.rows) });
+  const groups = await groupsOf(train, vectors.n, signal);
+  return { train: { ...examples(train), groups }, val: val.rows.length === 0 ? null : examples(val) };
+}
+
+/** @returns for each row of the table a number for what it is left out with, in the order in which they come */
+async function groupsOf({ rows, keys }: LabelledRows, n: number, signal?: AbortSignal): Promise<Uint32Array> {
   const numbers = new Map<string, number>();
-  const groups = new Uint32Array(vectors.n);
-  for (const [i, row] of train.rows.entries()) {
-    const key = train.keys[i] as string;
+  const groups = new Uint32Array(n);
+  // Where none has a group, what is alike is one row.
+  const areContents = !keys.some((key) => key.startsWith('#'));
+  let count = 0;
+  for (const [i, row] of rows.entries()) {
+    if (isBreath(i)) await breathe(signal);
+    if (areContents) {
+      groups[row] = i > 0 && row === rows[i - 1] ? count - 1 : count++;
+      continue;
+    }
+    const key = keys[i] as string;
     const number = numbers.get(key) ?? numbers.size;
     if (number === numbers.size) numbers.set(key, number);
     groups[row] = number;
   }
-  return { train: { ...examples(train), groups }, val: val.rows.length === 0 ? null : examples(val) };
+  return groups;
 }
 
 /** @returns what the last layer gives for rows of a table, in front of the ending: `[rows, units]` */

@@ -46,7 +46,7 @@ async function findSides(
   const { task, classes } = problem;
   const rowsOfSide = async (side: readonly Example[]): Promise<LabelledRows> => {
     await breathe(signal);
-    return labelledRows(problem, side, table);
+    return labelledRows(problem, side, table, signal);
   };
   const train = await rowsOfSide(problem.train);
   const val = await rowsOfSide(problem.val);

@@ -1,3 +1,4 @@
+import { breathe, isBreath } from '../breathe.js';
 import { CacheError } from '../errors.js';
 import type { FeatureSet, LocatedRows } from '../store/index.js';
 import { allRows, memoryVectors, type VectorBlock, type VectorSource } from '../train/vectors.js';
@@ -66,13 +67,13 @@ export async function streamVectors(
   { memory = DEFAULT_MEMORY, signal }: HoldingOptions = {},
 ): Promise<StoredVectors> {
   const { batches, have } = await locateIn(sets, keys, signal);
-  const found = Uint32Array.from(keys.keys()).filter((place) => have[place] === 1);
-  const missing = Uint32Array.from(keys.keys()).filter((place) => have[place] === 0);
+  const found = allRows(keys.length).filter((place) => have[place] === 1);
+  const missing = allRows(keys.length).filter((place) => have[place] === 0);
+  await breathe(signal);
   const rowOf = new Uint32Array(keys.length);
-  found.forEach((place, row) => {
-    rowOf[place] = row;
-  });
+  for (let row = 0; row < found.length; row++) rowOf[found[row] as number] = row;
   const located = batches.map((one) => ({ ...one, places: one.places.map((place) => rowOf[place] as number) }));
+  await breathe(signal);
   const relocate = async (): Promise<PlacedRows[]> => {
     const asked = Array.from(found, (place) => keys[place] as string);
     return (await locateIn(sets, asked, signal)).batches;
@@ -96,10 +97,11 @@ export async function locateIn(
   const have = new Uint8Array(keys.length);
   const batches: PlacedRows[] = [];
   for (const set of sets) {
-    const left = Uint32Array.from(keys.keys()).filter((place) => have[place] === 0);
+    const left = allRows(keys.length).filter((place) => have[place] === 0);
     if (left.length === 0) break;
     const asked = left.length === keys.length ? keys : Array.from(left, (place) => keys[place] as string);
     for (const one of (await set.locate(asked, signal)).batches) {
+      if (isBreath(batches.length, 256)) await breathe(signal);
       const places = one.places.map((place) => left[place] as number);
       for (const place of places) have[place] = 1;
       batches.push({ ...one, set, places });

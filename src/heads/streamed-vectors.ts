@@ -36,6 +36,7 @@ export class StreamedVectors implements VectorSource {
   }
 
   async *blocks(rows: Uint32Array, shuffle?: Random, multiple = 1): AsyncGenerator<VectorBlock> {
+    if (rows.length === 0) return;
     const { d, capacity } = this;
     const wanted = new Uint8Array(this.n);
     for (const row of rows) wanted[row] = 1;

@@ -1,6 +1,6 @@
 import type { Metrics } from '../metrics/metrics.js';
 import { type HeadOptions, resolveOptions } from '../train/options.js';
-import type { Trained, TrainedHead } from '../train/train.js';
+import type { Trained, TrainedHead, TrainingJob } from '../train/train.js';
 import { measureFolds } from './fit.js';
 import type { ResolvedFit } from './fit-options.js';
 import { halving } from './halving.js';
@@ -39,9 +39,10 @@ async function trainAll(
 ): Promise<Trained[]> {
   let lowest: number | null = null;
   const epochs = Math.max(...heads.map((head) => resolveOptions(head).epochs));
-  const jobs = parts.map(({ train, val }) => {
+  const jobs: TrainingJob[] = [];
+  for (const { train, val } of parts) {
     const drop = hooks.halving ? halving() : () => [];
-    return rowJob(sides, train, val, heads, {
+    const job = await rowJob(sides, train, val, heads, {
       ...(hooks.signal ? { signal: hooks.signal } : {}),
       drop: (epoch, losses) => {
         const training = losses.filter((loss) => !Number.isNaN(loss));
@@ -50,7 +51,8 @@ async function trainAll(
         return drop(epoch, losses);
       },
     });
-  });
+    jobs.push(job);
+  }
   return new JointTraining().train(jobs);
 }
 

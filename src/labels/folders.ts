@@ -1,7 +1,8 @@
+import { atOnce, isBreath, type Steps } from '../breathe.js';
 import { byCodePoint } from '../canonical.js';
 import { LabelError, UsageError } from '../errors.js';
 import { tidy } from './cell.js';
-import { checkLabels, type DataFile, type Example, type FoundLabels, type LabelledData } from './labels.js';
+import { checkLabelsInSteps, type DataFile, type Example, type FoundLabels, type LabelledData } from './labels.js';
 import { countSplits, splitNamed } from './splits.js';
 import type { Task } from './targets.js';
 
@@ -27,7 +28,7 @@ interface Top {
  * @throws LabelError when there are no labels, one class only, a class without images to train on, or folders beside splits;
  * UsageError for a task that does not fit
  */
-export function labelsFromFolders(
+export function* labelsFromFoldersInSteps(
   files: readonly DataFile[],
   emptyFolders: readonly string[] = [],
   {
@@ -35,11 +36,11 @@ export function labelsFromFolders(
     splits = 'auto',
     known,
   }: { readonly task?: Task; readonly splits?: 'auto' | 'none'; readonly known?: FoundLabels['known'] } = {},
-): LabelledData {
+): Steps<LabelledData> {
   if (task === 'regression' || task === 'multilabel') {
     throw new UsageError(`a ${task} head needs a label file: folders give one class an image`);
   }
-  const tops = topsOf(files, emptyFolders);
+  const tops = yield* topsOf(files, emptyFolders);
   const divided = splits === 'auto' && areSplits(tops);
   const depth = divided ? 1 : 0;
   const examples: Example[] = [];
@@ -51,7 +52,9 @@ export function labelsFromFolders(
     const split = divided ? splitNamed(folders[0] ?? '') : undefined;
     return label === undefined ? null : { label: tidy(label), ...(split === undefined ? {} : { split }) };
   };
-  for (const { path, sha256 } of files) {
+  yield;
+  for (const [i, { path, sha256 }] of files.entries()) {
+    if (isBreath(i)) yield;
     const folder = path.slice(0, path.lastIndexOf('/') + 1);
     const known = said.get(folder);
     const one = known === undefined ? sayOf(folder) : known;
@@ -85,10 +88,14 @@ export function labelsFromFolders(
   const understood = divided
     ? `splits ${countSplits(examples.map(({ split }) => split))} from folders`
     : 'labels from folders';
-  return checkLabels({ task, examples, known, named, warnings, unlabelled, understood });
+  return yield* checkLabelsInSteps({ task, examples, known, named, warnings, unlabelled, understood });
 }
 
-function topsOf(files: readonly DataFile[], emptyFolders: readonly string[]): Map<string, Top> {
+/** `labelsFromFoldersInSteps` at one go. */
+export const labelsFromFolders = (...given: Parameters<typeof labelsFromFoldersInSteps>): LabelledData =>
+  atOnce(labelsFromFoldersInSteps(...given));
+
+function* topsOf(files: readonly DataFile[], emptyFolders: readonly string[]): Steps<Map<string, Top>> {
   const tops = new Map<string, Top>();
   const of = (name: string): Top => {
     const top = tops.get(name) ?? { own: 0, deeper: 0, folders: new Set<string>() };
@@ -96,7 +103,8 @@ function topsOf(files: readonly DataFile[], emptyFolders: readonly string[]): Ma
     return top;
   };
   const counts = new Map<string, number>();
-  for (const { path } of files) {
+  for (const [i, { path }] of files.entries()) {
+    if (isBreath(i)) yield;
     const folder = path.slice(0, path.lastIndexOf('/') + 1);
     counts.set(folder, (counts.get(folder) ?? 0) + 1);
   }

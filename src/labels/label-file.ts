@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
+import { inBreaths } from '../breathe.js';
 import { LabelError } from '../errors.js';
 import { MISSING_WORDS, textOf } from './cell.js';
 import { type ColumnOptions, type Columns, findColumns } from './columns.js';
 import { areWhole, canonicalLabel, numbersAsNames, type PlacedLabel, taskOf } from './file-task.js';
 import { splitsOfFiles } from './folders.js';
-import { checkLabels, type DataFile, type Example, type FoundLabels, type LabelledData } from './labels.js';
+import { checkLabelsInSteps, type DataFile, type Example, type FoundLabels, type LabelledData } from './labels.js';
 import { FileNames, type Match, matchedHow } from './names.js';
 import { readTable } from './read-table.js';
 import { type RowLabels, rowLabels, type WordOptions } from './row-labels.js';
@@ -123,7 +124,9 @@ export async function labelsFromFile(
     parts.push(`splits ${countSplits(sides)}${cut === null ? '' : ' from folders'}`);
   }
   const understood = parts.join('; ');
-  return checkLabels({ task, examples: cut ?? found, known: options.known, warnings, unlabelled, understood });
+  return inBreaths(
+    checkLabelsInSteps({ task, examples: cut ?? found, known: options.known, warnings, unlabelled, understood }),
+  );
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isBreath, type Steps } from '../breathe.js';
 import { byCodePoint } from '../canonical.js';
 import { LabelError, UsageError } from '../errors.js';
 import type { Split } from './splits.js';
@@ -65,7 +66,7 @@ const SEVERAL = -2;
  * @returns `of`: the number of the content of each example; for each content the number of its one label and that of its one given
  *   split, or NONE, or SEVERAL
  */
-function contentsOf(examples: readonly Example[]) {
+function* contentsOf(examples: readonly Example[]) {
   const numbers = new Map<string, number>();
   const numberIn = (map: Map<string, number>, value: string): number => {
     const number = map.get(value) ?? map.size;
@@ -74,13 +75,18 @@ function contentsOf(examples: readonly Example[]) {
   };
   const labelNumbers = new Map<string, number>();
   const splitNumbers = new Map<string, number>();
-  const of = Int32Array.from(examples, ({ sha256 }) => numberIn(numbers, sha256));
+  const of = new Int32Array(examples.length);
+  for (const [i, { sha256 }] of examples.entries()) {
+    if (isBreath(i)) yield;
+    of[i] = numberIn(numbers, sha256);
+  }
   const labels = new Int32Array(numbers.size).fill(NONE);
   const splits = new Int32Array(numbers.size).fill(NONE);
   const note = (said: Int32Array, content: number, number: number): void => {
     if (said[content] !== number) said[content] = said[content] === NONE ? number : SEVERAL;
   };
   for (const [i, { label, split }] of examples.entries()) {
+    if (isBreath(i)) yield;
     note(labels, of[i] as number, numberIn(labelNumbers, label));
     if (split !== undefined) note(splits, of[i] as number, numberIn(splitNumbers, split));
   }
@@ -94,10 +100,10 @@ const toldClasses = (classes: readonly string[]): string =>
  * Drops contents whose labels contradict each other and checks what is left.
  * @throws LabelError, or UsageError for a task that the labels do not fit
  */
-export function checkLabels(found: FoundLabels): LabelledData {
+export function* checkLabelsInSteps(found: FoundLabels): Steps<LabelledData> {
   const { task, examples, known, named = [], unlabelled } = found;
   const warnings = [...found.warnings];
-  const contents = contentsOf(examples);
+  const contents = yield* contentsOf(examples);
   const kept = examples.filter((_, i) => contents.labels[contents.of[i] as number] !== SEVERAL);
   if (kept.length < examples.length) {
     const dropped = contents.labels.reduce((count, label) => count + (label === SEVERAL ? 1 : 0), 0);
@@ -124,6 +130,7 @@ export function checkLabels(found: FoundLabels): LabelledData {
   const contentOf = new Map<string, number>();
   const all = new Set(named);
   for (const [i, example] of examples.entries()) {
+    if (isBreath(i)) yield;
     const content = contents.of[i] as number;
     for (const name of namesOf(example)) {
       all.add(name);
@@ -162,6 +169,7 @@ export function checkLabels(found: FoundLabels): LabelledData {
   if (kind === 'binary' && classes.length !== 2) {
     throw new UsageError(`a binary head needs two classes, the labels have ${classes.length}: use --task multiclass`);
   }
+  yield;
   warnings.push(...lookAlikes(classes));
   checkTraining(kind, classes, kept, warnings);
   const understood = `${found.understood}; ${toldClasses(classes)}`;

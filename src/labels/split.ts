@@ -37,7 +37,8 @@ export async function splitExamples(
   const held = await divide(open, seed, val, task, signal);
   const sides: Sides = { train: [], val: [], test: [] };
   let place = 0;
-  for (const example of examples) {
+  for (const [i, example] of examples.entries()) {
+    if (isBreath(i)) await breathe(signal);
     if (example.split === 'test' || (given && example.split === 'val')) sides[example.split].push(example);
     else sides[!given && held[place++] === 1 ? 'val' : 'train'].push(example);
   }
@@ -68,7 +69,9 @@ async function divide(
     }
     of[i] = number;
   }
+  await breathe(signal);
   const keys = [...numbers.keys()];
+  await breathe(signal);
   const places = new Float64Array(keys.length);
   for (const [number, key] of keys.entries()) {
     if (isBreath(number)) await breathe(signal);
@@ -79,7 +82,8 @@ async function divide(
     (places[a] as number) - (places[b] as number) || byCodePoint(keys[a] as string, keys[b] as string);
   for (const [, all] of [...members].sort(([a], [b]) => byCodePoint(a, b))) {
     let [lowest, highest] = [all[0] as number, all[0] as number];
-    for (const key of all) {
+    for (const [i, key] of all.entries()) {
+      if (isBreath(i)) await breathe(signal);
       if (compare(key, lowest) < 0) lowest = key;
       if (compare(key, highest) > 0) highest = key;
     }

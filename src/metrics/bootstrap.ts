@@ -1,3 +1,4 @@
+import { atOnce, type Steps } from '../breathe.js';
 import { Random } from '../random.js';
 import type { Two } from './samples.js';
 
@@ -48,13 +49,19 @@ const RESAMPLES = 1000;
 /** Steps of all resamples together, and the fewest resamples whatever they cost. */
 const MOST_WORK = 2e8;
 const FEWEST = 50;
+/** Examples above which each stretch takes milliseconds. */
+const LARGE = 10_000;
 
 /**
  * The percentile bootstrap (Efron 1979): examples are drawn with replacement, as many as there are, and everything is measured on
  * each resample. What was fitted (weights, thresholds, a temperature) stays as it is. The seed and the sample decide every draw.
  * @returns the 2.5th and the 97.5th percentile of each value, between order statistics linearly; null for 0 resamples
  */
-export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}): Resampled | null {
+export const bootstrap = (statistics: Statistics, options: BootstrapOptions = {}): Resampled | null =>
+  atOnce(bootstrapInSteps(statistics, options));
+
+/** `bootstrap`, in stretches of two resamples. */
+export function* bootstrapInSteps(statistics: Statistics, options: BootstrapOptions = {}): Steps<Resampled | null> {
   const { resamples = RESAMPLES, seed = 0 } = options;
   const { n, names } = statistics;
   if (resamples === 0 || n === 0) return null;
@@ -63,6 +70,7 @@ export function bootstrap(statistics: Statistics, options: BootstrapOptions = {}
   const values = names.map(() => new Float64Array(count));
   const draw = drawing(seed, n, count);
   for (let resample = 0; resample < count; resample += 2) {
+    if (n > LARGE) yield;
     for (const drawn of statistics.counts) draw(drawn);
     for (const [i, measured] of statistics.measure().entries()) {
       // Of an odd number the last sample comes to nothing, as there is no place for it.

@@ -1,6 +1,7 @@
+import type { Steps } from '../breathe.js';
 import { once, type Statistics } from './bootstrap.js';
 import { calibrationBins, calibrationOf } from './calibration.js';
-import { rank } from './ranking.js';
+import { type Ranking, rank } from './ranking.js';
 import { type Areas, type ClassSums, Samples } from './samples.js';
 import { logLoss, meanDefined, precisionRecallF1, ratio } from './shared.js';
 
@@ -56,20 +57,23 @@ export const column = (matrix: Float32Array, columns: number, k: number): Float3
  * @param probabilities `[n, classes]`
  * @param y `[n]`, class numbers
  */
-export function classificationStatistics(
+export function* classificationInSteps(
   probabilities: Float32Array,
   y: ArrayLike<number>,
   classes: number,
   threshold: number,
-): Statistics {
+): Steps<Statistics> {
   const n = y.length;
   const answers = answersOf(probabilities, classes, threshold);
   const losses = Float64Array.from({ length: n }, (_, i) =>
     logLoss(probabilities[i * classes + (y[i] as number)] as number),
   );
-  const rankings = Array.from({ length: classes }, (_, k) =>
-    rank(column(probabilities, classes, k), (i) => y[i] === k),
-  );
+  const rankings: Ranking[] = [];
+  for (let k = 0; k < classes; k++) {
+    yield;
+    rankings.push(rank(column(probabilities, classes, k), (i) => y[i] === k));
+  }
+  yield;
   const likeliest = classes === 2 ? new Int32Array(n).fill(1) : answersOf(probabilities, classes);
   const confidence = Float32Array.from(likeliest, (k, i) => probabilities[i * classes + k] as number);
   const gaps = Float64Array.from(confidence, (p, i) => p - (y[i] === likeliest[i] ? 1 : 0));

@@ -1,4 +1,5 @@
-import { type BootstrapOptions, bootstrap, type Statistics } from './bootstrap.js';
+import type { Steps } from '../breathe.js';
+import { type BootstrapOptions, bootstrapInSteps, type Statistics } from './bootstrap.js';
 import { wilson } from './wilson.js';
 
 /** Intervals that hold the value of new images of the same kind with this probability. */
@@ -25,10 +26,10 @@ const MOVED: ReadonlySet<string> = new Set(['calibrationError']);
  * @returns 95 % intervals: of accuracy, precision and recall, which are shares of images, Wilson's; of means, areas and losses the
  * percentile bootstrap, of 20 images or more, areas of 5 on either side; none of the calibration error. Null for 0 resamples
  */
-export function intervalsOf(statistics: Statistics, options: BootstrapOptions = {}): Intervals | null {
+export function* intervalsInSteps(statistics: Statistics, options: BootstrapOptions = {}): Steps<Intervals | null> {
   const { resamples } = options;
   if (resamples === 0 || statistics.n === 0) return null;
-  const drawn = statistics.n < FEWEST_IMAGES ? null : bootstrap(statistics, options);
+  const drawn = statistics.n < FEWEST_IMAGES ? null : yield* bootstrapInSteps(statistics, options);
   const of = statistics.names.map((name) => {
     const share = statistics.shares.get(name);
     if (share !== undefined) return [name, wilson(share[0], share[1])] as const;

@@ -1,6 +1,7 @@
+import { atOnce, type Steps } from '../breathe.js';
 import { type BootstrapOptions, once, type Statistics } from './bootstrap.js';
-import { answersOf, classificationStatistics, confusionOf } from './classification.js';
-import { type Intervals, intervalsOf } from './intervals.js';
+import { answersOf, classificationInSteps, confusionOf } from './classification.js';
+import { type Intervals, intervalsInSteps } from './intervals.js';
 import { multilabelStatistics } from './multilabel.js';
 import { regressionStatistics } from './regression.js';
 import { orNull } from './shared.js';
@@ -108,14 +109,14 @@ function commonOf(values: Record<string, number>, support: readonly number[], in
  * @param y `[n]`, class numbers, n at least 1
  * @param threshold of a binary head. Default 0.5
  */
-export function measureClasses(
+export function* measureClassesInSteps(
   probabilities: Float32Array,
   y: ArrayLike<number>,
   classes: number,
   threshold = 0.5,
   options: BootstrapOptions = {},
-): ClassificationMetrics {
-  const statistics = classificationStatistics(probabilities, y, classes, threshold);
+): Steps<ClassificationMetrics> {
+  const statistics = yield* classificationInSteps(probabilities, y, classes, threshold);
   const values = valuesOf(statistics);
   const answers = answersOf(probabilities, classes, threshold);
   const flat = Array.from(confusionOf(answers, y, classes, once(y.length)));
@@ -124,7 +125,7 @@ export function measureClasses(
   return {
     accuracy: values.accuracy as number,
     balancedAccuracy: values.balancedAccuracy as number,
-    ...commonOf(values, support, intervalsOf(statistics, options)),
+    ...commonOf(values, support, yield* intervalsInSteps(statistics, options)),
     confusion,
   };
 }
@@ -135,12 +136,12 @@ export function measureClasses(
  * @param y `[n, classes]`, 0 or 1, n at least 1
  * @param thresholds one a label
  */
-export function measureLabels(
+export function* measureLabelsInSteps(
   probabilities: Float32Array,
   y: ArrayLike<number>,
   thresholds: readonly number[],
   options: BootstrapOptions = {},
-): MultilabelMetrics {
+): Steps<MultilabelMetrics> {
   const statistics = multilabelStatistics(probabilities, y, thresholds);
   const values = valuesOf(statistics);
   const support = thresholds.map(() => 0);
@@ -152,7 +153,7 @@ export function measureLabels(
     accuracy: values.accuracy as number,
     hammingLoss: values.hammingLoss as number,
     microF1: values.microF1 as number,
-    ...commonOf(values, support, intervalsOf(statistics, options)),
+    ...commonOf(values, support, yield* intervalsInSteps(statistics, options)),
   };
 }
 
@@ -161,12 +162,26 @@ export function measureLabels(
  * @param values `[n]`, what the head says
  * @param y `[n]`, n at least 1
  */
-export function measureValues(
+export function* measureValuesInSteps(
   values: Float32Array,
   y: ArrayLike<number>,
   options: BootstrapOptions = {},
-): RegressionMetrics {
+): Steps<RegressionMetrics> {
   const statistics = regressionStatistics(values, y);
   const { r2, mae, rmse, loss } = valuesOf(statistics) as Record<'r2' | 'mae' | 'rmse' | 'loss', number>;
-  return { loss, r2: orNull(r2), mae, rmse, intervals: intervalsOf(statistics, options) };
+  return { loss, r2: orNull(r2), mae, rmse, intervals: yield* intervalsInSteps(statistics, options) };
 }
+
+type AtOnce<Given extends readonly unknown[], T> = (...given: Given) => T;
+
+/** `measureClassesInSteps` at one go. */
+export const measureClasses: AtOnce<Parameters<typeof measureClassesInSteps>, ClassificationMetrics> = (...given) =>
+  atOnce(measureClassesInSteps(...given));
+
+/** `measureLabelsInSteps` at one go. */
+export const measureLabels: AtOnce<Parameters<typeof measureLabelsInSteps>, MultilabelMetrics> = (...given) =>
+  atOnce(measureLabelsInSteps(...given));
+
+/** `measureValuesInSteps` at one go. */
+export const measureValues: AtOnce<Parameters<typeof measureValuesInSteps>, RegressionMetrics> = (...given) =>
+  atOnce(measureValuesInSteps(...given));

@@ -9,6 +9,7 @@ import { isTemporary } from '../files/index.js';
 import { looksLikeImage, type SystemPath } from '../images/index.js';
 import { nameOf } from '../plain.js';
 import { type FoundFile, NOISE, type WalkOptions } from './found.js';
+import { FACTS, KIND, LookThread } from './look-aside.js';
 
 interface Entry {
   readonly relative: string;
@@ -130,21 +131,27 @@ export async function* walkFolder(dir: string, options: WalkOptions = {}): Async
   const looker = new Looker();
   let waiting: Entry[] = [];
   // Looked at while those before them are worked on.
-  let ahead: Promise<FoundFile[]> = Promise.resolve([]);
-  let looked = 0;
-  for await (const run of await candidates(dir, options)) {
-    for (const entry of run) {
-      waiting.push(entry);
-      if (waiting.length < STATS_AT_ONCE) continue;
-      const before = ahead;
-      ahead = looker.look(waiting);
-      waiting = [];
-      yield* await before;
-      if (++looked % LOOKS_A_BREATH === 0) await breathe(options.signal);
+  const ahead: Promise<FoundFile[]>[] = [];
+  let given = 0;
+  try {
+    for await (const run of await candidates(dir, options)) {
+      for (const entry of run) {
+        waiting.push(entry);
+        if (waiting.length < looker.atOnce) continue;
+        ahead.push(looker.look(waiting));
+        given += waiting.length;
+        waiting = [];
+        while (ahead.length > looker.ahead) yield* (await ahead.shift()) ?? [];
+        if (given < FILES_A_BREATH) continue;
+        given = 0;
+        await breathe(options.signal);
+      }
     }
+    ahead.push(looker.look(waiting));
+    for (const looked of ahead) yield* await looked;
+  } finally {
+    looker.end();
   }
-  yield* await ahead;
-  yield* await looker.look(waiting);
 }
 
 /** What `walkFolder` looks at, by name alone. */
@@ -161,10 +168,8 @@ async function candidates(
     : [[{ relative: path.basename(root), absolute: root }]];
 }
 
-/** One after the other, most of the time would go by between the calls. */
-const STATS_AT_ONCE = 64;
 /** Looks in this thread let nothing else go on: a signal of the system must be heard, and progress be shown. */
-const LOOKS_A_BREATH = 16;
+const FILES_A_BREATH = 1024;
 
 /** The promise that node:fs makes of it takes twice the time, which a rerun over 100,000 files feels. */
 const statElsewhere = (file: SystemPath): Promise<BigIntStats> =>
@@ -177,14 +182,75 @@ const NEAR_MS = 0.1;
 /** Files after one that took longer, at which other threads look. */
 const FAR = 1024;
 
-/** Looks at files: in this thread while the system knows them by heart, which takes half the time of handing them to another. */
+/** Files after which a thread is worth starting, which takes some 40 ms. */
+const MANY = 16_384;
+/** Files that are asked for at once, and times that these are asked for ahead: here, and of the thread. */
+const HERE = { atOnce: 64, ahead: 1 } as const;
+const ASIDE = { atOnce: 512, ahead: 8 } as const;
+
+/**
+ * Looks at files: in this thread while the system knows them by heart, which takes half the time of handing them to another; where there
+ * are very many in a second thread, which goes ahead of what is done with them; where looks take long in several.
+ */
 class Looker {
   private far = 0;
+  private looked = 0;
+  private aside: LookThread | null | undefined;
+
+  get atOnce(): number {
+    return this.mode.atOnce;
+  }
+
+  get ahead(): number {
+    return this.mode.ahead;
+  }
 
   /** @returns the files that are there, and those that are named like images */
   async look(entries: readonly Entry[]): Promise<FoundFile[]> {
-    const files = await Promise.all(entries.map((entry) => (this.far > 0 ? this.elsewhere(entry) : this.here(entry))));
+    this.looked += entries.length;
+    if (this.looked > MANY && this.aside === undefined) this.aside = LookThread.start();
+    const files = (await this.thread(entries)) ?? (await this.oneByOne(entries));
     return files.filter((file) => file !== null);
+  }
+
+  end(): void {
+    this.aside?.end();
+  }
+
+  private get mode(): typeof HERE | typeof ASIDE {
+    return this.aside && this.far <= 0 ? ASIDE : HERE;
+  }
+
+  /** @returns null where it is not asked, or has ended */
+  private async thread(entries: readonly Entry[]): Promise<(FoundFile | null)[] | null> {
+    if (!this.aside || this.far > 0) return null;
+    const paths = entries.flatMap(({ absolute }) => (typeof absolute === 'string' ? absolute : []));
+    if (paths.length < entries.length || paths.length === 0) return null;
+    const looked = await this.aside.look(paths);
+    if (looked === null) {
+      this.aside = null;
+      return null;
+    }
+    if (looked.ms > NEAR_MS * paths.length) this.far = FAR;
+    const [facts, inodes] = [new BigInt64Array(looked.facts), new BigUint64Array(looked.facts)];
+    const keys = new Uint8Array(looked.keys);
+    return entries.map((entry, i) => {
+      const at = i * FACTS;
+      if (facts[at] === KIND.absent) return absent(entry);
+      if (facts[at] !== KIND.file && !looksLikeImage(entry.relative)) return null;
+      return {
+        path: entry.relative,
+        absolute: entry.absolute,
+        size: Number(facts[at + 1]),
+        mtimeNs: facts[at + 2] as bigint,
+        ino: inodes[at + 3] as bigint,
+        pathKey: keys.subarray(i * 32, i * 32 + 32),
+      };
+    });
+  }
+
+  private oneByOne(entries: readonly Entry[]): Promise<(FoundFile | null)[]> {
+    return Promise.all(entries.map((entry) => (this.far > 0 ? this.elsewhere(entry) : this.here(entry))));
   }
 
   private here(entry: Entry): FoundFile | null {

@@ -10,6 +10,8 @@ export interface FoundFile extends ImageFile {
   readonly ino: bigint;
   /** Of an object: its version. */
   readonly etag?: string;
+  /** SHA-256 of `absolute`, 32 bytes, where it is known already. */
+  readonly pathKey?: Uint8Array;
 }
 
 export interface WalkOptions {

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { sha256Hex } from '../canonical.js';
 import { CacheError } from '../errors.js';
 import { errorCode, storeError } from '../files/index.js';
-import { KeySet } from './key-set.js';
+import { BitList } from './bit-list.js';
+import { removeKeyFiles } from './held-keys.js';
+import { KeySorter } from './key-sorter.js';
 import { listParts, type Maker, Part } from './part.js';
 import { PART_ROWS, PartWriter, partCapacity } from './part-writer.js';
 import type { FeatureSet } from './set.js';
@@ -34,10 +36,11 @@ interface Seen {
   readonly bytes: number;
   readonly rows: number;
   readonly maker: Maker;
-  /** Its rows that count: those whose key no earlier part has. They are the keys [from, to) of the first pass. */
-  readonly from: number;
-  readonly to: number;
-  /** Rows of those that `keep` refuses. */
+  /** The number of its first row among those of all parts. */
+  readonly first: number;
+  /** Its rows whose key an earlier row has. */
+  readonly repeated: number;
+  /** Rows besides those that `keep` refuses. */
   readonly refused: number;
 }
 
@@ -65,13 +68,14 @@ async function compactOnce(
   set: FeatureSet,
   { keep, dryRun = false, onDamaged, onPart }: CompactOptions,
 ): Promise<Compacted> {
-  const keys = new KeySet();
-  const seen = await survey(set, keys, keep, onDamaged);
+  const { seen, isLeft } = await survey(set, keep, onDamaged);
   const capacity = partCapacity(set.spec);
   const groups = new Map<string, Seen[]>();
   for (const part of seen) {
     const maker = JSON.stringify(part.maker);
-    groups.set(maker, [...(groups.get(maker) ?? []), part]);
+    const group = groups.get(maker);
+    if (group === undefined) groups.set(maker, [part]);
+    else group.push(part);
   }
   const rewrites = [...groups.values()].map((group) => toRewrite(group, capacity)).filter(({ length }) => length > 0);
   const gone = rewrites.flat();
@@ -87,21 +91,24 @@ async function compactOnce(
       made.parts += Math.ceil(rows / capacity);
       made.bytes += sum(group, (part) => (part.rows === 0 ? 0 : (part.bytes * staying(part)) / part.rows));
     } else {
-      const written = await rewrite(set, group, keys, keep, onRead);
+      const written = await rewrite(set, group, isLeft, onRead);
       made.parts += written.length;
       for (const name of written) made.bytes += await set.system.size(join(set.dir, name));
     }
   }
-  if (!dryRun) await remove(set, gone.map(({ name }) => name).sort());
+  if (!dryRun && gone.length > 0) {
+    await remove(set, gone.map(({ name }) => name).sort());
+    await removeKeyFiles(set);
+  }
   return {
     parts: { before: before.parts, after: before.parts - gone.length + made.parts },
     bytes: { before: before.bytes, after: Math.round(before.bytes - sum(gone, ({ bytes }) => bytes) + made.bytes) },
-    duplicates: sum(seen, ({ rows, from, to }) => rows - (to - from)),
+    duplicates: sum(seen, ({ repeated }) => repeated),
     dropped: sum(seen, ({ refused }) => refused),
   };
 }
 
-const staying = ({ from, to, refused }: Seen): number => to - from - refused;
+const staying = ({ rows, repeated, refused }: Seen): number => rows - repeated - refused;
 
 /**
  * Those parts of one maker that are to be written anew: any with a row that must go, as else a merged part's name might put that
@@ -110,49 +117,68 @@ const staying = ({ from, to, refused }: Seen): number => to - from - refused;
 function toRewrite(group: readonly Seen[], capacity: number): Seen[] {
   const mustGo = group.filter((part) => staying(part) < part.rows);
   const isSmall = (part: Seen): boolean => staying(part) < capacity;
-  const rest = group.filter((part) => !mustGo.includes(part) && isSmall(part));
+  const rest = group.filter((part) => staying(part) === part.rows && isSmall(part));
   const rows = [...mustGo, ...rest].reduce((sum, part) => sum + staying(part), 0);
   const saves = Math.ceil(rows / capacity) < mustGo.length + rest.length;
   return saves && rest.length + mustGo.length > 1 ? [...mustGo, ...rest] : mustGo;
 }
 
-/** Reads the keys of all parts, by name; `keys` gets them in that order. */
+/**
+ * Reads the keys of all parts, by name.
+ * @returns `isLeft`: whether a row, by its number, stays
+ */
 async function survey(
   set: FeatureSet,
-  keys: KeySet,
   keep: CompactOptions['keep'],
   onDamaged: CompactOptions['onDamaged'],
-): Promise<Seen[]> {
-  const seen: Seen[] = [];
-  for (const name of await listParts(set.system, set.dir)) {
-    try {
-      const part = await Part.open(set.system, set.dir, name, set);
+): Promise<{ readonly seen: Seen[]; readonly isLeft: (row: number) => boolean }> {
+  const sorter = new KeySorter(set.system, set.dir);
+  try {
+    const read: Omit<Seen, 'repeated' | 'refused'>[] = [];
+    const refused = new BitList();
+    for (const name of await listParts(set.system, set.dir)) {
       try {
-        // All of a part's keys are sound before the first of them counts.
-        const batches: Uint8Array[] = [];
-        for (let batch = 0; batch < part.batches; batch++) batches.push(await part.keys(batch));
-        const from = keys.size;
-        for (const flat of batches) for (let row = 0; row < flat.length / 32; row++) keys.addRow(flat, row);
-        let refused = 0;
-        if (keep !== undefined) for (let i = from; i < keys.size; i++) if (!keep(keys.at(i))) refused++;
-        seen.push({ name, bytes: part.size, rows: part.rows, maker: part.maker, from, to: keys.size, refused });
-      } finally {
-        await part.close();
+        const part = await Part.open(set.system, set.dir, name, set);
+        try {
+          // All of a part's keys are sound before the first of them counts.
+          const batches: Uint8Array[] = [];
+          for (let batch = 0; batch < part.batches; batch++) batches.push(await part.keys(batch));
+          const first = sorter.rows;
+          for (const flat of batches) {
+            for (let row = 0; keep !== undefined && row < flat.length / 32; row++) {
+              if (!keep(flat.subarray(row * 32, row * 32 + 32))) refused.set(sorter.rows + row);
+            }
+            sorter.add(flat);
+          }
+          read.push({ name, bytes: part.size, rows: part.rows, maker: part.maker, first });
+        } finally {
+          await part.close();
+        }
+      } catch (error) {
+        if (onDamaged === undefined || !(error instanceof CacheError)) throw error;
+        onDamaged(error);
       }
-    } catch (error) {
-      if (onDamaged === undefined || !(error instanceof CacheError)) throw error;
-      onDamaged(error);
     }
+    const repeats = await sorter.repeats();
+    const seen = read.map((part): Seen => {
+      let [repeated, gone] = [0, 0];
+      for (let row = part.first; row < part.first + part.rows; row++) {
+        if (repeats.has(row)) repeated++;
+        else if (refused.has(row)) gone++;
+      }
+      return { ...part, repeated, refused: gone };
+    });
+    return { seen, isLeft: (row) => !repeats.has(row) && !refused.has(row) };
+  } finally {
+    sorter.close();
   }
-  return seen;
 }
 
-/** Writes the rows of the parts that count into new parts. @returns their names */
+/** Writes the rows of the parts that stay into new parts. @returns their names */
 async function rewrite(
   set: FeatureSet,
   group: readonly Seen[],
-  keys: KeySet,
-  keep: CompactOptions['keep'],
+  isLeft: (row: number) => boolean,
   onRead: () => void,
 ): Promise<readonly string[]> {
   const [first] = group;
@@ -162,20 +188,17 @@ async function rewrite(
   // That the names of its sources are in a part makes its own name differ from theirs, and theirs from what is made of it: of
   // processes that merge at once none can remove as old what another has just made.
   const writer = new PartWriter(set.system, set, first.maker, PART_ROWS, { merged: sha256Hex(sources.join()) });
-  const written = new Uint8Array(keys.size);
   let scratch = new ArrayBuffer(0);
-  for (const { name, from, to } of [...group].sort((a, b) => a.from - b.from)) {
-    const part = await Part.open(set.system, set.dir, name, set);
+  for (const one of [...group].sort((a, b) => a.first - b.first)) {
+    const part = await Part.open(set.system, set.dir, one.name, set);
+    let number = one.first;
     try {
       for (let batch = 0; batch < part.batches; batch++) {
         const flat = await part.keys(batch);
         const vectors = await part.vectors(batch, scratch);
         scratch = vectors.buffer as ArrayBuffer;
         for (let row = 0; row < flat.length / 32; row++) {
-          const index = keys.indexOfRow(flat, row);
-          const counts = index >= from && index < to && written[index] === 0;
-          if (!counts || keep?.(keys.at(index)) === false) continue;
-          written[index] = 1;
+          if (!isLeft(number++)) continue;
           await writer.add(flat.subarray(row * 32, row * 32 + 32), vectors.subarray(row * d, (row + 1) * d));
         }
       }
@@ -190,7 +213,6 @@ async function rewrite(
 
 /** @param names ascending; a crash on the way leaves the first of them, whose rows come first as they did */
 async function remove(set: FeatureSet, names: readonly string[]): Promise<void> {
-  if (names.length === 0) return;
   for (const name of names.toReversed()) {
     await set.system.unlink(join(set.dir, name)).catch((error: unknown) => {
       if (errorCode(error) !== 'ENOENT') throw storeError(error, 'to remove a merged part', join(set.dir, name));

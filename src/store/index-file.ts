@@ -19,6 +19,8 @@ export interface FileStat {
   readonly size: number | bigint;
   readonly mtimeNs: bigint;
   readonly ino: bigint;
+  /** SHA-256 of `absolute`, 32 bytes, where it is known already. */
+  readonly pathKey?: Uint8Array;
 }
 
 /** What the index knows of a file: its digest, or that it is no image. */
@@ -34,6 +36,12 @@ const FACT = 64;
 const STAT = 24;
 const RECORD = KEY + FACT;
 const KIND = { untrusted: 0, sha256: 1, other: 2 };
+
+/** What is known of 8,192 files. */
+interface Facts {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+}
 
 const MAGIC = Buffer.from('PFINDEX1');
 const SEGMENT = /^(\d{10})-[0-9a-f]{12}\.index$/;
@@ -52,7 +60,7 @@ const MAX_ENTRIES = 8_000_000;
  */
 export class FileIndex {
   private readonly paths = new KeySet();
-  private readonly facts: Buffer[] = [];
+  private readonly facts: Facts[] = [];
   private readonly changed = new Set<number>();
   private readonly segments: string[] = [];
 
@@ -82,16 +90,16 @@ export class FileIndex {
 
   /** @returns what is known of a file that has not changed since, else null */
   lookup(file: FileStat): FileFact | null {
-    const index = this.paths.indexOf(pathKey(file.absolute));
+    const index = this.paths.indexOf(keyOf(file));
     if (index < 0) return null;
-    const chunk = this.facts[Math.floor(index / CHUNK)] as Buffer;
+    const { bytes: chunk, view } = this.facts[Math.floor(index / CHUNK)] as Facts;
     const at = (index % CHUNK) * FACT;
     const isSame =
-      chunk.readBigInt64LE(at) === BigInt(file.size) &&
-      chunk.readBigInt64LE(at + 8) === file.mtimeNs &&
-      chunk.readBigInt64LE(at + 16) === BigInt.asIntN(64, file.ino);
+      view.getBigInt64(at + 8, true) === file.mtimeNs &&
+      view.getBigInt64(at + 16, true) === BigInt.asIntN(64, file.ino) &&
+      view.getBigInt64(at, true) === BigInt(file.size);
     if (!isSame) return null;
-    const kind = chunk.readInt32LE(at + 56);
+    const kind = view.getInt32(at + 56, true);
     if (kind === KIND.other) return { other: true };
     if (kind !== KIND.sha256) return null;
     return { sha256: chunk.toString('hex', at + STAT, at + STAT + 32) };
@@ -105,7 +113,7 @@ export class FileIndex {
   remember(file: FileStat, known: FileFact, readAt = this.system.now()): void {
     const racy = readAt - Number(file.mtimeNs / 1_000_000n) < RACY_MS;
     const kind = racy ? KIND.untrusted : 'other' in known ? KIND.other : KIND.sha256;
-    const key = pathKey(file.absolute);
+    const key = keyOf(file);
     if (racy && !this.paths.has(key)) return;
     const fact = encodeFact(file, kind);
     if (!racy && 'sha256' in known) fact.set(Buffer.from(known.sha256, 'hex'), STAT);
@@ -140,12 +148,15 @@ export class FileIndex {
 
   private fact(index: number): Uint8Array {
     const at = (index % CHUNK) * FACT;
-    return (this.facts[Math.floor(index / CHUNK)] as Uint8Array).subarray(at, at + FACT);
+    return (this.facts[Math.floor(index / CHUNK)] as Facts).bytes.subarray(at, at + FACT);
   }
 
   /** @param index of its path */
   private put(index: number, fact: Uint8Array): number {
-    if (index === this.facts.length * CHUNK) this.facts.push(Buffer.alloc(CHUNK * FACT));
+    if (index === this.facts.length * CHUNK) {
+      const bytes = Buffer.alloc(CHUNK * FACT);
+      this.facts.push({ bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) });
+    }
     this.fact(index).set(fact);
     return index;
   }
@@ -202,7 +213,7 @@ async function* readBlocks(file: StoreFile): AsyncGenerator<Uint8Array> {
 }
 
 /** Digits, as Node makes them in half the time of bytes. */
-const pathKey = (absolute: string | Buffer): string => hash('sha256', absolute, 'hex');
+const keyOf = ({ pathKey, absolute }: FileStat): string | Uint8Array => pathKey ?? hash('sha256', absolute, 'hex');
 
 function encodeFact(file: FileStat, kind: number): Uint8Array {
   const bytes = new Uint8Array(FACT);

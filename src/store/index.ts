@@ -1,6 +1,7 @@
 export { byCodePoint, canonicalJson, type Json, sha256Hex } from '../canonical.js';
 export { realSystem, type StoreFile, type StoreOptions, type StoreSystem } from '../files/index.js';
 export { crc32c } from '../formats/arrow/crc32c.js';
+export { HeldKeys } from './held-keys.js';
 export { type FileFact, FileIndex, type FileStat } from './index-file.js';
 export { KeySet } from './key-set.js';
 export type { Maker } from './part.js';

@@ -1,5 +1,8 @@
+import { placesInOrder } from '../places.js';
+
 const WORDS = 8;
 const CHUNK = 8192;
+const IS_LITTLE = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /**
  * SHA-256 digests, packed: 32 bytes a key and 8 to 16 of hash table, where a `Set` of hexadecimal strings takes about 130.
@@ -57,26 +60,26 @@ export class KeySet {
     return new Uint8Array(chunk.buffer, (index % CHUNK) * 32, 32);
   }
 
+  /** @returns the first four bytes of the key with this index, as a number of the highest byte first */
+  leadOf(index: number): number {
+    const chunk = this.chunks[Math.floor(index / CHUNK)] as Uint32Array;
+    const word = chunk[(index % CHUNK) * WORDS] as number;
+    if (!IS_LITTLE) return word;
+    return ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
+  }
+
   /**
-   * The indices of all keys in the order of their bytes, which is that of their hexadecimal digits. Leading bits and the index are
-   * sorted as one number; where these bits are the same, all decide.
+   * The indices of all keys in the order of their bytes, which is that of their hexadecimal digits. The first four bytes are sorted as
+   * numbers; where these are the same, all decide.
    */
   order(): Uint32Array {
     const { count } = this;
-    const places = 2 ** Math.ceil(Math.log2(Math.max(count, 1)));
-    const scale = 2 ** 21 / places; // of the 53 bits of a number
-    const numbers = new Float64Array(count);
-    for (let index = 0; index < count; index++) {
-      const bytes = this.at(index);
-      const high = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-      numbers[index] = Math.floor(high * Math.min(scale, 1)) * places + index;
-    }
-    numbers.sort();
-    const order = Uint32Array.from(numbers, (number) => number % places);
+    const leads = new Uint32Array(count);
+    for (let index = 0; index < count; index++) leads[index] = this.leadOf(index);
+    const order = placesInOrder(leads);
     const compare = (a: number, b: number): number => Buffer.compare(this.at(a), this.at(b));
     for (let from = 0, to = 1; to <= count; to++) {
-      const lead = Math.floor((numbers[from] as number) / places);
-      if (to < count && Math.floor((numbers[to] as number) / places) === lead) continue;
+      if (to < count && leads[order[to] as number] === leads[order[from] as number]) continue;
       if (to - from > 1) order.subarray(from, to).sort(compare);
       from = to;
     }

@@ -19,9 +19,14 @@ export interface SetFolder {
 /**
  * Opens one part after the other, by name, and lists again until a listing shows no new one: a part that vanishes has been
  * merged into another, and a listing made while that happens may show neither.
+ * @param without names of parts to pass over
  */
-export async function* openParts(set: SetFolder, onDamaged?: (error: CacheError) => void): AsyncGenerator<Part> {
-  const done = new Set<string>();
+export async function* openParts(
+  set: SetFolder,
+  onDamaged?: (error: CacheError) => void,
+  without: Iterable<string> = [],
+): AsyncGenerator<Part> {
+  const done = new Set(without);
   for (let round = 0; round < MAX_LISTINGS; round++) {
     const names = await listParts(set.system, set.dir).catch((error: unknown) => {
       throw storeError(error, 'to list a feature set', set.dir);

@@ -1,3 +1,4 @@
+import { breathe, isBreath } from '../breathe.js';
 import { CacheError } from '../errors.js';
 import { errorCode } from '../files/index.js';
 import { KeySet } from './key-set.js';
@@ -85,6 +86,7 @@ export async function locateRows(
   const last: number[] = [];
   const before: number[] = [];
   for (const key of keys) {
+    if (isBreath(before.length)) await breathe(signal);
     const index = unique.add(key);
     before.push(last[index] ?? -1);
     last[index] = before.length - 1;

@@ -8,7 +8,7 @@ import {
   type StoreOptions,
   type StoreSystem,
 } from '../files/index.js';
-import { KeySet } from './key-set.js';
+import { type HeldKeys, readKeys } from './held-keys.js';
 import { isPartName, listParts, type Maker } from './part.js';
 import { PartWriter } from './part-writer.js';
 import { openParts } from './parts.js';
@@ -141,27 +141,12 @@ export class FeatureSet {
   }
 
   /**
-   * The keys of all rows. Reads no vectors.
+   * The keys of all rows. Reads no vectors; of a large set keeps a key file.
    * @param onDamaged is told of each damaged part, whose keys are left out; without it the first one is thrown
-   * @param isWanted which keys are given, by their 32 bytes; others take no memory. Default: all
+   * @param isWanted which keys are given, by their 32 bytes; others take no memory, but may be given. Default: all
    */
-  async keys(onDamaged?: (error: CacheError) => void, isWanted?: (key: Uint8Array) => boolean): Promise<KeySet> {
-    const keys = new KeySet();
-    for await (const part of openParts(this, onDamaged)) {
-      try {
-        const batches: Uint8Array[] = [];
-        for (let batch = 0; batch < part.batches; batch++) batches.push(await part.keys(batch));
-        for (const flat of batches) {
-          for (let row = 0; row < flat.length / 32; row++) {
-            if (isWanted?.(flat.subarray(row * 32, row * 32 + 32)) !== false) keys.addRow(flat, row);
-          }
-        }
-      } catch (error) {
-        if (onDamaged === undefined || !(error instanceof CacheError)) throw error;
-        onDamaged(error);
-      }
-    }
-    return keys;
+  keys(onDamaged?: (error: CacheError) => void, isWanted?: (key: Uint8Array) => boolean): Promise<HeldKeys> {
+    return readKeys(this, { onDamaged, isWanted });
   }
 
   /**

@@ -1,3 +1,4 @@
+import { breathe, isBreath } from '../breathe.js';
 import { CacheError, LabelError } from '../errors.js';
 import { widthOf } from '../labels/targets.js';
 import { Alike, sameValues } from './alike.js';
@@ -90,6 +91,7 @@ async function faultsOf(vectors: VectorSource, rows: Uint32Array): Promise<Reado
   for await (const block of vectors.blocks(rows)) {
     const bits = new Int32Array(block.x.buffer, block.x.byteOffset, block.x.length);
     for (const [i, at] of block.at.entries()) {
+      if (isBreath(i, 2 ** 12)) await breathe();
       if (areFinite(bits, at * d, (at + 1) * d)) continue;
       for (let j = at * d; j < (at + 1) * d; j++) {
         if (Number.isFinite(block.x[j])) continue;

@@ -53,4 +53,8 @@ export function memoryVectors(x: Float32Array, d: number, signal?: AbortSignal):
 }
 
 /** @returns 0, 1, …, n - 1 */
-export const allRows = (n: number): Uint32Array => Uint32Array.from({ length: n }, (_, i) => i);
+export function allRows(n: number): Uint32Array {
+  const rows = new Uint32Array(n);
+  for (let i = 0; i < n; i++) rows[i] = i;
+  return rows;
+}

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FeatureSet, features } from '../../src/index.js';
+import { readKeys } from '../../src/store/held-keys.js';
 import { permafrost } from '../helpers/cli.js';
 import { fixture } from '../helpers/fixtures.js';
 import { pictures } from '../helpers/pictures.js';
@@ -87,4 +88,34 @@ test('two runs at once on one folder and one cache end in the set of one run', a
   assert.deepEqual(after.counts, [41, 0, 40]);
   assert.deepEqual(after.bits, alone.bits);
   assert.deepEqual(await temporaries(cache), []);
+});
+
+test('a key file of the set, and one beside newer parts, change nothing of what is reused', async (t) => {
+  const data = await old(t, 12);
+  const cache = await folder(t);
+  const first = await run(data, cache);
+  const light = join(data, 'light');
+  const [one = '', two = ''] = readdirSync(light);
+  cpSync(join(light, one), join(light, 'copy.png'));
+  const { dir } = await features({ ...BASE, data, cache });
+  const filed = async (): Promise<string[]> => {
+    await readKeys(await FeatureSet.open(dir), { most: 0 });
+    return readdirSync(dir).filter((name) => name.startsWith('_keys-'));
+  };
+  assert.equal((await filed()).length, 1);
+  const again = await run(data, cache);
+  assert.deepEqual(again.counts, [(first.counts[0] ?? 0) + 1, 0, 12], 'a content of two files counts once');
+  assert.deepEqual(again.bits, first.bits);
+  const more = join(await folder(t), 'more');
+  cpSync(await old(t, 14), more, { recursive: true, preserveTimestamps: true });
+  const [images = 0, extracted = 0, reused = 0] = (await run(more, cache)).counts;
+  assert.deepEqual(
+    [extracted + reused, (await (await FeatureSet.open(dir)).keys()).size],
+    [images - 1, 12 + extracted],
+  );
+  assert.deepEqual((await run(more, cache)).counts, [images, 0, extracted + reused]);
+  const name = (await filed())[0] ?? '';
+  rmSync(join(light, two));
+  writeFileSync(join(dir, name), readFileSync(join(dir, name)).subarray(0, 100));
+  assert.equal((await run(data, cache)).counts[1], 0, 'a cut key file counts for nothing');
 });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { atOnce } from '../../src/breathe.js';
 import { bootstrap } from '../../src/metrics/bootstrap.js';
-import { classificationStatistics } from '../../src/metrics/classification.js';
+import { classificationInSteps } from '../../src/metrics/classification.js';
 import { type Metrics, measureClasses, measureLabels, measureValues } from '../../src/metrics/metrics.js';
 import { fallingOrder, rank } from '../../src/metrics/ranking.js';
 import { Samples } from '../../src/metrics/samples.js';
@@ -139,7 +140,7 @@ test('100,000 examples get their intervals in about a second, by fewer resamples
     probabilities[2 * i + 1] = p;
     return random.uniform() < p ? 1 : 0;
   });
-  const statistics = classificationStatistics(probabilities, y, 2, 0.5);
+  const statistics = atOnce(classificationInSteps(probabilities, y, 2, 0.5));
   const intervals = bootstrap(statistics, { resamples: 1000 });
   assert.ok((intervals?.resamples ?? 0) >= 100 && (intervals?.resamples ?? 0) < 1000, `${intervals?.resamples}`);
   const [low, high] = intervals?.of.accuracy ?? [0, 0];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -51,4 +52,40 @@ test('a walk is sorted, leaves hidden files out, follows links but not in circle
   await assert.rejects(walk(path.join(folder, 'none')).next(), (error: Error) => {
     return error instanceof DataError && /there is no such folder/.test(error.message);
   });
+});
+
+test('very many files are looked at by a second thread: the same ones, in order, with the same facts', async () => {
+  const root = path.join(folder, 'many');
+  const names: string[] = [];
+  for (let i = 0; i < 22_000; i++) {
+    if (i % 1000 === 0) mkdirSync(path.join(root, String(i / 1000).padStart(2, '0')), { recursive: true });
+    const name = `${String(Math.floor(i / 1000)).padStart(2, '0')}/${String(i).padStart(5, '0')}.jpg`;
+    writeFileSync(path.join(root, name), i % 500 === 0 ? name : '');
+    names.push(name);
+  }
+  symlinkSync(path.join(folder, 'nowhere'), path.join(root, '19/gone.png'));
+  symlinkSync(path.join(folder, 'nowhere'), path.join(root, '19/gone.txt'));
+  const odd = process.platform === 'linux' ? ['20/\\xff.jpg'] : [];
+  if (odd.length > 0)
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/20/`), Buffer.of(0xff), Buffer.from('.jpg')]), '');
+  let byThread = 0;
+  const found: string[] = [];
+  for await (const { path: name, absolute, size, mtimeNs, ino, pathKey } of walk(root)) {
+    found.push(name);
+    if (pathKey === undefined) continue;
+    byThread++;
+    assert.equal(Buffer.from(pathKey).toString('hex'), createHash('sha256').update(absolute).digest('hex'));
+    if (byThread % 100 > 0) continue;
+    const stats = statSync(absolute, { bigint: true });
+    assert.deepEqual([BigInt(size), mtimeNs, ino], [stats.size, stats.mtimeNs, stats.ino]);
+  }
+  assert.deepEqual(found, [...names, '19/gone.png', ...odd].sort());
+  assert.ok(byThread > 1000, `${byThread} by the thread`);
+  const controller = new AbortController();
+  let seen = 0;
+  await assert.rejects(async () => {
+    for await (const _ of walk(root, { signal: controller.signal })) if (++seen === 12_000) controller.abort();
+  }, /abort/i);
+  assert.ok(seen < 22_000, `${seen} seen`);
+  for await (const file of walk(root)) if (file.path === '18/18500.jpg') break;
 });

@@ -119,11 +119,9 @@ async function copyParts(
         const vectors = await part.vectors(batch);
         for (let row = 0; row < keys.length / 32; row++) {
           const size = seen.size;
-          if (seen.addRow(keys, row) < size || held.indexOfRow(keys, row) >= 0) continue;
-          await writerOf(part.maker).add(
-            keys.subarray(row * 32, row * 32 + 32),
-            vectors.subarray(row * d, (row + 1) * d),
-          );
+          const key = keys.subarray(row * 32, row * 32 + 32);
+          if (seen.addRow(keys, row) < size || held.has(key)) continue;
+          await writerOf(part.maker).add(key, vectors.subarray(row * d, (row + 1) * d));
         }
       }
     } finally {

@@ -8,6 +8,7 @@ import { errorCode, realSystem, type StoreSystem, storeError } from '../../files
 import { checkOptions } from '../../options/check.js';
 import { type FeatureSet, FileIndex, firstUnstorable, KeySet, type StoreOptions } from '../../store/index.js';
 import { listParts, Part } from '../../store/part.js';
+import { openParts } from '../../store/parts.js';
 import { checkThumbnails, THUMBNAILS, thumbnailParts } from '../../store/thumbnails.js';
 import { chooseSets } from './list.js';
 import type { CacheProgressHook } from './progress.js';
@@ -178,7 +179,6 @@ async function verifySet(
 ): Promise<Verified> {
   const { data, sample = 0, seed = 0, repair = false } = options;
   const damaged: DamagedPart[] = [];
-  const sound = new KeySet();
   const broken = new KeySet();
   let parts = 0;
   let rows = 0;
@@ -196,7 +196,7 @@ async function verifySet(
       if (keys === null) unknown++;
       for (const flat of keys ?? []) {
         if (typeof found !== 'string') rows += flat.length / 32;
-        for (let row = 0; row < flat.length / 32; row++) (typeof found === 'string' ? broken : sound).addRow(flat, row);
+        else for (let row = 0; row < flat.length / 32; row++) broken.addRow(flat, row);
       }
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error; // merged away meanwhile
@@ -204,6 +204,7 @@ async function verifySet(
     onPart();
   }
   const here = data === undefined || (damaged.length === 0 && sample === 0) ? [] : await imagesOf(cache, data, options);
+  const sound = await soundOf(set, damaged, broken, here);
   const unusable = await set.quarantine();
   for (const part of unusable.damaged) {
     damaged.push({
@@ -240,6 +241,31 @@ async function verifySet(
     repaired: repair && damaged.length > 0,
     extracted: again,
   };
+}
+
+/** @returns those of the broken keys, and of the images, that a sound part holds */
+async function soundOf(
+  set: FeatureSet,
+  damaged: readonly DamagedPart[],
+  broken: KeySet,
+  here: readonly Known[],
+): Promise<KeySet> {
+  const sound = new KeySet();
+  if (broken.size + here.length === 0) return sound;
+  const asked = new KeySet(here.map(({ sha256 }) => sha256));
+  for (let i = 0; i < broken.size; i++) asked.add(broken.at(i));
+  const without = damaged.map(({ part }) => part);
+  for await (const part of openParts(set, () => {}, without)) {
+    try {
+      for (let batch = 0; batch < part.batches; batch++) {
+        const flat = await part.keys(batch);
+        for (let row = 0; row < flat.length / 32; row++) if (asked.indexOfRow(flat, row) >= 0) sound.addRow(flat, row);
+      }
+    } catch (error) {
+      if (!(error instanceof CacheError)) throw error; // damaged meanwhile
+    }
+  }
+  return sound;
 }
 
 /** The images of a folder, each content once. */
