@@ -2,6 +2,8 @@ import { placesInOrder } from '../places.js';
 
 const WORDS = 8;
 const CHUNK = 8192;
+/** The word of a key that says where in the table it stands: the last, as sorters and shards divide keys by the first ones. */
+const HASHED = WORDS - 1;
 const IS_LITTLE = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /**
@@ -113,7 +115,7 @@ export class KeySet {
   private place(): number {
     const { table, probe } = this;
     const mask = table.length - 1;
-    let place = (probe[0] as number) & mask;
+    let place = (probe[HASHED] as number) & mask;
     for (;;) {
       const entry = table[place] as number;
       if (entry === 0) return place;
@@ -131,7 +133,7 @@ export class KeySet {
     const mask = table.length - 1;
     for (let index = 0; index < this.count; index++) {
       const chunk = this.chunks[Math.floor(index / CHUNK)] as Uint32Array;
-      let place = (chunk[(index % CHUNK) * WORDS] as number) & mask;
+      let place = (chunk[(index % CHUNK) * WORDS + HASHED] as number) & mask;
       while (table[place] !== 0) place = (place + 1) & mask;
       table[place] = index + 1;
     }

@@ -164,3 +164,12 @@ test('where the disk takes no key file the keys are held in memory; a damaged pa
   assert.equal(again.length, 1, 'beside a key file too');
   await assert.rejects(made.keys(), /is damaged/);
 });
+
+test('keys of one bucket take no longer for beginning alike', { timeout: 60_000 }, async (t) => {
+  const sorter = new KeySorter(realSystem, await folder(t));
+  const alike = keys(0, 150_000).map((one) => one.fill(0, 0, 4));
+  sorter.add(Buffer.concat(alike));
+  let count = 0;
+  for await (const flat of sorter.sorted()) count += flat.length / 32;
+  assert.equal(count, 150_000);
+});
