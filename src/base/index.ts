@@ -1,5 +1,5 @@
 export { type Base, type BaseModel, layerGraph } from './base.js';
-export { DEFAULT_BATCH_SIZE, fittingBatch } from './batch.js';
+export { DEFAULT_BATCH_SIZE, fittingBatch, fittingLanes } from './batch.js';
 export {
   calibratedFor,
   calibrationFile,

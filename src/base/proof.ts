@@ -53,7 +53,7 @@ const proved = new Set<string>();
 export async function loadProven(
   base: Base,
   engine: Engine,
-  given: ProofOptions & { readonly input: Input },
+  given: ProofOptions & Pick<LoadOptions, 'lanes'> & { readonly input: Input },
   batchSize: number,
 ): Promise<Runner> {
   const options = { ...given, ...scratchBeside(base, given) };
@@ -72,7 +72,7 @@ export async function loadProven(
   const own = base.calibration === undefined ? [] : await options.pictures?.();
   const pictures = [...made, ...(own ?? []).slice(0, OWN_PICTURES)];
   const reference = await withRunner(
-    await loadBase(base, engine, { ...options, device: 'cpu', optimize: false }),
+    await loadBase(base, engine, { ...options, device: 'cpu', optimize: false, lanes: 1 }),
     (runner) => vectors(runner, pictures, 1),
   );
   const runner = await loadBase(base, engine, options);

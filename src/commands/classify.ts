@@ -82,7 +82,7 @@ export async function* classify(options: ClassifyOptions): AsyncGenerator<Classi
   const paths = await namesOf(options);
   const base = await openClassifier(options, options);
   const classes = await classesOf(options.base, base.spec.features);
-  const runner = await VectorRunner.open(base, await openEngine(options), options, options.batchSize);
+  const runner = await VectorRunner.open(base, await openEngine(options), options, { batchSize: options.batchSize });
   try {
     for await (const batch of imageBatches(paths, [base.spec], { ...options, batchSize })) {
       const usable = batch.filter((image): image is ReadyImage => image.error === undefined);

@@ -98,7 +98,12 @@ export async function estimate(options: EstimateOptions): Promise<Estimate> {
     if (!(error instanceof PermafrostError)) throw error;
     options.onWarning?.(`the base is not kept: ${error.message}`);
   });
-  const runner = await VectorRunner.open(base, engine, { ...options, cache }, options.batchSize);
+  const runner = await VectorRunner.open(
+    base,
+    engine,
+    { ...options, cache },
+    { batchSize: options.batchSize, many: true },
+  );
   const { batchSize } = runner;
   try {
     const { done, seconds } =

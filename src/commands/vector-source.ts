@@ -108,7 +108,7 @@ export class VectorSource {
       const cache = this.options.caches.at(-1) as string; // where the head lies, and its base
       const pictures = async (): Promise<Pixels[]> => shown.map((pixels) => pixels[b] as Pixels);
       const options = { ...this.options, cache, pictures };
-      part.runner = await VectorRunner.open(base, this.engine, options, this.options.batchSize);
+      part.runner = await VectorRunner.open(base, this.engine, options, { batchSize: this.options.batchSize });
     }
   }
 

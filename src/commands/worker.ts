@@ -4,7 +4,6 @@ import {
   type BaseOptions,
   type BaseSpec,
   checkPrecision,
-  DEFAULT_BATCH_SIZE,
   moveToCache,
   nameBase,
   type OpenHooks,
@@ -262,7 +261,7 @@ async function* rowsOf(
 export async function* worker(input: AsyncIterable<Uint8Array>, options: WorkerOptions): AsyncGenerator<Uint8Array> {
   checkOptions('worker', options);
   checkPrecision(options);
-  const { cache = 'cache', batchSize = DEFAULT_BATCH_SIZE, signal } = options;
+  const { cache = 'cache', signal } = options;
   const messages = arrowMessages(input);
   let runner: VectorRunner | undefined;
   try {
@@ -280,12 +279,17 @@ export async function* worker(input: AsyncIterable<Uint8Array>, options: WorkerO
         return base;
       });
     };
-    runner = await VectorRunner.open(await kept(), engine, { ...options, cache }, options.batchSize);
+    runner = await VectorRunner.open(
+      await kept(),
+      engine,
+      { ...options, cache },
+      { batchSize: options.batchSize, many: true },
+    );
     yield* schemaMessage(answers(plan, spec, engine));
     const inHand = new InHand();
     const rest: Uint8Array[] = [];
     const rows = rowsOf(messages, plan, spec, inHand, rest);
-    for await (const { context, found } of rowVectors(rows, runner, spec, batchSize * BATCHES_AHEAD)) {
+    for await (const { context, found } of rowVectors(rows, runner, spec, runner.batchSize * BATCHES_AHEAD)) {
       signal?.throwIfAborted();
       context.put(found);
       if (!context.isWhole) continue;

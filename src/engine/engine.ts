@@ -11,7 +11,7 @@ export interface EngineOptions {
   readonly engine?: EngineName;
   /** Default `cpu`. */
   readonly device?: Device;
-  /** Threads of one operator. Default: the engine's own choice, one for each physical core. */
+  /** Threads of the engine: of one operator, or of runs side by side. Default: one for each core. */
   readonly threads?: number;
 }
 
@@ -24,6 +24,11 @@ export interface LoadOptions extends EngineOptions {
    * copy. Default: they are.
    */
   readonly scratch?: () => Scratch;
+  /**
+   * Runs that go side by side, each in a thread of its own with a copy of the weights, where the engine can; `threads` are those of
+   * each. Default 1: in the calling thread.
+   */
+  readonly lanes?: number;
 }
 
 /** A temporary file that takes bytes one after the other. */
@@ -36,6 +41,8 @@ export interface Scratch {
 
 /** Runs one graph. */
 export interface Runner {
+  /** Runs that go side by side; more wait. Default 1. */
+  readonly lanes?: number;
   /**
    * @param images `[n, height, width, channels]`, flat, in C order
    * @returns one flat array for each of the graph's asked outputs, `[n, ...shape]`

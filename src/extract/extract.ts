@@ -2,7 +2,6 @@ import path from 'node:path';
 import {
   type Base,
   type BaseSpec,
-  DEFAULT_BATCH_SIZE,
   isKept,
   keepBase,
   moveToCache,
@@ -138,7 +137,7 @@ async function pass(
   open: () => Promise<Base>,
 ): Promise<FeaturesResult | null> {
   const { started = performance.now(), retryFailed = false, signal } = options;
-  const { data, cache = 'cache', batchSize = DEFAULT_BATCH_SIZE } = options;
+  const { data, cache = 'cache' } = options;
   const spec = set.spec as unknown as BaseSpec;
   const engine = await openEngine(options);
   const { parts, held } = await holdings(set, options);
@@ -155,7 +154,7 @@ async function pass(
   // As its own function: what `open` gives, weights and all, is let go when it is done.
   const kept = async (): Promise<Base> => moveToCache(cache, await open(), options);
   const runner = new LazyRunner(async () =>
-    VectorRunner.open(await kept(), engine, { ...options, cache }, options.batchSize),
+    VectorRunner.open(await kept(), engine, { ...options, cache }, { batchSize: options.batchSize, many: true }),
   );
 
   const claimed = new Claims(held);
@@ -265,25 +264,40 @@ async function pass(
   };
 
   let batch: Decoded[] = [];
-  const runBatch = async (): Promise<void> => {
-    if (batch.length === 0) return;
-    const vectors = await (await runner.get()).run(batch.map(({ pixels }) => pixels));
-    for (const [i, { sha256 }] of batch.entries()) {
+  /** Batches that are run, in order: the next is there when one is done. */
+  const running: { readonly batch: readonly Decoded[]; readonly vectors: Promise<Float32Array[]> }[] = [];
+  const store = async (): Promise<void> => {
+    const first = running.shift();
+    if (first === undefined) return;
+    const vectors = await first.vectors;
+    for (const [i, { sha256 }] of first.batch.entries()) {
       await writer.add(Buffer.from(sha256, 'hex'), vectors[i] as Float32Array);
       count.extracted++;
     }
+  };
+  const runBatch = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    const opened = await runner.get();
+    const vectors = opened.run(batch.map(({ pixels }) => pixels));
+    vectors.catch(() => {}); // handled when its turn comes
+    running.push({ batch, vectors });
     batch = [];
+    // One more than is run, so that no lane waits for its images.
+    if (running.length > (opened.lanes > 1 ? 1 : 0)) await store();
   };
   const report = (): void => options.onProgress?.({ ...count, total: Math.max(total?.files ?? 0, count.done) });
 
+  const ahead = (): number => runner.batchSize * BATCHES_AHEAD;
+
   try {
-    for await (const decoded of ordered(unknown(), prepare, batchSize * BATCHES_AHEAD)) {
+    for await (const decoded of ordered(unknown(), prepare, ahead)) {
       signal?.throwIfAborted();
       if (decoded) batch.push(decoded);
-      if (batch.length === batchSize) await runBatch();
+      if (batch.length >= runner.batchSize) await runBatch();
       report();
     }
     await runBatch();
+    while (running.length > 0) await store();
     if (count.images + count.elsewhere === 0) {
       throw new DataError(`${data} holds no images (${count.ignored} other files): give --data a folder of images`);
     }

@@ -46,8 +46,8 @@ test('a runner takes more images than a batch, and gives the bits of one batch',
   assert.equal(await fittingBatch(base), DEFAULT_BATCH_SIZE);
   const images = Array.from({ length: 5 }, (_, k) => pixels.map((value) => (value * (k + 1)) % 256).subarray(0, 3072));
   const [pairs, whole] = [
-    await VectorRunner.open(base, onnxEngine, {}, 2),
-    await VectorRunner.open(base, onnxEngine, {}, 5),
+    await VectorRunner.open(base, onnxEngine, {}, { batchSize: 2 }),
+    await VectorRunner.open(base, onnxEngine, {}, { batchSize: 5 }),
   ];
   assert.deepEqual(await pairs.run(images), await whole.run(images));
   await pairs.release();

@@ -52,7 +52,7 @@ function faulty(share: number): { engine: Engine; loaded: string[] } {
 }
 
 const open = async (base: Base, engine: Engine, cache?: string): Promise<void> => {
-  const runner = await VectorRunner.open(base, engine, cache === undefined ? {} : { cache }, 3);
+  const runner = await VectorRunner.open(base, engine, cache === undefined ? {} : { cache }, { batchSize: 3 });
   await runner.release();
 };
 

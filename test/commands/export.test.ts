@@ -86,7 +86,7 @@ async function trainedOn(base: Base, name: string, { task, options }: Case) {
   const pixels = Array.from({ length: ROWS }, (_, i) =>
     Uint8Array.from({ length: height * width * channels }, () => random.below(100 + 3 * i)),
   );
-  const runner = await VectorRunner.open(base, onnxEngine, {}, N);
+  const runner = await VectorRunner.open(base, onnxEngine, {}, { batchSize: N });
   const rows: Float32Array[] = [];
   for (let i = 0; i < ROWS; i += N) rows.push(...(await runner.run(pixels.slice(i, i + N))));
   await runner.release();

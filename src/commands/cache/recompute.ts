@@ -73,7 +73,7 @@ export async function recompute(
   const sameEngine = makers.every((maker) => maker.engine === engine.name && maker.engineVersion === engine.version);
   const pictures = async (): Promise<Pixels[]> =>
     (await decoded(images.slice(0, BATCH), base.spec)).map(({ pixels }) => pixels);
-  const runner = await VectorRunner.open(base, engine, { ...options, cache, pictures }, BATCH);
+  const runner = await VectorRunner.open(base, engine, { ...options, cache, pictures }, { batchSize: BATCH });
   const d = set.spec.features;
   const count = { images: 0, identical: 0, close: 0 };
   const different: { path: string; sha256: string; difference: number }[] = [];

@@ -1,4 +1,4 @@
-import { answerAll } from '../thread.js';
+import { answerAll } from '../../work-thread.js';
 import { sharedKernels } from './kernels.js';
 import type { Ask, Given } from './second.js';
 import { type Machine, machineOf, measure, Walk } from './walk.js';

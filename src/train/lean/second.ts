@@ -1,5 +1,5 @@
 import type { SharedMemory } from '../../formats/wasm.js';
-import { CommonThread } from '../thread.js';
+import { CommonThread } from '../../work-thread.js';
 import type { Measured, MeasureSpec, Walked, WalkSpec } from './walk.js';
 
 /** What the second thread is asked, of vectors in a memory that it shares. */

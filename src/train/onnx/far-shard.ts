@@ -1,4 +1,4 @@
-import { CommonThread, type WorkThread } from '../thread.js';
+import { CommonThread, type WorkThread } from '../../work-thread.js';
 import type { ShardChunk, ShardSpec, ShardStates } from './shard.js';
 
 /** What the thread of far shards is asked. */

@@ -1,4 +1,4 @@
-import { answerAll } from '../thread.js';
+import { answerAll } from '../../work-thread.js';
 import type { Ask, Given } from './far-shard.js';
 import { Shard } from './shard.js';
 

@@ -1,5 +1,5 @@
 import { parentPort, Worker } from 'node:worker_threads';
-import { EngineError } from '../errors.js';
+import { EngineError } from './errors.js';
 
 interface Asked<Work> {
   readonly number: number;
@@ -13,7 +13,7 @@ interface Reply<Given> {
   readonly failed?: string;
 }
 
-/** A second thread, which does what it is asked, in order, and answers each. */
+/** Another thread, which does what it is asked, in order, and answers each. */
 export class WorkThread<Work, Given> {
   private fault: EngineError | undefined;
   private asked = 0;
@@ -27,7 +27,7 @@ export class WorkThread<Work, Given> {
       else reject?.(new EngineError(failed));
     });
     const ended = (why: string): void => {
-      this.fault ??= new EngineError(`the second thread of training ended: ${why}`);
+      this.fault ??= new EngineError(`a thread that works beside this one ended: ${why}`);
       for (const { reject } of this.waiting.values()) reject(this.fault);
       this.waiting.clear();
     };
@@ -46,10 +46,13 @@ export class WorkThread<Work, Given> {
     }
   }
 
-  /** @throws EngineError where it failed, or the thread ended */
-  ask(work: Work): Promise<Given> {
+  /**
+   * @param handed memory that goes over to the thread with it
+   * @throws EngineError where it failed, or the thread ended
+   */
+  ask(work: Work, handed: readonly ArrayBuffer[] = []): Promise<Given> {
     const number = ++this.asked;
-    this.worker.postMessage({ number, work } satisfies Asked<Work>);
+    this.worker.postMessage({ number, work } satisfies Asked<Work>, handed);
     return this.reply(number);
   }
 
@@ -89,7 +92,7 @@ export class CommonThread<Work, Given> {
 /** What a thread's own file calls. @param answer to what is asked, one after the other */
 export function answerAll<Work, Given>(answer: (work: Work) => Given | Promise<Given>): void {
   const port = parentPort;
-  if (port === null) throw new Error('this file is a thread, which training starts');
+  if (port === null) throw new Error('this file is a thread, which another starts');
   let last: Promise<void> = Promise.resolve();
   port.on('message', ({ number, work }: Asked<Work>) => {
     last = last.then(async () => {
