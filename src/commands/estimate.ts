@@ -73,7 +73,7 @@ const SAMPLED = 256;
 const WALKED = 16_384;
 /** Bytes of memory for a key of a set that is held, and for one in a key file; for a file in the index, at most for so many: docs/scale.md. */
 const KEY_BYTES = 48;
-const FILED_BYTES = 0.16;
+const FILED_BYTES = 0.75;
 const INDEX_BYTES = 110;
 const INDEXED = 8_000_000;
 
