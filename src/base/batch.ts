@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import type { EngineOptions } from '../engine/engine.js';
 import { bytesOf } from '../formats/onnx/write.js';
 import { mostLive } from '../graph/live.js';
@@ -18,23 +18,23 @@ const LANE_BATCH = 4;
 /** Runs side by side: each thread takes some 50 MB of its own. */
 const MOST_LANES = 8;
 
-/** Bytes that the further copies of the weights may take. */
-const COPIES = 2 ** 28;
+/** Bytes that runs side by side may take: those of two cores, and of each where there are more than four and memory for it. */
+const [LANES_BUDGET, CORE_BUDGET] = [400e6, 100e6];
+/** Share of the machine's memory that more than the least may be. */
+const MEMORY_SHARE = 1 / 16;
 
 /**
  * @returns images of one run: as many as memory takes, by the largest feature maps that a base holds at once, at least one, at most 8. The
  *   same bits in any
  * @throws EngineError where onnxruntime does not take an ONNX model
  */
-export async function fittingBatch(base: Base): Promise<number> {
-  return Math.min(DEFAULT_BATCH_SIZE, await fittingImages(base));
-}
+export const fittingBatch = async (base: Base): Promise<number> => batchOf(await liveBytes(base));
 
-async function fittingImages(base: Base): Promise<number> {
-  const each =
-    base.model.kind === 'layers' ? 4 * mostLive(vectorGraph(base)) : await mostLiveBytes(floatProgram(base, 'uint8'));
-  return Math.max(1, Math.floor(BUDGET / each));
-}
+const batchOf = (each: number): number => Math.max(1, Math.min(DEFAULT_BATCH_SIZE, Math.floor(BUDGET / each)));
+
+/** @returns bytes of the largest feature maps that a base holds at once, of one image */
+const liveBytes = async (base: Base): Promise<number> =>
+  base.model.kind === 'layers' ? 4 * mostLive(vectorGraph(base)) : await mostLiveBytes(floatProgram(base, 'uint8'));
 
 /** How a base is run. */
 export interface Lanes {
@@ -47,32 +47,33 @@ export interface Lanes {
 }
 
 /**
- * How many images are run fastest: on processors, as many runs side by side as there are cores, up to 8, while the feature maps of all
- * take no more than those of one run may, and the copies of the weights 256 MB. The same bits in any.
+ * How many images are run fastest: on processors, as many runs side by side as there are cores, up to 8, while what they hold between
+ * layers and the copies of the weights, each doubled while it is loaded, take no more than 400 MB; on machines of more than four cores
+ * and 6.4 GB, 100 MB a core, up to a sixteenth of the memory. The same bits in any.
  * @param given images of one run
+ * @param memory of the machine, in bytes
  * @throws as `fittingBatch`
  */
 export async function fittingLanes(
   base: Base,
   { engine = 'onnx', device = 'cpu', threads }: EngineOptions,
   given?: number,
+  memory = memoryBytes(),
 ): Promise<Lanes> {
   const cores = threads ?? availableParallelism();
-  const images = await fittingImages(base);
-  const lanes = Math.max(
-    1,
-    Math.min(cores, MOST_LANES, Math.floor(images / (given ?? 1)), 1 + Math.floor(COPIES / weightBytes(base))),
-  );
-  if (engine !== 'onnx' || device !== 'cpu' || lanes === 1) {
-    const batchSize = given ?? Math.min(DEFAULT_BATCH_SIZE, images);
-    return { batchSize, lanes: 1, ...(threads === undefined ? {} : { threads }) };
+  const each = await liveBytes(base);
+  const weights = weightBytes(base);
+  const budget = Math.max(LANES_BUDGET, Math.min(cores * CORE_BUDGET, memory * MEMORY_SHARE));
+  for (let lanes = Math.min(cores, MOST_LANES); lanes > 1 && engine === 'onnx' && device === 'cpu'; lanes--) {
+    const fits = Math.floor((budget - (lanes - 1) * 2 * weights) / (lanes * 2 * each));
+    if (fits < (given ?? 1)) continue;
+    return { batchSize: given ?? Math.min(LANE_BATCH, fits), lanes, threads: Math.floor(cores / lanes) };
   }
-  return {
-    batchSize: given ?? Math.min(LANE_BATCH, Math.floor(images / lanes)),
-    lanes,
-    threads: Math.floor(cores / lanes),
-  };
+  return { batchSize: given ?? batchOf(each), lanes: 1, ...(threads === undefined ? {} : { threads }) };
 }
+
+/** What a container may take, or else the machine's. */
+const memoryBytes = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 function weightBytes({ model, calibration }: Base): number {
   const floats =
