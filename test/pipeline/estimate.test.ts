@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { Estimate, FeaturesResult } from '../../src/index.js';
@@ -60,8 +60,19 @@ test('what cannot be estimated is refused in a sentence', async (t) => {
 });
 
 test('a signal ends it at once', async (t) => {
-  const child = start(['estimate', ...BASE, '--images', '10'], await folder(t));
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const dir = await folder(t);
+  const child = start(['estimate', ...BASE, '--images', '10'], dir);
+  // It measures from when its base is proved, for seconds.
+  const isMeasuring = (): boolean => {
+    const cache = path.join(dir, 'cache');
+    return (
+      existsSync(cache) && readdirSync(cache, { recursive: true }).some((name) => /_proof-\w+\.json$/.test(`${name}`))
+    );
+  };
+  while (!isMeasuring()) {
+    assert.equal(child.exitCode, null);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   const began = performance.now();
   child.kill('SIGTERM');
   const code = await new Promise((resolve) => child.on('close', resolve));
