@@ -34,6 +34,6 @@ export { keptDir } from './place.js';
 export { type Calibrating, checkPrecision, nameBase, type PrecisionOptions } from './precision.js';
 export { type Preprocessing, preprocessingOps } from './preprocess.js';
 export { floatProgram, loadBase, onnxProgram, vectorGraph } from './program.js';
-export { int8Tolerance, loadProven, OWN_PICTURES, type ProofOptions, saturates } from './proof.js';
+export { hasWholeSums, int8Tolerance, loadProven, OWN_PICTURES, type ProofOptions, saturates } from './proof.js';
 export { checkRevision, renewed, superseded } from './revision.js';
 export { type BaseSpec, baseDigest, digestGraph, type Pooling } from './spec.js';

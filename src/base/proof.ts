@@ -151,11 +151,14 @@ function unproved(
 /** Instruction sets whose sums of 8-bit products are whole: of x86 and ARM, as Linux names them. */
 const WHOLE_SUMS = /^(avx512_vnni|avx_vnni|amx_int8|asimddp|i8mm)$/;
 
+/** @returns whether a processor adds products of 8 bits without overflow, so that weights may take all 8 */
+export const hasWholeSums = ({ flags } = processor()): boolean => flags.some((flag) => WHOLE_SUMS.test(flag));
+
 /** Why an int8 base cannot be used on this processor, and what can. */
-export function saturates(name: string, found: string, { model, flags } = processor()): EngineError {
-  const what = `${name} in int8 gives other vectors on this processor (${model}) than without the engine's optimizer, ${found}: `;
+export function saturates(name: string, found: string, its = processor()): EngineError {
+  const what = `${name} in int8 gives other vectors on this processor (${its.model}) than without the engine's optimizer, ${found}: `;
   return new EngineError(
-    flags.some((flag) => WHOLE_SUMS.test(flag))
+    hasWholeSums(its)
       ? `${what}its sums of 8-bit products are whole, so it is the engine's rounding, of which this base makes much; use --precision float32, or a lower --fidelity`
       : `${what}its sums of 8-bit products overflow where it lacks VNNI or AMX; use --weight-bits 7, which is another calibration, or --precision float32`,
   );

@@ -9,7 +9,7 @@ import {
 import type { EngineOptions } from '../engine/engine.js';
 import { openEngine } from '../engine/index.js';
 import { type FilesProgress, imageBatches, type ReadyImage } from '../extract/batches.js';
-import { type Pixels, VectorRunner } from '../extract/vectors.js';
+import { MANY_IMAGES, type Pixels, VectorRunner } from '../extract/vectors.js';
 import { imagenetClasses } from '../keras/index.js';
 import { checkOptions } from '../options/check.js';
 import { type NamedImages, namesOf } from './names.js';
@@ -82,7 +82,10 @@ export async function* classify(options: ClassifyOptions): AsyncGenerator<Classi
   const paths = await namesOf(options);
   const base = await openClassifier(options, options);
   const classes = await classesOf(options.base, base.spec.features);
-  const runner = await VectorRunner.open(base, await openEngine(options), options, { batchSize: options.batchSize });
+  const runner = await VectorRunner.open(base, await openEngine(options), options, {
+    batchSize: options.batchSize,
+    many: paths.length >= MANY_IMAGES,
+  });
   try {
     for await (const batch of imageBatches(paths, [base.spec], { ...options, batchSize })) {
       const usable = batch.filter((image): image is ReadyImage => image.error === undefined);

@@ -173,6 +173,7 @@ export async function openHead(named: string | FoundHead, options: Omit<PredictO
     info,
     dir,
     async *outputs(paths) {
+      source.expect(paths.length);
       for await (const batch of imageBatches(paths, source.specs, { ...options, batchSize, index, isHeld })) {
         const usable = batch.filter((image): image is ReadyImage => image.error === undefined);
         const { length } = usable;

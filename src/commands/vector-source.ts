@@ -2,7 +2,7 @@ import { type Base, type BaseSpec, checkRevision } from '../base/index.js';
 import type { Engine, EngineOptions } from '../engine/engine.js';
 import { PermafrostError } from '../errors.js';
 import type { ReadyImage } from '../extract/batches.js';
-import { type Pixels, VectorRunner } from '../extract/vectors.js';
+import { MANY_IMAGES, type Pixels, VectorRunner } from '../extract/vectors.js';
 import { realSystem, tryFolder } from '../files/index.js';
 import type { SetFacts } from '../heads/joined-sets.js';
 import { FeatureSet, HeldKeys, type PartWriter } from '../store/index.js';
@@ -36,6 +36,8 @@ interface Part {
  * bases, which are opened when the first is needed.
  */
 export class VectorSource {
+  private images = 0;
+
   private constructor(
     private readonly parts: readonly Part[],
     private readonly engine: Engine,
@@ -55,6 +57,11 @@ export class VectorSource {
       parts.push({ facts: one, spec: specOf(one.set), set, held, writer, runner: undefined });
     }
     return new VectorSource(parts, engine, options);
+  }
+
+  /** @param images that are to come */
+  expect(images: number): void {
+    this.images = images;
   }
 
   /** What images must be decoded for that are not held. */
@@ -108,7 +115,10 @@ export class VectorSource {
       const cache = this.options.caches.at(-1) as string; // where the head lies, and its base
       const pictures = async (): Promise<Pixels[]> => shown.map((pixels) => pixels[b] as Pixels);
       const options = { ...this.options, cache, pictures };
-      part.runner = await VectorRunner.open(base, this.engine, options, { batchSize: this.options.batchSize });
+      part.runner = await VectorRunner.open(base, this.engine, options, {
+        batchSize: this.options.batchSize,
+        many: this.images >= MANY_IMAGES && this.parts.length === 1,
+      });
     }
   }
 

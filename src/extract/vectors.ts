@@ -37,6 +37,9 @@ export async function decodeBothFor(
   return { pixels, webp: await encodeThumbnail(small) };
 }
 
+/** Images from which on they are many: starting threads takes as long as some dozens of a small base. */
+export const MANY_IMAGES = 256;
+
 /** How many images are to come, and in what runs. */
 export interface RunOptions {
   /** Images of one run; default: as many as memory takes, `fittingBatch`. */
