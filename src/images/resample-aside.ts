@@ -129,7 +129,7 @@ function endIdle(): void {
 }
 
 /**
- * As `resample`, to the bit, on other threads where many pictures come: this one runs the base meanwhile, which holds it.
+ * As `resample`, to the bit, on other threads where many pictures come: this one may run the base meanwhile, which holds it.
  * What a thread cannot do is done here.
  */
 export async function resampleAside(
