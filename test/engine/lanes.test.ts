@@ -27,7 +27,7 @@ test('runs side by side give the bits of one after the other, in order, whatever
   const floats = bytes.map((image) => Float32Array.from(image, (value) => value * 0.99));
   for (const [options, images] of [
     [MINI, bytes],
-    [{ ...MINI, image: 'keras' }, floats],
+    [{ ...MINI, image: 'keras-bilinear' }, floats],
   ] as const) {
     const base = await openBase(options);
     const one = await VectorRunner.open(base, onnxEngine, {}, { batchSize: 1 });
