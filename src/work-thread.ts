@@ -89,15 +89,23 @@ export class CommonThread<Work, Given> {
   }
 }
 
-/** What a thread's own file calls. @param answer to what is asked, one after the other */
-export function answerAll<Work, Given>(answer: (work: Work) => Given | Promise<Given>): void {
+/**
+ * What a thread's own file calls.
+ * @param answer to what is asked, one after the other
+ * @param handed memory that goes over to who asked with the answer
+ */
+export function answerAll<Work, Given>(
+  answer: (work: Work) => Given | Promise<Given>,
+  handed: (given: Given) => readonly ArrayBuffer[] = () => [],
+): void {
   const port = parentPort;
   if (port === null) throw new Error('this file is a thread, which another starts');
   let last: Promise<void> = Promise.resolve();
   port.on('message', ({ number, work }: Asked<Work>) => {
     last = last.then(async () => {
       try {
-        port.postMessage({ number, given: await answer(work) } satisfies Reply<Given>);
+        const given = await answer(work);
+        port.postMessage({ number, given } satisfies Reply<Given>, [...handed(given)]);
       } catch (error) {
         port.postMessage({
           number,

@@ -2,7 +2,6 @@ import type { EngineName } from '../engine/engine.js';
 import { leanRoom } from './lean/layout.js';
 import { KernelMemory } from './lean/memory.js';
 import { isLean } from './lean/trainer.js';
-import { isWide } from './onnx/wide-trainer.js';
 import { type HeadOptions, isByMinibatch, resolveOptions } from './options.js';
 import { shapeOf, specOf } from './packs.js';
 import type { TrainingData } from './run.js';
@@ -34,7 +33,7 @@ export function layingOut(
     const [spec] = specs;
     if (spec === undefined || shapes.size > 1) return null;
     const isFolded = all.some(({ folds }) => (folds ?? null) !== null);
-    if (!(isFolded && isLean(spec, 1, batchSize)) && !isWide(spec, all.length)) return null;
+    if (!isFolded || !isLean(spec, 1, batchSize)) return null;
     const parts = isFolded ? all.reduce((sum, { folds }) => sum + (folds ?? 0) + 1, 0) : 0;
     return KernelMemory.allocate(n, d, leanRoom(d, spec.units, parts, batchSize))?.vectors ?? null;
   };

@@ -216,14 +216,13 @@ test('only heads that take vectors in place have them laid out so', () => {
   assert.ok(!isPlaced([of({ hidden: [8] })]));
   assert.ok(!isPlaced([of({ scale: 'standard' })]));
   assert.ok(!isPlaced([of({}, null)]));
-  // Of plans: many of one shape, or few with folds.
-  assert.ok(isPlaced(plan({}, 64)));
-  assert.ok(isPlaced(plan({ scale: 'standard' }, 64)));
+  // Of plans: those with folds, all heads of one shape.
+  assert.ok(!isPlaced(plan({}, 64)));
   assert.ok(!isPlaced(plan({}, 5)));
   assert.ok(isPlaced(plan({}, 5, 3)));
   assert.ok(isPlaced([...plan({}, 5, 3), of({}, null)]));
-  assert.ok(!isPlaced([...plan({}, 64), of({ batchSize: 64 }, null)]));
-  assert.ok(!isPlaced([...plan({}, 64), of({ hidden: [8] }, null)]));
+  assert.ok(!isPlaced([...plan({}, 5, 3), of({ batchSize: 64 }, null)]));
+  assert.ok(!isPlaced([...plan({}, 5, 3), of({ hidden: [8] }, null)]));
   assert.equal(layingOut([of({ optimizer: 'lbfgs' })]), undefined);
   assert.equal(layingOut([...plan({}, 64), of({ optimizer: 'lda' }, null)]), undefined);
   assert.equal(layingOut([]), undefined);

@@ -17,7 +17,7 @@ const linear: PackSpec = {
   ...{ batchNorm: false, dropout: false, optimizer: 'adam', momentum: false, nesterov: false, weightDecay: false },
   ...{ l1: false, l2: true, classWeight: false, labelSmoothing: false },
 };
-const [n, batch] = [331, 32];
+const n = 331;
 const random = new Random('wide');
 const x = Float32Array.from({ length: n * linear.d }, () => random.normal());
 /** The same in a memory that threads share. */
@@ -52,6 +52,7 @@ async function trained(
   count: number,
   [between, after]: readonly (() => Promise<void>)[] = [],
   vectors: Float32Array = x,
+  batch = 32,
 ): Promise<number[]> {
   const order = new Random('order');
   const targets = Array.from({ length: count }, (_, i) => targetsOf(spec, i % 2));
@@ -109,8 +110,11 @@ for (const [title, part] of kinds) {
   test(`neither a second thread nor where vectors lie changes a bit: ${title}`, async () => {
     const spec = { ...linear, ...part };
     const given = [spec, headsOf(spec, 9), spec.standardize ? scaling : undefined] as const;
-    const alone = await slowly(async () => trained(await WideTrainer.create(...given, 1), spec, 9));
-    for (const vectors of [x, sharedX]) {
+    // Of rows of 13 numbers each begins elsewhere in what the processor takes at once.
+    for (const [vectors, batch] of [[x, 32] as const, [sharedX, 32] as const, [x, 13] as const]) {
+      const alone = await slowly(async () =>
+        trained(await WideTrainer.create(...given, 1), spec, 9, [], vectors, batch),
+      );
       const trainer = await WideTrainer.create(...given, 2);
       let divided = false;
       const joined = [
@@ -122,11 +126,39 @@ for (const [title, part] of kinds) {
           divided = trainer.isDivided;
         },
       ];
-      assert.deepEqual(await slowly(() => trained(trainer, spec, 9, joined, vectors)), alone);
+      assert.deepEqual(await slowly(() => trained(trainer, spec, 9, joined, vectors, batch)), alone);
       assert.ok(divided);
     }
   });
 }
+
+test('which heads train beside a head changes no bit of it', async () => {
+  for (const [, part] of kinds) {
+    for (const batch of [3, 13, 32]) {
+      const spec = { ...linear, ...part };
+      const heads = headsOf(spec, 9);
+      const rows = new Random('beside').permutation(n);
+      const train = async (from: number, to: number): Promise<number[][]> => {
+        const trainer = await WideTrainer.create(
+          spec,
+          heads.slice(from, to),
+          spec.standardize ? scaling : undefined,
+          1,
+        );
+        const losses = await trainer.run({ x, at: rows, rows }, [targetsOf(spec, 0)], batch);
+        const found: number[][] = [];
+        for (let head = 0; head < to - from; head++) {
+          const variables = await trainer.variables(head);
+          found.push([losses[head] as number, ...[...variables.values()].flatMap((values) => [...values])]);
+        }
+        await trainer.release();
+        return found;
+      };
+      const all = await train(0, 9);
+      for (const from of [1, 4, 7]) assert.deepEqual(await train(from, from + 2), all.slice(from, from + 2));
+    }
+  }
+});
 
 test('the engine trains and measures on copies of vectors that threads share', async () => {
   const heads = headsOf(linear, 3);

@@ -142,8 +142,8 @@ export class Walk {
       const rate = head.rates[step] as number;
       const by = rate * adamRate(head.taken + step + 1);
       const keep = weightDecay ? 1 - rate * head.weightDecay : 1;
-      run.step(weights, momentum, velocity, desk.gradient, d * units, by, 2 * head.l2, keep);
-      run.step(weights + kernel, momentum + kernel, velocity + kernel, desk.gradient + kernel, units, by, 0, keep);
+      run.step(weights, momentum, velocity, desk.gradient, d * units, by, 2 * head.l2, keep, 1);
+      run.step(weights + kernel, momentum + kernel, velocity + kernel, desk.gradient + kernel, units, by, 0, keep, 1);
     }
     group.at.length = 0;
     group.rows.length = 0;

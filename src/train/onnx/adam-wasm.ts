@@ -28,6 +28,7 @@ export interface AdamStep {
    * @param rate the learning rate with the correction for the first steps
    * @param l2 what the weights are multiplied by and added to the gradient
    * @param keep share of the weights that weight decay leaves
+   * @param by what the gradient is multiplied by first
    */
   step(
     weights: number,
@@ -38,10 +39,13 @@ export interface AdamStep {
     rate: number,
     l2: number,
     keep: number,
+    by: number,
   ): void;
 }
 
-const [weights, momentum, velocity, gradient, count, rate, l2, keep, left] = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const;
+const [weights, momentum, velocity, gradient, count, rate, l2, keep, by, left] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+] as const;
 
 /** Instructions for four numbers at once, or for one. */
 interface Lanes {
@@ -66,10 +70,11 @@ const SAME_FOUR = vector(0x13);
 const SHIFT_RIGHT = [0x76];
 const AND = [0x71];
 
-/** @param from the first of nine locals of these lanes */
+/** @param from the first of ten locals of these lanes */
 function pass(of: Lanes, from: number): Code {
-  const [beta1, beta2, epsilon, by, penalty, share, w, g, v] = Array.from({ length: 9 }, (_, i) => from + i) as [
-    ...[number, number, number, number, number, number, number, number, number],
+  const locals = Array.from({ length: 10 }, (_, i) => from + i);
+  const [beta1, beta2, epsilon, pace, penalty, share, scale, w, g, v] = locals as [
+    ...[number, number, number, number, number, number, number, number, number, number],
   ];
   const same = of === FOUR ? SAME_FOUR : [];
   const times = (a: Code, b: Code): Code => [...a, ...b, ...of.multiply];
@@ -86,12 +91,20 @@ function pass(of: Lanes, from: number): Code {
   ];
   return [
     ...[...float(ADAM.beta1), ...same, ...set(beta1), ...float(ADAM.beta2), ...same, ...set(beta2)],
-    ...[...float(ADAM_EPSILON), ...same, ...set(epsilon), ...get(rate), ...same, ...set(by)],
+    ...[...float(ADAM_EPSILON), ...same, ...set(epsilon), ...get(rate), ...same, ...set(pace)],
     ...[...get(l2), ...same, ...set(penalty), ...get(keep), ...same, ...set(share)],
+    ...[...get(by), ...same, ...set(scale)],
     ...loop(
-      [...at(weights), ...set(w), ...at(gradient), ...times(get(w), get(penalty)), ...of.add, ...set(g)],
+      [
+        ...at(weights),
+        ...set(w),
+        ...times(at(gradient), get(scale)),
+        ...times(get(w), get(penalty)),
+        ...of.add,
+        ...set(g),
+      ],
       [...get(weights), ...times(get(w), get(share))],
-      [...move(momentum, beta1, get(g)), ...times(get(v), get(by))],
+      [...move(momentum, beta1, get(g)), ...times(get(v), get(pace))],
       [...move(velocity, beta2, times(get(g), get(g))), ...get(v), ...of.root, ...get(epsilon), ...of.add],
       [...of.divide, ...of.subtract, ...of.store],
       ...[weights, momentum, velocity, gradient].map((address) => step(address, constant(of.bytes))),
@@ -102,15 +115,15 @@ function pass(of: Lanes, from: number): Code {
 
 export const ADAM_STEP: WasmFunction = {
   name: 'step',
-  takes: [I32, I32, I32, I32, I32, F32, F32, F32],
+  takes: [I32, I32, I32, I32, I32, F32, F32, F32, F32],
   locals: [
     [1, I32],
-    [9, V128],
-    [9, F32],
+    [10, V128],
+    [10, F32],
   ],
   code: [
     ...when([...get(count), ...constant(2), ...SHIFT_RIGHT, ...set(left), ...get(left)], pass(FOUR, left + 1)),
-    ...when([...get(count), ...constant(3), ...AND, ...set(left), ...get(left)], pass(ONE, left + 10)),
+    ...when([...get(count), ...constant(3), ...AND, ...set(left), ...get(left)], pass(ONE, left + 11)),
   ],
 };
 

@@ -5,18 +5,16 @@ import type { ShardChunk, ShardSpec, ShardStates } from './shard.js';
 export type Ask = { readonly shard: number } & Work;
 type Work =
   | { readonly kind: 'open'; readonly spec: ShardSpec }
-  | { readonly kind: 'chunk'; readonly chunk: ShardChunk; readonly rows: SharedRows }
+  | { readonly kind: 'chunk'; readonly chunk: ShardChunk; readonly x: Float32Array }
   | { readonly kind: 'states'; readonly names: readonly string[] | undefined }
   | { readonly kind: 'close' };
-export type Given = Float32Array | ShardStates | null;
-
-/** Vectors in a memory that threads share. */
-export interface SharedRows {
-  /** `[any, d]` */
+/** What became of a chunk: its losses, as `Shard.take`, and its vectors, which come back. */
+export interface Done {
+  readonly losses: Float32Array;
   readonly x: Float32Array;
-  /** The rows of a chunk's minibatches, one after the other. */
-  readonly at: Uint32Array;
 }
+export type Given = Done | ShardStates | null;
+export const isDone = (given: Given): given is Done => given !== null && 'losses' in given;
 
 let shards = 0;
 
@@ -39,17 +37,17 @@ export class FarThread {
   async open(spec: ShardSpec): Promise<FarShard> {
     const shard = ++shards;
     await this.thread.ask({ shard, kind: 'open', spec });
-    return new FarShard((work) => this.thread.ask({ ...work, shard }));
+    return new FarShard((work, handed) => this.thread.ask({ ...work, shard }, handed));
   }
 }
 
 /** A shard that the second thread trains. What is asked of it is done in order. */
 export class FarShard {
-  constructor(private readonly ask: (work: Work) => Promise<Given>) {}
+  constructor(private readonly ask: (work: Work, handed?: readonly ArrayBuffer[]) => Promise<Given>) {}
 
-  /** @param rows which stand until it is done @returns the losses, as `Shard.end` */
-  chunk(chunk: ShardChunk, rows: SharedRows): Promise<Float32Array> {
-    return this.ask({ kind: 'chunk', chunk, rows }) as Promise<Float32Array>;
+  /** @param x of the chunk's vectors, as `Shard.take`, all of its memory; it goes over to the second thread */
+  chunk(chunk: ShardChunk, x: Float32Array): Promise<Done> {
+    return this.ask({ kind: 'chunk', chunk, x }, [x.buffer as ArrayBuffer]) as Promise<Done>;
   }
 
   states(names?: readonly string[]): Promise<ShardStates> {

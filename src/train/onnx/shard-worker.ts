@@ -1,5 +1,5 @@
 import { answerAll } from '../../work-thread.js';
-import type { Ask, Given } from './far-shard.js';
+import { type Ask, type Given, isDone } from './far-shard.js';
 import { Shard } from './shard.js';
 
 /** The thread of far shards: does what it is asked, in order, and answers each. */
@@ -14,7 +14,7 @@ async function work(ask: Ask): Promise<Given> {
   const shard = held.get(ask.shard) as Shard;
   switch (ask.kind) {
     case 'chunk':
-      return shard.take(ask.chunk, ask.rows);
+      return { losses: await shard.take(ask.chunk, ask.x), x: ask.x };
     case 'states':
       return shard.states(ask.names);
     case 'close':
@@ -24,4 +24,5 @@ async function work(ask: Ask): Promise<Given> {
   }
 }
 
-answerAll(work);
+// The vectors go back with what became of them.
+answerAll(work, (given) => (isDone(given) ? [given.x.buffer as ArrayBuffer] : []));

@@ -2,12 +2,11 @@ import type ort from '../../engine/onnx/runtime.js';
 import { createSession } from '../../engine/onnx/session.js';
 import { type PackSpec, targetWidth } from '../net-spec.js';
 import type { Scaling } from '../trainer.js';
-import type { VectorBlock } from '../vectors.js';
 import { type AdamStep, adamSteps } from './adam-wasm.js';
 import { isFlatHead } from './head-losses.js';
 import type { Values } from './head-numbers.js';
 import { lossGraph, stepGraph } from './step-graph.js';
-import { runSession, shape, tensor } from './tensors.js';
+import { runInto, runSession, shape, tensor } from './tensors.js';
 
 /** What training changes, by name: weights and moments of all heads of a shard. */
 export type ShardStates = Readonly<Record<string, Float32Array>>;
@@ -37,6 +36,8 @@ export interface ShardChunk {
   readonly keeps: Float32Array;
 }
 
+/** Minibatches of zeros behind a chunk's: the engine takes the logarithms of up to three last values another way than those before. */
+const EXTRA = 2;
 const VARIABLES = ['kernel0', 'bias0'] as const;
 const SLOTS = ['', '_momentum', '_velocity', '_gradient'] as const;
 /** The names of what a shard changes. */
@@ -64,6 +65,13 @@ export function joinStates(states: readonly ShardStates[]): ShardStates {
   return joined;
 }
 
+/** Where a variable of the first head lies: the addresses of its weights, moments and gradient; those of the others follow. */
+interface Place {
+  readonly at: readonly [number, number, number, number];
+  readonly count: number;
+  readonly isKernel: boolean;
+}
+
 interface Bound {
   readonly feeds: Record<string, ort.Tensor>;
   readonly outputs: Record<string, ort.Tensor>;
@@ -77,7 +85,7 @@ interface Bound {
  */
 export class Shard {
   private readonly bounds = new Map<string, Bound>();
-  private x: { readonly values: Float32Array; readonly tensor: ort.Tensor } | undefined;
+  private readonly places: readonly Place[];
 
   private constructor(
     private readonly given: Omit<ShardSpec, 'states'>,
@@ -86,7 +94,13 @@ export class Shard {
     private readonly run: AdamStep,
     /** In the memory of `run`. */
     private readonly values: ShardStates,
-  ) {}
+  ) {
+    this.places = VARIABLES.map((name) => ({
+      at: SLOTS.map((slot) => (values[name + slot] as Float32Array).byteOffset) as [...Place['at']],
+      count: (values[name] as Float32Array).length / given.heads,
+      isKernel: name === 'kernel0',
+    }));
+  }
 
   static async create({ states, ...given }: ShardSpec): Promise<Shard> {
     const { spec, heads } = given;
@@ -112,52 +126,47 @@ export class Shard {
 
   /**
    * Takes the minibatches of a chunk.
-   * @param rows of their vectors, `x` `[any, d]`
+   * @param x `[any, d]`, which begins with their vectors, one minibatch after the other
    * @returns `[steps, heads]`, losses summed over rows, each minibatch measured before its step
    */
-  async take(chunk: ShardChunk, { x, at }: Pick<VectorBlock, 'x' | 'at'>): Promise<Float32Array> {
+  async take(chunk: ShardChunk, x: Float32Array): Promise<Float32Array> {
     const { steps, size } = chunk;
     const { heads, spec } = this.given;
-    const logits = new Float32Array(steps * size * heads * spec.units);
-    const rows = this.rows(size);
+    const logits = new Float32Array((steps + EXTRA) * size * heads * spec.units);
+    const length = size * spec.d;
     for (let step = 0; step < steps; step++) {
-      for (let row = 0; row < size; row++) {
-        const from = (at[step * size + row] as number) * spec.d;
-        rows.values.set(x.subarray(from, from + spec.d), row * spec.d);
-      }
-      await this.step(chunk, step, rows.tensor, logits);
+      await this.step(chunk, step, tensor(x.subarray(step * length, (step + 1) * length), [size, spec.d]), logits);
     }
     return this.lossesOf(chunk, logits);
   }
 
   private async step(chunk: ShardChunk, step: number, x: ort.Tensor, logits: Float32Array): Promise<void> {
-    const { given, run, values } = this;
+    const { given, run } = this;
     const { spec, heads, l2 } = given;
     const { steps, size, targets, rates, keeps } = chunk;
     const per = targets.length / steps;
     const bound = this.bound(size, per / size / targetWidth(spec));
     bound.targets.set(targets.subarray(step * per, (step + 1) * per));
     bound.feeds.x = x;
-    await runSession(this.products, bound.feeds, bound.outputs);
+    await runInto(this.products, bound.feeds, bound.outputs);
     logits.set(bound.logits, step * bound.logits.length);
-    for (const name of VARIABLES) {
-      const all = SLOTS.map((slot) => values[name + slot] as Float32Array) as [
-        ...[Float32Array, Float32Array, Float32Array, Float32Array],
-      ];
-      const [weights, momentum, velocity, gradient] = all;
-      const count = weights.length / heads;
+    const share = 1 / (size * (spec.ending === 'softmax' ? 1 : spec.units));
+    for (const { at, count, isKernel } of this.places) {
+      const [weights, momentum, velocity, gradient] = at;
       for (let head = 0; head < heads; head++) {
         const offset = 4 * head * count;
-        const at = step * heads + head;
+        const penalty = isKernel ? (l2[head] as number) : 0;
+        const [rate, keep] = [rates[step * heads + head] as number, keeps[step * heads + head] as number];
         run.step(
-          weights.byteOffset + offset,
-          momentum.byteOffset + offset,
-          velocity.byteOffset + offset,
-          gradient.byteOffset + offset,
+          weights + offset,
+          momentum + offset,
+          velocity + offset,
+          gradient + offset,
           count,
-          rates[at] as number,
-          name === 'kernel0' ? (l2[head] as number) : 0,
-          keeps[at] as number,
+          rate,
+          penalty,
+          keep,
+          share,
         );
       }
     }
@@ -167,19 +176,28 @@ export class Shard {
     const { spec, heads } = this.given;
     const width = targetWidth(spec);
     const units = isFlatHead(spec) ? [] : [spec.units];
+    const all = steps + EXTRA;
+    const wanted = new Float32Array((targets.length / steps) * all);
+    wanted.set(targets);
     const result = await runSession(
       this.losses,
       this.known(this.losses, {
         ...this.fixed(),
-        logits: tensor(logits, [steps, heads, ...units, size]),
-        targets_all: tensor(targets, [
-          ...[steps, targets.length / (steps * size * width)],
+        logits: tensor(logits, [all, heads, ...units, size]),
+        targets_all: tensor(wanted, [
+          ...[all, targets.length / (steps * size * width)],
           ...(isFlatHead(spec) ? [] : [width]),
           size,
         ]),
       }),
     );
-    return result('losses').data as Float32Array;
+    const losses = result(this.losses.outputNames[0] as string).data as Float32Array;
+    const each = losses.length / (all * heads);
+    return Float32Array.from({ length: steps * heads }, (_, i) => {
+      let sum = 0;
+      for (let k = i * each; k < (i + 1) * each; k++) sum += losses[k] as number;
+      return sum;
+    });
   }
 
   /** @returns copies by name. @param names default: all */
@@ -191,16 +209,6 @@ export class Shard {
     await Promise.all([this.products.release(), this.losses.release()]);
   }
 
-  /** Where the rows of a minibatch lie: the engine takes no shared memory. */
-  private rows(size: number): { readonly values: Float32Array; readonly tensor: ort.Tensor } {
-    const { d } = this.given.spec;
-    if (this.x?.values.length !== size * d) {
-      const values = new Float32Array(size * d);
-      this.x = { values, tensor: tensor(values, [size, d]) };
-    }
-    return this.x;
-  }
-
   /** Tensors of a minibatch's size, made once: all but the rows lie where they are. */
   private bound(size: number, targetCount: number): Bound {
     const key = `${size} ${targetCount}`;
@@ -209,7 +217,6 @@ export class Shard {
     const { spec, heads } = this.given;
     const rows = heads * spec.units;
     const width = targetWidth(spec);
-    const units = spec.ending === 'softmax' ? 1 : spec.units;
     const flat = isFlatHead(spec);
     const targets = new Float32Array(targetCount * width * size);
     const logits = new Float32Array(rows * size);
@@ -222,7 +229,7 @@ export class Shard {
       feeds: this.known(this.products, {
         ...this.fixed(),
         targets: tensor(targets, [targetCount, ...(flat ? [] : [width]), size]),
-        share: tensor(Float32Array.of(1 / (size * units)), []),
+        ones: tensor(new Float32Array(2 * size).fill(1), [size, 2]),
         kernel0: view('kernel0', ''),
         bias0: view('bias0', ''),
         apart: shape(heads, spec.units, size),

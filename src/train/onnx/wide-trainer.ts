@@ -2,21 +2,21 @@ import { availableParallelism } from 'node:os';
 import { type PackSpec, variablesOf } from '../net-spec.js';
 import { CHUNK_MS, type PackedHead, type Scaling, type Trainer } from '../trainer.js';
 import type { VectorBlock } from '../vectors.js';
-import { type FarShard, FarThread, type SharedRows } from './far-shard.js';
+import { type FarShard, FarThread } from './far-shard.js';
 import { headNumbers, targetsByStep } from './head-numbers.js';
 import { adamRate } from './optimizers.js';
 import { joinStates, Shard, type ShardChunk, type ShardSpec, type ShardStates, statesOf } from './shard.js';
 
 /** Kernel weights from which on Adam's passes over them take longer than the rest of a step. */
 const WIDE = 2 ** 16;
-/** Numbers of a chunk's vectors. */
-const CHUNK_VALUES = 2 ** 20;
+/** Numbers of a chunk's vectors, at most. */
+const CHUNK_VALUES = 2 ** 19;
 /** Chunks that the second thread may be behind. */
 const SLOTS = 3;
 /** Training that ends within this time (ms) is not worth a second thread. */
 const ALONE_MS = 100;
 /** Share of the heads that the thread keeps which also gathers the vectors for both. */
-const NEAR_SHARE = 0.4375;
+const NEAR_SHARE = 0.375;
 /** Rows of weights that products take at once. */
 const ROWS = 4;
 
@@ -45,11 +45,8 @@ interface Part<S> {
 }
 
 interface FarPart extends Part<FarShard> {
-  /** Where the rows of the last chunks go whose vectors lie in ordinary memory; made when it is needed. */
-  ring: Float32Array | undefined;
   /** Chunks that are not done, oldest first. */
   readonly under: Promise<void>[];
-  chunks: number;
 }
 
 /**
@@ -66,6 +63,8 @@ export class WideTrainer implements Trainer {
   private thread: FarThread | null = null;
   private weights: readonly ShardStates[] | undefined;
   private kept: readonly number[] | undefined;
+  /** Memory for the vectors of a chunk that no thread uses. */
+  private readonly free: Float32Array[] = [];
 
   private constructor(
     private readonly spec: PackSpec,
@@ -107,7 +106,9 @@ export class WideTrainer implements Trainer {
     for (let from = 0; from < n; ) {
       if (this.thread && !this.far) await this.settle();
       const size = from < whole ? batchSize : n - whole;
-      const steps = from < whole ? Math.min(this.perChunk, most, (whole - from) / batchSize) : 1;
+      // Short ones first and last, as one thread waits while the other is at those.
+      const [done, left] = [from / batchSize, (whole - from) / batchSize];
+      const steps = from < whole ? Math.max(1, Math.min(this.perChunk, most, done, Math.ceil(left / 2))) : 1;
       const began = performance.now();
       const to = from + steps * size;
       const part = { x: block.x, at: block.at.subarray(from, to), rows: block.rows.subarray(from, to) };
@@ -187,7 +188,7 @@ export class WideTrainer implements Trainer {
     }
     const rest = heads.slice(end);
     const far = await thread.open(this.shardOf(rest, states.slice(end)));
-    this.far = { from: end, heads: rest, shard: far, ring: undefined, under: [], chunks: 0 };
+    this.far = { from: end, heads: rest, shard: far, under: [] };
   }
 
   private shardOf(heads: readonly PackedHead[], states: readonly ShardStates[]): ShardSpec {
@@ -214,36 +215,37 @@ export class WideTrainer implements Trainer {
     if (near === undefined) throw new TypeError('the trainer was released');
     // One by one, as the sum must not depend on where the chunks end.
     const add = ({ from, heads }: Part<unknown>, losses: Float32Array): void => {
-      for (const [i, loss] of losses.entries()) {
+      for (let i = 0; i < losses.length; i++) {
         const head = from + (i % heads.length);
-        sums[head] = (sums[head] as number) + loss;
+        sums[head] = (sums[head] as number) + (losses[i] as number);
       }
     };
-    if (far && far.under.length === SLOTS) await far.under.shift();
-    const chunk = this.chunkOf(near, targets, rows, steps);
-    let from: SharedRows = { x, at: at.slice() }; // a message takes all that lies under a part
+    const vectors = this.gather(x, at, most);
+    add(near, await near.shard.take(this.chunkOf(near, targets, rows, steps), vectors));
     if (far) {
-      if (!(x.buffer instanceof SharedArrayBuffer)) from = this.inRing(far, from, most);
-      const done = far.shard.chunk(this.chunkOf(far, targets, rows, steps), from).then((losses) => add(far, losses));
+      if (far.under.length === SLOTS) await far.under.shift();
+      const done = far.shard.chunk(this.chunkOf(far, targets, rows, steps), vectors).then((given) => {
+        add(far, given.losses);
+        this.free.push(given.x);
+      });
       done.catch(() => {}); // thrown where it is waited for
       far.under.push(done);
+    } else {
+      this.free.push(vectors);
     }
     this.steps += steps;
-    add(near, await near.shard.take(chunk, from));
   }
 
-  /** Copies rows to where the second thread sees them. */
-  private inRing(far: FarPart, { x, at }: SharedRows, most: number): SharedRows {
+  /** @returns memory for so many vectors, which begins with those */
+  private gather(x: Float32Array, at: Uint32Array, most: number): Float32Array {
     const { d } = this.spec;
-    const slot = most * (far.chunks++ % SLOTS);
-    if (far.ring?.length !== SLOTS * most * d) {
-      far.ring = new Float32Array(new SharedArrayBuffer(4 * SLOTS * most * d));
-    }
+    const free = this.free.pop();
+    const vectors = free?.length === most * d ? free : new Float32Array(most * d);
     for (let i = 0; i < at.length; i++) {
       const from = (at[i] as number) * d;
-      far.ring.set(x.subarray(from, from + d), (slot + i) * d);
+      vectors.set(x.subarray(from, from + d), i * d);
     }
-    return { x: far.ring, at: at.map((_, i) => slot + i) };
+    return vectors;
   }
 
   private chunkOf(
