@@ -20,7 +20,7 @@ const PROGRAMS: readonly (readonly [program: string, ...args: string[]])[] = QUI
       ['lbfgs'],
       ['closed_forms'],
       ['big_set'],
-      ['cache', '1000', '100000'],
+      ['cache', '1000', '100000', '1000000'],
       ['report'],
     ];
 /** Instruction sets that decide how fast a base runs. */
