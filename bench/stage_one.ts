@@ -11,7 +11,7 @@ import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readCalibration } from '../src/base/calibrations.js';
-import { type Base, floatProgram, loadBase, openBase } from '../src/base/index.js';
+import { type Base, DEFAULT_BATCH_SIZE, fittingLanes, floatProgram, loadBase, openBase } from '../src/base/index.js';
 import { onnxEngine } from '../src/engine/onnx/engine.js';
 import { runtimeVersion } from '../src/engine/onnx/session.js';
 import { writeModel } from '../src/formats/onnx/write.js';
@@ -91,17 +91,21 @@ function features(checkout: string, flags: readonly string[], work: string): Sta
   }
 }
 
-/** Images a second of the engine alone, with the pixels ready. */
-async function engineAlone(base: Base, seconds: number): Promise<number> {
+/** Images a second of a base on ready pixels, run as `features` runs it; in one run after the other where `isAlone`. */
+async function onPixels(base: Base, seconds: number, isAlone = false): Promise<number> {
   const { height, width, channels } = base.spec.input;
-  const runner = await loadBase(base, onnxEngine, { input: 'uint8' });
+  const { batchSize, ...lanes } = isAlone ? { batchSize: DEFAULT_BATCH_SIZE } : await fittingLanes(base, {});
+  const runner = await loadBase(base, onnxEngine, { ...lanes, input: 'uint8' });
   try {
-    const batch = 8;
-    const pixels = Uint8Array.from({ length: batch * height * width * channels }, (_, i) => (i * 31) % 251);
-    await runner.run(pixels, batch);
+    const pixels = Uint8Array.from({ length: batchSize * height * width * channels }, (_, i) => (i * 31) % 251);
+    const sideBySide = (work: () => Promise<void>) =>
+      Promise.all(Array.from({ length: runner.lanes ?? 1 }, () => work()));
+    await sideBySide(async () => void (await runner.run(pixels, batchSize)));
     const start = performance.now();
     let done = 0;
-    for (; performance.now() - start < seconds * 1000; done += batch) await runner.run(pixels, batch);
+    await sideBySide(async () => {
+      for (; performance.now() - start < seconds * 1000; done += batchSize) await runner.run(pixels, batchSize);
+    });
     return done / ((performance.now() - start) / 1000);
   } finally {
     await runner.release();
@@ -167,8 +171,9 @@ async function measure(name: string, rounds: number, photos: readonly string[], 
     note(memory, 'Permafrost', float.peak);
     if (int8 !== null) note(files, 'Permafrost, int8', features(root, [...flags, ...int8], work).rate);
     if (against !== undefined) note(files, 'the other checkout', features(against, flags, work).rate);
-    note(ready, 'onnxruntime alone', await engineAlone(base, seconds));
-    if (int8Base !== null) note(ready, 'the same in int8', await engineAlone(int8Base, seconds));
+    note(ready, 'Permafrost', await onPixels(base, seconds));
+    if (int8Base !== null) note(ready, 'Permafrost, int8', await onPixels(int8Base, seconds));
+    note(ready, 'onnxruntime alone', await onPixels(base, seconds, true));
     for (const [said, peer] of peers) {
       note(files, said, await peer.ask('files'));
       if (said === PEERS.keras) note(ready, said, await peer.ask('arrays'));
@@ -191,8 +196,8 @@ async function measure(name: string, rounds: number, photos: readonly string[], 
   });
   tell({
     ...{ title: `${title} ${size}×${size}, pixels ready`, command, unit: 'images/s', rows: rowsOf(ready), versions },
-    text: 'The base alone, on pixels in memory.',
-    over: ['onnxruntime alone', PEERS.keras],
+    text: 'The base alone, on pixels in memory: side by side as `features` runs it; alone, in one session, a batch after the other.',
+    over: ['Permafrost', PEERS.keras],
   });
   tell({
     ...{ title: `${title} ${size}×${size}, memory`, command, unit: 'MB', rows: rowsOf(memory), versions: {} },
