@@ -15,7 +15,7 @@ export interface ComingHead extends Pick<TrainingData, 'task' | 'classes'> {
 
 /**
  * @param heads all that train on these vectors
- * @returns what lays vectors in a memory that threads share, where that makes training faster: heads of one shape that are many, or have
+ * @returns what lays vectors in a memory that threads share, where that makes training faster: heads of one shape with folds, which have
  * rows of their own; it gives null where there is no room, and for all others. Undefined where none of these heads are trained so
  */
 export function layingOut(
@@ -34,7 +34,7 @@ export function layingOut(
     if (spec === undefined || shapes.size > 1) return null;
     const isFolded = all.some(({ folds }) => (folds ?? null) !== null);
     if (!isFolded || !isLean(spec, 1, batchSize)) return null;
-    const parts = isFolded ? all.reduce((sum, { folds }) => sum + (folds ?? 0) + 1, 0) : 0;
+    const parts = all.reduce((sum, { folds }) => sum + (folds ?? 0) + 1, 0);
     return KernelMemory.allocate(n, d, leanRoom(d, spec.units, parts, batchSize))?.vectors ?? null;
   };
 }

@@ -17,7 +17,10 @@ const logitDims = (spec: PackSpec): (number | string)[] => (isFlatHead(spec) ? [
 const targetDims = (spec: PackSpec): (number | string)[] =>
   isFlatHead(spec) ? ['T', 'B'] : ['T', targetWidth(spec), 'B'];
 
-/** One minibatch through heads without hidden layers: from rows of vectors `x` to `logits` and the gradient of each variable, summed over rows and units. */
+/**
+ * One minibatch through heads without hidden layers: from rows of vectors `x` to `logits` and the gradient of each variable, summed
+ * over rows and units.
+ */
 export function stepGraph(spec: PackSpec): OnnxGraph {
   const nodes = new Nodes();
   const flat = isFlatHead(spec);

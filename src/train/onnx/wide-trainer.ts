@@ -139,6 +139,7 @@ export class WideTrainer implements Trainer {
 
   async release(): Promise<void> {
     await this.scatter();
+    this.free.length = 0;
     if (this.joining === undefined) return;
     await this.joining;
     this.joining = undefined;
