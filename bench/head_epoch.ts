@@ -8,7 +8,7 @@ import { startPeer } from './peer.js';
 import { median, QUICK, tell } from './tables.js';
 
 /** An epoch of a Dense(1, sigmoid) head, Adam, batch 32, a fresh permutation: Permafrost, PyTorch and Keras in turns. */
-const [n, d, batchSize, rounds] = [20_000, 2_048, 32, QUICK ? 2 : 7];
+const [n, d, batchSize, rounds] = [20_000, 2_048, 32, QUICK ? 2 : 15];
 /** Rounds before those that count, in which all that compiles as it runs is compiled. */
 const WARM_UP = 3;
 const threads = availableParallelism();

@@ -199,7 +199,7 @@ test('what ends an epoch half way ends both threads', async () => {
 test('a fault of the second thread is told', async () => {
   const thread = await FarThread.join();
   assert.ok(thread);
-  const spec = { ...linear, d: -1 };
+  const spec = { ...linear, d: -100 };
   const given = { spec, heads: 1, numbers: {}, l2: new Float32Array(1), scaling: undefined, states: {} };
   await assert.rejects(thread.open(given), Error);
   await FarThread.leave();

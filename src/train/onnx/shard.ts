@@ -5,7 +5,7 @@ import type { Scaling } from '../trainer.js';
 import { type AdamStep, adamSteps } from './adam-wasm.js';
 import { isFlatHead } from './head-losses.js';
 import type { Values } from './head-numbers.js';
-import { lossGraph, stepGraph } from './step-graph.js';
+import { lossGraph, rowOf, stepGraph } from './step-graph.js';
 import { runInto, runSession, shape, tensor } from './tensors.js';
 
 /** What training changes, by name: weights and moments of all heads of a shard. */
@@ -36,12 +36,16 @@ export interface ShardChunk {
   readonly keeps: Float32Array;
 }
 
-/** Minibatches of zeros behind a chunk's: the engine takes the logarithms of up to three last values another way than those before. */
-const EXTRA = 2;
-const VARIABLES = ['kernel0', 'bias0'] as const;
+/** Values behind a chunk's: the engine takes the logarithms of up to three last ones another way than those before. */
+const EXTRA = 3;
 const SLOTS = ['', '_momentum', '_velocity', '_gradient'] as const;
-/** The names of what a shard changes. */
-const STATES: readonly string[] = VARIABLES.flatMap((name) => SLOTS.slice(0, 3).map((slot) => name + slot));
+type Slot = (typeof SLOTS)[number];
+/** What a shard changes, by name: where it lies in the rows of a slot of so many vectors. */
+const STATES = new Map(
+  ['kernel0', 'bias0'].flatMap((variable) =>
+    SLOTS.slice(0, 3).map((slot) => [variable + slot, { slot, isKernel: variable === 'kernel0' }] as const),
+  ),
+);
 
 /** @returns the states of one head of so many */
 export const statesOf = (states: ShardStates, head: number, heads: number): ShardStates =>
@@ -65,11 +69,20 @@ export function joinStates(states: readonly ShardStates[]): ShardStates {
   return joined;
 }
 
-/** Where a variable of the first head lies: the addresses of its weights, moments and gradient; those of the others follow. */
-interface Place {
-  readonly at: readonly [number, number, number, number];
-  readonly count: number;
-  readonly isKernel: boolean;
+/** Goes over the rows of what a shard changes, each where it lies. */
+function eachRow(
+  name: string,
+  { d }: PackSpec,
+  slots: Readonly<Record<Slot, Float32Array>>,
+  visit: (row: Float32Array, i: number, width: number) => void,
+): void {
+  const state = STATES.get(name);
+  if (state === undefined) throw new TypeError(`no state of a shard: ${name}`);
+  const values = slots[state.slot];
+  const row = rowOf(d);
+  const [from, width] = state.isKernel ? [0, d] : [d, 1];
+  for (let i = 0; i < values.length / row; i++)
+    visit(values.subarray(i * row + from, i * row + from + width), i, width);
 }
 
 interface Bound {
@@ -85,39 +98,30 @@ interface Bound {
  */
 export class Shard {
   private readonly bounds = new Map<string, Bound>();
-  private readonly places: readonly Place[];
 
   private constructor(
     private readonly given: Omit<ShardSpec, 'states'>,
     private readonly products: ort.InferenceSession,
     private readonly losses: ort.InferenceSession,
     private readonly run: AdamStep,
-    /** In the memory of `run`. */
-    private readonly values: ShardStates,
-  ) {
-    this.places = VARIABLES.map((name) => ({
-      at: SLOTS.map((slot) => (values[name + slot] as Float32Array).byteOffset) as [...Place['at']],
-      count: (values[name] as Float32Array).length / given.heads,
-      isKernel: name === 'kernel0',
-    }));
-  }
+    /** In the memory of `run`: rows of kernel, bias and zeros, `[heads · units, rowOf(d)]`. */
+    private readonly slots: Readonly<Record<Slot, Float32Array>>,
+  ) {}
 
   static async create({ states, ...given }: ShardSpec): Promise<Shard> {
     const { spec, heads } = given;
-    const sizes = { kernel0: heads * spec.units * spec.d, bias0: heads * spec.units };
-    const { memory, run } = adamSteps(4 * SLOTS.length * (sizes.kernel0 + sizes.bias0));
-    const values: Record<string, Float32Array> = {};
-    let at = 0;
-    for (const name of VARIABLES) {
-      for (const slot of SLOTS) {
-        const part = new Float32Array(memory.buffer, at, sizes[name]);
-        part.set(states[name + slot] ?? []);
-        values[name + slot] = part;
-        at += part.byteLength;
-      }
+    const size = heads * spec.units * rowOf(spec.d);
+    const { memory, run } = adamSteps(4 * SLOTS.length * size);
+    const slots = Object.fromEntries(
+      SLOTS.map((slot, i) => [slot, new Float32Array(memory.buffer, 4 * i * size, size)]),
+    ) as Record<Slot, Float32Array>;
+    for (const [name, values] of Object.entries(states)) {
+      eachRow(name, spec, slots, (row, i, width) => {
+        row.set(values.subarray(i * width, (i + 1) * width));
+      });
     }
     const products = await createSession(stepGraph(spec), { threads: 1 });
-    return new Shard(given, products, await createSession(lossGraph(spec), { threads: 1 }), run, values);
+    return new Shard(given, products, await createSession(lossGraph(spec), { threads: 1 }), run, slots);
   }
 
   get heads(): number {
@@ -126,16 +130,18 @@ export class Shard {
 
   /**
    * Takes the minibatches of a chunk.
-   * @param x `[any, d]`, which begins with their vectors, one minibatch after the other
+   * @param x `[any, rowOf(d)]`, which begins with their vectors, one minibatch after the other; a 1 and zeros behind each
    * @returns `[steps, heads]`, losses summed over rows, each minibatch measured before its step
    */
   async take(chunk: ShardChunk, x: Float32Array): Promise<Float32Array> {
     const { steps, size } = chunk;
     const { heads, spec } = this.given;
-    const logits = new Float32Array((steps + EXTRA) * size * heads * spec.units);
-    const length = size * spec.d;
+    const each = size * heads * spec.units;
+    const logits = new Float32Array((steps + Math.ceil(EXTRA / each)) * each);
+    const row = rowOf(spec.d);
+    const length = size * row;
     for (let step = 0; step < steps; step++) {
-      await this.step(chunk, step, tensor(x.subarray(step * length, (step + 1) * length), [size, spec.d]), logits);
+      await this.step(chunk, step, tensor(x.subarray(step * length, (step + 1) * length), [size, row]), logits);
     }
     return this.lossesOf(chunk, logits);
   }
@@ -151,23 +157,24 @@ export class Shard {
     await runInto(this.products, bound.feeds, bound.outputs);
     logits.set(bound.logits, step * bound.logits.length);
     const share = 1 / (size * (spec.ending === 'softmax' ? 1 : spec.units));
-    for (const { at, count, isKernel } of this.places) {
-      const [weights, momentum, velocity, gradient] = at;
-      for (let head = 0; head < heads; head++) {
-        const offset = 4 * head * count;
-        const penalty = isKernel ? (l2[head] as number) : 0;
-        const [rate, keep] = [rates[step * heads + head] as number, keeps[step * heads + head] as number];
-        run.step(
-          weights + offset,
-          momentum + offset,
-          velocity + offset,
-          gradient + offset,
-          count,
-          rate,
-          penalty,
-          keep,
-          share,
-        );
+    const row = rowOf(spec.d);
+    const at = SLOTS.map((slot) => this.slots[slot].byteOffset) as [number, number, number, number];
+    for (let head = 0; head < heads; head++) {
+      const penalty = l2[head] as number;
+      const [rate, keep] = [rates[step * heads + head] as number, keeps[step * heads + head] as number];
+      const update = (from: number, count: number, l2: number): void => {
+        const [weights, momentum, velocity, gradient] = at;
+        const by = 4 * from;
+        run.step(weights + by, momentum + by, velocity + by, gradient + by, count, rate, l2, keep, share);
+      };
+      const first = head * spec.units * row;
+      if (penalty === 0) {
+        update(first, spec.units * row, 0);
+        continue;
+      }
+      for (let from = first; from < first + spec.units * row; from += row) {
+        update(from, spec.d, penalty);
+        update(from + spec.d, row - spec.d, 0);
       }
     }
   }
@@ -176,7 +183,7 @@ export class Shard {
     const { spec, heads } = this.given;
     const width = targetWidth(spec);
     const units = isFlatHead(spec) ? [] : [spec.units];
-    const all = steps + EXTRA;
+    const all = logits.length / (size * heads * spec.units);
     const wanted = new Float32Array((targets.length / steps) * all);
     wanted.set(targets);
     const result = await runSession(
@@ -193,16 +200,27 @@ export class Shard {
     );
     const losses = result(this.losses.outputNames[0] as string).data as Float32Array;
     const each = losses.length / (all * heads);
-    return Float32Array.from({ length: steps * heads }, (_, i) => {
+    const sums = new Float32Array(steps * heads);
+    for (let i = 0, at = 0; i < sums.length; i++) {
       let sum = 0;
-      for (let k = i * each; k < (i + 1) * each; k++) sum += losses[k] as number;
-      return sum;
-    });
+      for (const end = at + each; at < end; at++) sum += losses[at] as number;
+      sums[i] = sum;
+    }
+    return sums;
   }
 
   /** @returns copies by name. @param names default: all */
-  states(names: readonly string[] = STATES): ShardStates {
-    return Object.fromEntries(names.map((name) => [name, (this.values[name] as Float32Array).slice()]));
+  states(names: readonly string[] = [...STATES.keys()]): ShardStates {
+    const { heads, spec } = this.given;
+    return Object.fromEntries(
+      names.map((name) => {
+        const values = new Float32Array(heads * spec.units * (STATES.get(name)?.isKernel ? spec.d : 1));
+        eachRow(name, spec, this.slots, (row, i, width) => {
+          values.set(row, i * width);
+        });
+        return [name, values];
+      }),
+    );
   }
 
   async release(): Promise<void> {
@@ -220,25 +238,20 @@ export class Shard {
     const flat = isFlatHead(spec);
     const targets = new Float32Array(targetCount * width * size);
     const logits = new Float32Array(rows * size);
-    const dims: Record<string, readonly number[]> = { kernel0: [rows, spec.d], bias0: [rows, 1] };
-    const view = (name: (typeof VARIABLES)[number], slot: '' | '_gradient') =>
-      tensor(this.values[name + slot] as Float32Array, dims[name] as readonly number[]);
+    const view = (slot: Slot) => tensor(this.slots[slot], [rows, rowOf(spec.d)]);
     const bound: Bound = {
       targets,
       logits,
       feeds: this.known(this.products, {
         ...this.fixed(),
         targets: tensor(targets, [targetCount, ...(flat ? [] : [width]), size]),
-        ones: tensor(new Float32Array(2 * size).fill(1), [size, 2]),
-        kernel0: view('kernel0', ''),
-        bias0: view('bias0', ''),
+        weights: view(''),
         apart: shape(heads, spec.units, size),
         joined: shape(rows, size),
       }),
       outputs: {
         logits: tensor(logits, flat ? [heads, size] : [heads, spec.units, size]),
-        kernel0_gradient: view('kernel0', '_gradient'),
-        bias0_gradient: view('bias0', '_gradient'),
+        gradient: view('_gradient'),
       },
     };
     this.bounds.set(key, bound);
@@ -248,8 +261,15 @@ export class Shard {
   /** What is the same in every step. */
   private fixed(): Record<string, ort.Tensor> {
     const { spec, scaling, numbers } = this.given;
+    const row = rowOf(spec.d);
+    /** What leaves as it is what stands behind a vector. */
+    const wide = (values: Float32Array, rest: number) => {
+      const padded = new Float32Array(row).fill(rest);
+      padded.set(values);
+      return tensor(padded, [row]);
+    };
     return {
-      ...(scaling ? { mean: tensor(scaling.mean, [spec.d]), inverse: tensor(scaling.inverse, [spec.d]) } : {}),
+      ...(scaling ? { mean: wide(scaling.mean, 0), inverse: wide(scaling.inverse, 1) } : {}),
       ...Object.fromEntries(Object.entries(numbers).map(([name, { values, dims }]) => [name, tensor(values, dims)])),
     };
   }

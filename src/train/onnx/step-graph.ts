@@ -1,9 +1,9 @@
 import { Nodes, value } from '../../formats/onnx/nodes.js';
 import { int64s, type OnnxGraph, type ValueInfo } from '../../formats/onnx/write.js';
 import { addNormalize } from '../head-model.js';
-import { type PackSpec, targetWidth, variablesOf } from '../net-spec.js';
+import { type PackSpec, targetWidth } from '../net-spec.js';
 import { addLosses, isFlatHead } from './head-losses.js';
-import { constants, dimsOf } from './loss-nodes.js';
+import { constants } from './loss-nodes.js';
 
 /** Collects the inputs that a graph asks for. */
 function asking(inputs: ValueInfo[]) {
@@ -17,43 +17,53 @@ const logitDims = (spec: PackSpec): (number | string)[] => (isFlatHead(spec) ? [
 const targetDims = (spec: PackSpec): (number | string)[] =>
   isFlatHead(spec) ? ['T', 'B'] : ['T', targetWidth(spec), 'B'];
 
+/** Numbers of a line of the processor's caches. */
+const LINE = 16;
+/** Rows of a multiple of so many numbers begin in the same few places of the caches, and push each other out. */
+const CLASH = 512;
+
 /**
- * One minibatch through heads without hidden layers: from rows of vectors `x` to `logits` and the gradient of each variable, summed
- * over rows and units.
+ * @returns numbers of a row of weights, or of vectors that they are multiplied by: the kernel, then the bias, where vectors have a 1,
+ * then zeros
+ */
+export function rowOf(d: number): number {
+  const row = Math.ceil((d + 1) / LINE) * LINE;
+  return row % CLASH === 0 ? row + LINE : row;
+}
+
+/**
+ * One minibatch through heads without hidden layers: from rows of vectors `x` and of `weights` to `logits` and the `gradient` of the
+ * weights, summed over rows and units. The bias is a column of both products, which costs nothing; sums of the engine round by
+ * where among the rows one stands.
  */
 export function stepGraph(spec: PackSpec): OnnxGraph {
   const nodes = new Nodes();
   const flat = isFlatHead(spec);
-  const variables = variablesOf(spec);
+  const row = rowOf(spec.d);
   const inputs = [
-    value('x', ['B', spec.d]),
+    value('x', ['B', row]),
     value('targets', targetDims(spec)),
-    value('ones', ['B', 2]),
-    ...variables.map((variable) => value(variable.name, dimsOf(variable))),
+    value('weights', ['R', row]),
     ...(flat ? [] : [value('apart', [3], 'int64'), value('joined', [2], 'int64')]),
   ];
   let x = 'x';
-  if (spec.normalize) x = addNormalize(nodes, x);
+  if (spec.normalize) {
+    const part = (from: string, to: string): string => nodes.add('Slice', [x, from, to, 'axis1']);
+    x = nodes.add('Concat', [addNormalize(nodes, part('start', 'd')), part('d', 'row')], { axis: { i: 1 } });
+  }
   if (spec.standardize) {
-    inputs.push(value('mean', [spec.d]), value('inverse', [spec.d]));
+    inputs.push(value('mean', [row]), value('inverse', [row]));
     x = nodes.add('Mul', [nodes.add('Sub', [x, 'mean']), 'inverse']);
   }
-  const dense = nodes.add('Gemm', ['kernel0', x, 'bias0'], { transB: { i: 1 } }, flat ? 'logits' : undefined);
+  const dense = nodes.add('Gemm', ['weights', x], { transB: { i: 1 } }, flat ? 'logits' : undefined);
   if (!flat) nodes.add('Reshape', [dense, 'apart'], {}, 'logits');
   const { delta } = addLosses(nodes, spec, asking(inputs), 'logits', 'targets');
-  const joined = flat ? delta : nodes.add('Reshape', [delta, 'joined']);
-  nodes.add('Gemm', [joined, x], {}, 'kernel0_gradient');
-  // Sums of the engine, and its products with one column, round by where among the rows one stands.
-  const sums = nodes.add('Gemm', [joined, 'ones']);
-  nodes.add('Slice', [sums, 'start', 'axis1', 'axis1'], {}, 'bias0_gradient');
-  const outputs = [
-    value('logits', logitDims(spec)),
-    ...variables.map((variable) => value(`${variable.name}_gradient`, dimsOf(variable))),
-  ];
+  nodes.add('Gemm', [flat ? delta : nodes.add('Reshape', [delta, 'joined']), x], {}, 'gradient');
+  const outputs = [value('logits', logitDims(spec)), value('gradient', ['R', row])];
   return {
     name: 'step',
     nodes: nodes.for(outputs.map(({ name }) => name)),
-    initializers: [...constants(spec.units), int64s('start', [0])],
+    initializers: [...constants(spec.units), int64s('start', [0]), int64s('d', [spec.d]), int64s('row', [row])],
     inputs,
     outputs,
   };

@@ -6,6 +6,7 @@ import { type FarShard, FarThread } from './far-shard.js';
 import { headNumbers, targetsByStep } from './head-numbers.js';
 import { adamRate } from './optimizers.js';
 import { joinStates, Shard, type ShardChunk, type ShardSpec, type ShardStates, statesOf } from './shard.js';
+import { rowOf } from './step-graph.js';
 
 /** Kernel weights from which on Adam's passes over them take longer than the rest of a step. */
 const WIDE = 2 ** 16;
@@ -237,14 +238,18 @@ export class WideTrainer implements Trainer {
     this.steps += steps;
   }
 
-  /** @returns memory for so many vectors, which begins with those */
+  /** @returns memory for so many vectors, each with what belongs behind it, which begins with those */
   private gather(x: Float32Array, at: Uint32Array, most: number): Float32Array {
     const { d } = this.spec;
-    const free = this.free.pop();
-    const vectors = free?.length === most * d ? free : new Float32Array(most * d);
+    const row = rowOf(d);
+    let vectors = this.free.pop();
+    if (vectors?.length !== most * row) {
+      vectors = new Float32Array(most * row);
+      for (let i = d; i < vectors.length; i += row) vectors[i] = 1;
+    }
     for (let i = 0; i < at.length; i++) {
       const from = (at[i] as number) * d;
-      vectors.set(x.subarray(from, from + d), i * d);
+      vectors.set(x.subarray(from, from + d), i * row);
     }
     return vectors;
   }
