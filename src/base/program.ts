@@ -30,11 +30,12 @@ export function vectorGraph(base: Base): Graph {
 
 /**
  * The ONNX program of a base: raw pixels in, vectors out.
+ * @param optimize whether an int8 program is one that runs faster and gives the same. Default true.
  * @throws CacheError where its int8 calibration belongs to another program
  */
-export function onnxProgram(base: Base, input: 'float32' | 'uint8'): OnnxProgram {
+export function onnxProgram(base: Base, input: 'float32' | 'uint8', optimize = true): OnnxProgram {
   const program = floatProgram(base, input);
-  return base.calibration === undefined ? program : int8Program(program, base.calibration);
+  return base.calibration === undefined ? program : int8Program(program, base.calibration, optimize);
 }
 
 /** As `onnxProgram`, in float32 whatever the precision of the base. */
@@ -61,5 +62,5 @@ export async function loadBase(
     const what = isInt8 ? `int8 bases` : `ONNX models`;
     throw new EngineError(`the ${engine.name} engine does not run ${what} such as ${base.name}: use --engine onnx`);
   }
-  return engine.loadOnnx(onnxProgram(base, options.input), options);
+  return engine.loadOnnx(onnxProgram(base, options.input, options.optimize), options);
 }

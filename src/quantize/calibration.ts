@@ -4,6 +4,7 @@ import { CacheError, DataError } from '../errors.js';
 import type { Fidelity } from './calibrate.js';
 import { quantized, type Recipe } from './graph.js';
 import { type Steps, stepsOf } from './steps.js';
+import { widened } from './widen.js';
 
 /** What makes the int8 program of one base at one input size, and how near its vectors come to float32. */
 export interface Calibration {
@@ -33,9 +34,14 @@ export function digestSteps({ steps, points }: Steps): string {
 
 /**
  * The int8 program of a float one.
+ * @param optimize whether it is widened for the runtime (`widened`), which changes no bit
  * @throws CacheError where the calibration belongs to another program
  */
-export function int8Program(program: OnnxProgram, { steps: digest, recipe }: Calibration): OnnxProgram {
+export function int8Program(
+  program: OnnxProgram,
+  { steps: digest, recipe }: Calibration,
+  optimize: boolean,
+): OnnxProgram {
   const steps = stepsOf(program);
   if (digestSteps(steps) !== digest) {
     throw new CacheError(
@@ -43,7 +49,8 @@ export function int8Program(program: OnnxProgram, { steps: digest, recipe }: Cal
         'use that version, or features --precision int8 --recalibrate for a new set',
     );
   }
-  return quantized(steps, recipe).program;
+  const int8 = quantized(steps, recipe).program;
+  return optimize ? { ...int8, graph: widened(int8.graph) } : int8;
 }
 
 /** @returns the fields of its file */
