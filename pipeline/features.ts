@@ -1,5 +1,6 @@
 import { type FeaturesOptions, features } from '../src/commands/features.js';
 import { type Arguments, optionsOf } from './arguments.js';
+import { collectSeldom } from './garbage.js';
 import { fidelityLine } from './int8.js';
 import { counted, interrupt, printJson } from './io.js';
 import { Console } from './progress.js';
@@ -12,8 +13,10 @@ export async function run(given: Arguments): Promise<void> {
     onDownload: console.download,
     onStopped: (stored) => console.line(`${counted(stored, 'image')} of this run stored`),
     onStart: ({ name, dir, features }) => console.line(`${name}: ${features} features an image -> ${dir}`),
-    onProgress: ({ done, total, extracted }) =>
-      console.progress({ done, total, what: 'files', facts: [`${extracted} extracted`] }),
+    onProgress: ({ done, total, extracted }) => {
+      if (extracted > 0) collectSeldom();
+      console.progress({ done, total, what: 'files', facts: [`${extracted} extracted`] });
+    },
     onWarning: (message) => console.line(message),
     onCalibrating: (what, done, total) => console.progress({ done, total, what, facts: [] }),
   });

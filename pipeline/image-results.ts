@@ -1,6 +1,7 @@
 import type { NamedImages } from '../src/commands/names.js';
 import { DataError } from '../src/errors.js';
 import type { FilesProgress } from '../src/extract/batches.js';
+import { collectSeldom } from './garbage.js';
 import { counted } from './io.js';
 import type { Console } from './progress.js';
 
@@ -23,6 +24,7 @@ export class ImageResults {
   ) {}
 
   readonly onProgress = ({ done, total }: FilesProgress): void => {
+    collectSeldom();
     if (!this.isShown) this.console.progress({ done, total, what: 'files' });
   };
 

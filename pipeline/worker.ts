@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { addAbortSignal } from 'node:stream';
 import { type WorkerOptions, worker } from '../src/commands/worker.js';
 import { type Arguments, optionsOf } from './arguments.js';
+import { collectSeldom } from './garbage.js';
 import { interrupt } from './io.js';
 import { Console } from './progress.js';
 
@@ -16,6 +17,7 @@ export async function run(given: Arguments): Promise<void> {
   });
   try {
     for await (const piece of answers) {
+      collectSeldom();
       if (!process.stdout.write(piece)) await once(process.stdout, 'drain', { signal });
     }
   } finally {
