@@ -40,7 +40,7 @@ export interface ShardChunk {
 const EXTRA = 3;
 const SLOTS = ['', '_momentum', '_velocity', '_gradient'] as const;
 type Slot = (typeof SLOTS)[number];
-/** What a shard changes, by name: where it lies in the rows of a slot of so many vectors. */
+/** What a shard changes, by name: in which slot it lies, and whether it is the kernel of each row or the bias behind it. */
 const STATES = new Map(
   ['kernel0', 'bias0'].flatMap((variable) =>
     SLOTS.slice(0, 3).map((slot) => [variable + slot, { slot, isKernel: variable === 'kernel0' }] as const),
@@ -81,8 +81,9 @@ function eachRow(
   const values = slots[state.slot];
   const row = rowOf(d);
   const [from, width] = state.isKernel ? [0, d] : [d, 1];
-  for (let i = 0; i < values.length / row; i++)
+  for (let i = 0; i < values.length / row; i++) {
     visit(values.subarray(i * row + from, i * row + from + width), i, width);
+  }
 }
 
 interface Bound {
