@@ -17,6 +17,7 @@ import {
   writeOutputs,
 } from '../files/index.js';
 
+import { value } from '../formats/onnx/nodes.js';
 import { type OnnxGraph, writeModel } from '../formats/onnx/write.js';
 import { loadHead } from '../heads/head.js';
 import {
@@ -137,6 +138,7 @@ function onnxModel(base: Base | null, model: Uint8Array, metadata: Readonly<Reco
     ['features', program?.graph.outputs[0]?.name ?? 'features'],
     [head.outputs[0]?.name ?? '', 'probabilities'],
   ]);
+  const units = head.initializers.find(({ name }) => name === 'bias')?.dims[0] ?? 'units';
   const called = (name: string): string => names.get(name) ?? `${prefix}${name}`;
   const graph: OnnxGraph = {
     ...before,
@@ -150,7 +152,7 @@ function onnxModel(base: Base | null, model: Uint8Array, metadata: Readonly<Reco
       })),
     ],
     initializers: [...before.initializers, ...head.initializers.map((t) => ({ ...t, name: called(t.name) }))],
-    outputs: head.outputs.map((value) => ({ ...value, name: called(value.name) })),
+    outputs: [value('probabilities', [before.inputs[0]?.dims[0] ?? 'n', units])],
   };
   const used = program?.imports ?? imports;
   return writeModel(portable(graph, used.opsets[''] ?? 0), metadata, used);

@@ -217,11 +217,13 @@ results = []
 for job in job_list:
     x = np.frombuffer(base64.b64decode(job["input"]), "<f4").reshape(job["shape"])
     if job["format"] == "onnx":
-        import onnxruntime
+        import onnx, onnxruntime
+        onnx.checker.check_model(job["file"], full_check=True)
         session = onnxruntime.InferenceSession(job["file"], providers=["CPUExecutionProvider"])
         y = session.run(["probabilities"], {session.get_inputs()[0].name: x})[0]
         meta = session.get_modelmeta().custom_metadata_map
         assert session.get_inputs()[0].shape[1:] == list(x.shape[1:]), session.get_inputs()[0].shape
+        assert session.get_outputs()[0].shape[1:] == list(y.shape[1:]), session.get_outputs()[0].shape
         meta = {"task": meta["task"]} | {k: json.loads(meta[k]) for k in ("classes", "base", "versions")}
     else:
         import keras
@@ -235,7 +237,7 @@ import { needsPython, python } from '../helpers/peers.js';
 
 for (const [reader, formats, modules] of [
   ['Keras', ['keras', 'h5'], ['keras', 'tensorflow', 'h5py']],
-  ["Python's onnxruntime", ['onnx'], ['onnxruntime']],
+  ["Python's onnxruntime", ['onnx'], ['onnxruntime', 'onnx']],
 ] as const) {
   test(`${reader} loads its models and predicts the same`, needsPython(...modules), async () => {
     const own = (await jobs()).filter(({ format }) => (formats as readonly string[]).includes(format));
