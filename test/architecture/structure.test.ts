@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -90,4 +91,21 @@ test('a file of src holds one noun: at most 350 lines', () => {
 test('onnxruntime is loaded in one place, which keeps it from sending what it is used for', () => {
   const loads = all.filter((file) => readFileSync(path.join(root, file), 'utf8').includes("'onnxruntime-node'"));
   assert.deepEqual(loads, ['src/engine/onnx/runtime.ts']);
+});
+
+/** What the project's top level holds. What is kept by mistake, as a profiler's log, mostly lies beside it. */
+const TOP_LEVEL =
+  '.ci .gitignore CHANGELOG.md CONTRIBUTING.md LICENSE Makefile README.md SECURITY.md base bench biome.json cache data docs ' +
+  'examples package-lock.json package.json pipeline python src test tsconfig.json';
+
+test('at the top level nothing is kept but what belongs there', (t) => {
+  const { status, stdout } = spawnSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' });
+  if (status !== 0) return t.skip('no checkout of git');
+  const names = new Set(
+    stdout
+      .trim()
+      .split('\n')
+      .map((name) => name.split('/')[0]),
+  );
+  assert.deepEqual([...names].sort(), TOP_LEVEL.split(' ').sort());
 });
